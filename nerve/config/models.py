@@ -1,0 +1,235 @@
+"""nerve.yaml as typed, immutable values.
+
+The parent parses it; a worker gets its validated part and nothing else. After
+parsing, every optional field is there and is explicitly None when not given;
+durations are integer milliseconds (`timeout: 5s` becomes `timeout_ms=5000`).
+References between the parts are checked in `nerve.config.references`.
+
+Each field has an effect and a description; the descriptions become the JSON
+Schema of `nerve schema`.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from nerve.config.durations import PATTERN, parse_duration
+
+NAME_PATTERN = r"[a-z][a-z0-9-]*"
+"""Names are safe in paths, module names, templates and on a command line."""
+MAX_NAME_CHARS = 64
+MAX_CONCURRENCY = 1_000
+MAX_QUEUE = 100_000
+DEFAULT_MAX_QUEUE = 100
+DEFAULT_TIMEOUT_MS = 30_000
+DEFAULT_GRACE_PERIOD_MS = 5_000
+DEFAULT_GROUP = "default"
+
+
+def _positive(ms: int) -> int:
+    if ms <= 0:
+        raise ValueError("must be longer than nothing")
+    return ms
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError(f"unknown time zone {name!r}; write one like Europe/Berlin") from error
+    return name
+
+
+def _cron(expression: str) -> str:
+    if len(expression.split()) != 5:  # noqa: PLR2004  minute, hour, day, month, weekday
+        raise ValueError(f"a cron expression has five fields: {expression!r}")
+    try:
+        CronSim(expression, datetime.now(UTC))
+    except CronSimError as error:
+        raise ValueError(f"bad cron expression {expression!r}: {error}") from error
+    return expression
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _no_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ValueError(f"{name!r} stands here twice")
+    return names
+
+
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=MAX_NAME_CHARS)]
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_one_or_many),
+    AfterValidator(_no_repeats),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{NAME_PATTERN}$"},
+                {"type": "array", "minItems": 1, "items": {"pattern": f"^{NAME_PATTERN}$"}},
+            ]
+        }
+    ),
+]
+DurationMs = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "examples": ["500ms", "1h30m"]}),
+]
+PositiveMs = Annotated[DurationMs, AfterValidator(_positive)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
+class Section(BaseModel):
+    """A part of nerve.yaml: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SenseConfig(Section):
+    """One sense, under `senses.<name>`."""
+
+    use: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        description="Dotted path of the module, when it is neither a folder in senses/ beside "
+        "nerve.yaml nor an installed sense of the same name.",
+    )
+    group: Name = Field(
+        DEFAULT_GROUP,
+        description="Senses of one group share a worker process and run one after another.",
+    )
+    throttle_ms: PositiveMs | None = Field(
+        None,
+        alias="throttle",
+        description="Least time between two starts. A trigger inside it is deferred to its end.",
+    )
+    timeout_ms: PositiveMs = Field(
+        DEFAULT_TIMEOUT_MS,
+        alias="timeout",
+        description="Soft timeout: after it, SoftTimeout is raised in the compute. Default 30s.",
+    )
+    grace_period_ms: DurationMs = Field(
+        DEFAULT_GRACE_PERIOD_MS,
+        alias="grace_period",
+        description="How long after the soft timeout the worker is killed. Default 5s.",
+    )
+    durability: Literal["normal", "full"] = Field(
+        "normal",
+        description="normal: a power loss can take the last commits, a crash of any process "
+        "cannot. full: every commit is synced to the disk.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="For the sense itself; its `Options` model checks them."
+    )
+    secrets: dict[str, str] = Field(
+        default_factory=dict,
+        description="Values for `ctx.secrets`, e.g. {token: '${file:/run/secrets/token}'}; never "
+        "logged, stored or shown.",
+    )
+    env: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = Field(
+        (),
+        description="Environment variables with secret-looking names that the sense asks for; "
+        "without this a worker does not get them.",
+    )
+
+
+class SenseReflex(Section):
+    """Runs senses by time (`interval` or `cron`) or when other senses signal (`on`)."""
+
+    kind: Literal["sense"]
+    sense: Names = Field(description="The sense to run, or a list of them.")
+    interval_ms: PositiveMs | None = Field(
+        None, alias="interval", description="Run every so often, counted from a fixed start."
+    )
+    jitter_ms: PositiveMs | None = Field(
+        None,
+        alias="jitter",
+        description="With interval: shift each sense by up to this much, always the same for "
+        "the same name, so that many do not start at once.",
+    )
+    align: bool = Field(
+        False,
+        description="With interval: tick at whole multiples of it on the clock, e.g. at :00 and "
+        ":30 for 30m, instead of counting from the start of nerve.",
+    )
+    cron: Cron | None = Field(
+        None, description="Run at these times: minute, hour, day of month, month, day of week."
+    )
+    on: Names | None = Field(None, description="Run when one of these senses gives a signal.")
+
+    @model_validator(mode="after")
+    def _exactly_one_cause(self) -> "SenseReflex":
+        causes = [key for key in ("interval", "cron", "on") if self._given(key)]
+        if len(causes) != 1:
+            found = " and ".join(causes) if causes else "none"
+            raise ValueError(f"needs exactly one of interval, cron and on; found {found}")
+        if self.interval_ms is None and (self.jitter_ms is not None or self.align):
+            raise ValueError("jitter and align go with interval only")
+        if self.interval_ms and self.jitter_ms and self.jitter_ms > self.interval_ms:
+            raise ValueError("jitter is longer than the interval")
+        return self
+
+    def _given(self, key: str) -> bool:
+        return getattr(self, "interval_ms" if key == "interval" else key) is not None
+
+
+class WorkflowReflex(Section):
+    """Runs a workflow when senses signal."""
+
+    kind: Literal["workflow"]
+    workflow: Name = Field(description="The workflow to run.")
+    on: Names = Field(description="Run when one of these senses gives a signal.")
+
+
+class QueueWorkflow(Section):
+    """A workflow whose triggers wait while `concurrency` runs are under way."""
+
+    overflow: Literal["queue"]
+    concurrency: int = Field(1, ge=1, le=MAX_CONCURRENCY, description="Runs at the same time.")
+    max_queue: int = Field(
+        DEFAULT_MAX_QUEUE, ge=1, le=MAX_QUEUE, description="Triggers that may wait. Default 100."
+    )
+
+
+class DropWorkflow(Section):
+    """A workflow whose triggers are dropped while `concurrency` runs are under way."""
+
+    overflow: Literal["drop"]
+    concurrency: int = Field(1, ge=1, le=MAX_CONCURRENCY, description="Runs at the same time.")
+
+
+Reflex = Annotated[SenseReflex | WorkflowReflex, Field(discriminator="kind")]
+Workflow = Annotated[QueueWorkflow | DropWorkflow, Field(discriminator="overflow")]
+
+
+class Config(Section):
+    """The whole of nerve.yaml."""
+
+    timezone: Zone = Field("UTC", description="Time zone of cron expressions. Default UTC.")
+    state_dir: str = Field(
+        "data",
+        description="Where everything is kept; relative to nerve.yaml. NERVE_STATE_DIR wins.",
+    )
+    senses: dict[Name, SenseConfig] = Field(default_factory=dict, description="Senses by name.")
+    reflexes: tuple[Reflex, ...] = Field((), description="What makes senses and workflows run.")
+    workflows: dict[Name, Workflow] = Field(
+        default_factory=dict, description="Workflows by name."
+    )
