@@ -6,7 +6,9 @@ loaded at first use, so that `nerve --help` does not pay for pydantic.
 
 from typing import TYPE_CHECKING
 
-from nerve.version import VERSION as __version__
+from nerve.version import VERSION
+
+__version__ = VERSION
 
 if TYPE_CHECKING:
     from nerve.errors import NerveError, PeerError, SenseError

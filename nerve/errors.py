@@ -11,16 +11,19 @@ from pathlib import Path
 
 
 class Exit(IntEnum):
-    """Exit codes of the command line; from 64 on they are those of BSD sysexits.h."""
+    """Exit codes of the command line; from 64 on those of BSD sysexits.h, and 128 plus a signal."""
 
     OK = 0
     FOUND = 1
     USAGE = 2
     NOTHING_RUNNING = 69
+    INTERNAL = 70
     CANNOT_CREATE = 73
+    INPUT_OUTPUT = 74
     ALREADY_RUNNING = 75
     NO_PERMISSION = 77
     CONFIGURATION = 78
+    INTERRUPTED = 130
 
 
 class NerveError(Exception):
@@ -38,7 +41,7 @@ class NerveError(Exception):
         self.hint = hint
 
 
-class ConfigurationInvalid(NerveError):  # noqa: N818  reads as the fact it states
+class ConfigurationInvalid(NerveError):
     """The configuration has faults; `nerve.config` raises a subclass that lists all of them."""
 
     exit_code = Exit.CONFIGURATION
@@ -62,6 +65,12 @@ class StateForbidden(StateError):
     """The operating system refused access to a file or directory of ours."""
 
     exit_code = Exit.NO_PERMISSION
+
+
+class NothingHasRun(StateError):
+    """The command reads what a run of nerve leaves behind, and there is nothing yet."""
+
+    exit_code = Exit.NOTHING_RUNNING
 
 
 class AlreadyRunning(StateError):
@@ -107,7 +116,17 @@ class DatabaseNewer(DatabaseError):
 
 
 class MigrationFailed(DatabaseError):
-    """A migration raised; the database is as it was before."""
+    """A migration cannot be read, or raised; the database is as it was before.
+
+    Attributes:
+        revision: the revision that failed, None where none had begun.
+    """
+
+    def __init__(
+        self, message: str, *, path: Path, revision: str | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, path=path, hint=hint)
+        self.revision = revision
 
 
 class SenseError(NerveError):

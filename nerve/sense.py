@@ -28,7 +28,7 @@ Json = Any
 """A JSON value: None, bool, int, finite float, str, list of these, dict from str to these."""
 
 
-class SoftTimeout(BaseException):  # noqa: N818  a request to stop, like KeyboardInterrupt
+class SoftTimeout(BaseException):
     """The compute has used up its `timeout`; the transaction is rolled back.
 
     Derived from BaseException so that `except Exception` does not swallow it.
@@ -165,4 +165,6 @@ class Compute(Protocol):
 
     def __call__(
         self, db: "Connection", peers: Peers, ctx: Context, /
-    ) -> Json | BaseModel | Awaitable[Json | BaseModel | None] | None: ...
+    ) -> Json | BaseModel | Awaitable[Json | BaseModel | None] | None:
+        """Observe once."""
+        ...

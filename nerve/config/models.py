@@ -20,11 +20,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     WithJsonSchema,
     model_validator,
 )
 
-from nerve.config.durations import PATTERN, parse_duration
+from nerve.config.durations import PATTERN, format_duration, parse_duration
 
 NAME_PATTERN = r"[a-z][a-z0-9-]*"
 """Names are safe in paths, module names, templates and on a command line."""
@@ -61,6 +62,32 @@ def _cron(expression: str) -> str:
     return expression
 
 
+def _whole_number(value: object) -> object:
+    # pydantic would take true for 1 and 3.0 for 3. Text is what ${VAR} gives.
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:  # noqa: PLR2004  digits of 2**63
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number")  # noqa: TRY004  pydantic turns ValueErrors into its own
+    return value
+
+
+def _true_or_false(value: object) -> object:
+    # pydantic would take `on`, `y` and 1 too, which YAML 1.2 does not.
+    if value in ("true", "false"):
+        return value == "true"
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004  pydantic turns ValueErrors into its own
+    return value
+
+
+def _directory(path: str) -> str:
+    if path.startswith("~"):
+        raise ValueError("~ is not expanded here; write ${HOME} instead")
+    if "\0" in path:
+        raise ValueError("a path holds no NUL character")
+    return path
+
+
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -90,11 +117,17 @@ Names = Annotated[
 DurationMs = Annotated[
     int,
     BeforeValidator(parse_duration),
+    # Dumped as JSON by alias, a section can be read by its model again, as workers do.
+    PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "examples": ["500ms", "1h30m"]}),
 ]
 PositiveMs = Annotated[DurationMs, AfterValidator(_positive)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Cron = Annotated[str, AfterValidator(_cron)]
+Directory = Annotated[str, AfterValidator(_directory)]
+Flag = Annotated[bool, BeforeValidator(_true_or_false)]
+Concurrency = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_CONCURRENCY)]
+QueueLimit = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_QUEUE)]
 
 
 class Section(BaseModel):
@@ -154,7 +187,7 @@ class SenseConfig(Section):
 class SenseReflex(Section):
     """Runs senses by time (`interval` or `cron`) or when other senses signal (`on`)."""
 
-    kind: Literal["sense"]
+    kind: Literal["sense"] = Field(description="What the reflex runs: a sense.")
     sense: Names = Field(description="The sense to run, or a list of them.")
     interval_ms: PositiveMs | None = Field(
         None, alias="interval", description="Run every so often, counted from a fixed start."
@@ -165,7 +198,7 @@ class SenseReflex(Section):
         description="With interval: shift each sense by up to this much, always the same for "
         "the same name, so that many do not start at once.",
     )
-    align: bool = Field(
+    align: Flag = Field(
         False,
         description="With interval: tick at whole multiples of it on the clock, e.g. at :00 and "
         ":30 for 30m, instead of counting from the start of nerve.",
@@ -194,7 +227,7 @@ class SenseReflex(Section):
 class WorkflowReflex(Section):
     """Runs a workflow when senses signal."""
 
-    kind: Literal["workflow"]
+    kind: Literal["workflow"] = Field(description="What the reflex runs: a workflow.")
     workflow: Name = Field(description="The workflow to run.")
     on: Names = Field(description="Run when one of these senses gives a signal.")
 
@@ -202,18 +235,23 @@ class WorkflowReflex(Section):
 class QueueWorkflow(Section):
     """A workflow whose triggers wait while `concurrency` runs are under way."""
 
-    overflow: Literal["queue"]
-    concurrency: int = Field(1, ge=1, le=MAX_CONCURRENCY, description="Runs at the same time.")
-    max_queue: int = Field(
-        DEFAULT_MAX_QUEUE, ge=1, le=MAX_QUEUE, description="Triggers that may wait. Default 100."
+    overflow: Literal["queue"] = Field(
+        description="What becomes of a trigger while `concurrency` runs are under way: it waits."
+    )
+    concurrency: Concurrency = Field(1, description="Runs at the same time. Default 1.")
+    max_queue: QueueLimit = Field(
+        DEFAULT_MAX_QUEUE, description="Triggers that may wait. Default 100."
     )
 
 
 class DropWorkflow(Section):
     """A workflow whose triggers are dropped while `concurrency` runs are under way."""
 
-    overflow: Literal["drop"]
-    concurrency: int = Field(1, ge=1, le=MAX_CONCURRENCY, description="Runs at the same time.")
+    overflow: Literal["drop"] = Field(
+        description="What becomes of a trigger while `concurrency` runs are under way: it is "
+        "dropped, with a row in the log."
+    )
+    concurrency: Concurrency = Field(1, description="Runs at the same time. Default 1.")
 
 
 Reflex = Annotated[SenseReflex | WorkflowReflex, Field(discriminator="kind")]
@@ -224,12 +262,10 @@ class Config(Section):
     """The whole of nerve.yaml."""
 
     timezone: Zone = Field("UTC", description="Time zone of cron expressions. Default UTC.")
-    state_dir: str = Field(
+    state_dir: Directory = Field(
         "data",
         description="Where everything is kept; relative to nerve.yaml. NERVE_STATE_DIR wins.",
     )
     senses: dict[Name, SenseConfig] = Field(default_factory=dict, description="Senses by name.")
     reflexes: tuple[Reflex, ...] = Field((), description="What makes senses and workflows run.")
-    workflows: dict[Name, Workflow] = Field(
-        default_factory=dict, description="Workflows by name."
-    )
+    workflows: dict[Name, Workflow] = Field(default_factory=dict, description="Workflows by name.")

@@ -1,0 +1,56 @@
+"""`nerve run`, wired: the one place where everything is put together.
+
+The parent process. From here down each part is given what it needs; nothing looks
+anything up. Signal handlers are installed here, by the entry point, and not by an
+import: SIGTERM and the first Ctrl-C stop in an orderly way, the second at once.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+from nerve.clock import SystemClock
+from nerve.config import Loaded
+from nerve.errors import Exit
+from nerve.process.kernel import become_subreaper
+from nerve.process.launch import shut_down
+from nerve.store.journal import Journal, LogEntry, SignalEntry
+from nerve.store.state_dir import StateDir
+from nerve.supervisor.preparation import keep_out, prepare_workers
+from nerve.supervisor.supervisor import Supervisor, Tally
+
+Observe = Callable[[int | None, SignalEntry | LogEntry], None]
+
+
+def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
+    """Run until asked to stop; return the exit code and what the run came to.
+
+    Raises AlreadyRunning, StateError, DatabaseError and their kin before anything is
+    started.
+    """
+    state = StateDir(loaded.state_dir)
+    state.create()
+    lock = state.lock()
+    try:
+        journal = Journal(state.journal_path)
+        # A subreaper, so that workers whose fork server was killed do not escape to init.
+        become_subreaper()
+        prepare_workers(keep_out(loaded, os.environ))
+        tally = asyncio.run(_supervise(loaded, state, journal, observe=observe, once=once))
+    finally:
+        shut_down()
+        os.close(lock)
+    failed = once and (tally.failures or tally.unavailable)
+    return (Exit.FOUND if failed else Exit.OK), tally
+
+
+async def _supervise(
+    loaded: Loaded, state: StateDir, journal: Journal, *, observe: Observe, once: bool
+) -> Tally:
+    supervisor = Supervisor(loaded, state, journal, clock=SystemClock(), observe=observe, once=once)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, supervisor.request_stop, signal.Signals(number).name)
+    await supervisor.run()
+    return supervisor.tally

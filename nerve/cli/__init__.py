@@ -1,0 +1,28 @@
+"""The command line.
+
+    program     the table of commands; each is imported when it is used
+    boundary    errors become exit codes and a line for a person
+    settings    the configuration a command was pointed at
+    output      what goes to stdout, which is data, and to stderr, which is talk
+    wording     payloads and names as text that is safe to show
+    timeline    reading the journal, by pages and live
+
+Commands run in a process of their own; only `nerve run` becomes the parent. The
+others read the files of an installation, with or without a parent beside them, and
+write none that the parent or a worker owns. `nerve --help` imports click and
+nothing larger: a command's own imports are paid by that command.
+"""
+
+import sys
+
+from nerve.errors import Exit
+
+
+def main() -> None:
+    """Run the command line of this process; does not return."""
+    try:
+        from nerve.cli.program import program
+
+        program(prog_name="nerve")
+    except KeyboardInterrupt:  # while the imports were under way
+        sys.exit(Exit.INTERRUPTED)

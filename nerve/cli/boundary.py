@@ -1,0 +1,82 @@
+"""Where everything that went wrong ends: in words on stderr, and an exit code.
+
+Every command runs inside `guarded`. What a user can cause never shows a traceback.
+Somebody who closes our standard output (`nerve logs | head`) has seen enough, and
+that is no failure.
+"""
+
+import contextlib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+import click
+
+from nerve.cli.output import say
+from nerve.errors import ConfigurationInvalid, Exit, NerveError
+
+DEBUG_VARIABLE = "NERVE_DEBUG"
+
+
+def guarded(act: Callable[[], object]) -> int:
+    """Do something; return the exit code: what it returned, or what its error ends in.
+
+    Click's own exceptions pass: those are for click to show.
+    """
+    try:
+        result = act()
+        sys.stdout.flush()
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except NerveError as error:
+        explain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except OSError as error:
+        return _input_output(error)
+    except Exception as error:  # noqa: BLE001  the outermost boundary of a command
+        return _internal(error)
+    return result if isinstance(result, int) else Exit.OK
+
+
+def explain(error: NerveError) -> None:
+    """Say an error and its hint; faults of the configuration one by one."""
+    if isinstance(error, ConfigurationInvalid):
+        # Here, because an error of this kind means that it is imported already.
+        from nerve.config.faults import ConfigFaults
+
+        if isinstance(error, ConfigFaults):
+            return _explain_faults(error)
+    say(click.style("nerve: ", fg="red") + str(error))
+    if error.hint:
+        say(f"  hint: {error.hint}")
+    return None
+
+
+def discard_stdout() -> None:
+    """Let what is still written to stdout go nowhere, the flush at the exit included."""
+    with contextlib.suppress(OSError, io.UnsupportedOperation):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _input_output(error: OSError) -> Exit:
+    discard_stdout()
+    if isinstance(error, BrokenPipeError):
+        return Exit.OK
+    where = f"{error.filename}: " if error.filename else ""
+    say(f"nerve: {where}{error.strerror or error}")
+    return Exit.INPUT_OUTPUT
+
+
+def _internal(error: Exception) -> Exit:
+    say(f"nerve: an error of nerve itself: {type(error).__name__}: {error}")
+    if os.environ.get(DEBUG_VARIABLE):
+        say(traceback.format_exc())
+    else:
+        say(f"  hint: with {DEBUG_VARIABLE}=1 in the environment it shows the traceback; report it")
+    return Exit.INTERNAL

@@ -1,0 +1,32 @@
+"""Reading the small files that a configuration consists of.
+
+The parent. Only regular files are read, and only up to a limit: a named pipe would
+hold the start for ever, and /dev/zero would fill the memory.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+
+class FileUnfit(ValueError):  # noqa: N818  reads as the fact it states
+    """A file cannot be read as configuration; the text says why, without its path."""
+
+
+def read_small_file(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file; raises FileUnfit, with a sentence for the operator."""
+    try:
+        # Without O_NONBLOCK, opening a named pipe waits for somebody to write into it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, not a path
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileUnfit("is not a regular file")
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise FileUnfit(f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        # os.open refuses a NUL character with a bare ValueError.
+        raise error if isinstance(error, FileUnfit) else FileUnfit("is no path") from error
+    if len(content) > max_bytes:
+        raise FileUnfit(f"is over the limit of {max_bytes:,} bytes")
+    return content

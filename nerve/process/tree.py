@@ -1,0 +1,57 @@
+"""Ending a process together with everything it started.
+
+Any process that is an ancestor and a subreaper, or has the right. The order
+matters: the root is stopped first, so that it cannot start more, and each
+descendant is stopped before it is killed, because a child that forks faster
+than it is found would never be caught running. Orphans of killed descendants are
+adopted by the root (a subreaper) and found in the next round.
+"""
+
+import contextlib
+import os
+import signal
+
+from nerve.process.kernel import children, is_alive
+
+MAX_ROUNDS = 200
+"""Rounds of looking for descendants; each ends at least one generation of them."""
+
+
+def descendants(pid: int) -> list[int]:
+    """All living processes below `pid`, nearest first, without `pid`."""
+    found: list[int] = []
+    frontier = [pid]
+    while frontier:
+        frontier = [child for parent in frontier for child in children(parent)]
+        found += frontier
+    return [pid for pid in found if is_alive(pid)]
+
+
+def kill_tree(pid: int) -> int:
+    """SIGKILL a process and all below it; return how many descendants were killed."""
+    send(pid, signal.SIGSTOP)
+    killed = kill_descendants(pid)
+    send(pid, signal.SIGKILL)
+    return killed
+
+
+def kill_descendants(pid: int) -> int:
+    """SIGKILL all below a process that starts no more of them; return how many."""
+    killed: set[int] = set()
+    for _ in range(MAX_ROUNDS):
+        living = descendants(pid)
+        if not living:
+            break
+        for signal_number in (signal.SIGSTOP, signal.SIGKILL):
+            for descendant in living:
+                send(descendant, signal_number)
+        killed.update(living)
+    return len(killed)
+
+
+def send(pid: int, signal_number: signal.Signals) -> None:
+    """Send a signal to one process; one that is gone already is what was wanted."""
+    if pid <= 1:
+        raise ValueError(f"process id {pid} is a group, everybody, or init")
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal_number)

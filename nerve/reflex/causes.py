@@ -1,0 +1,88 @@
+"""What makes a sense run, and how several causes become one trigger.
+
+Parent; pure. A trigger that waits collects the causes that arrive meanwhile; what
+it keeps of them is bounded: the newest MAX_CAUSES signals, MAX_CAUSES_BYTES of
+payload, and counts of the rest.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from nerve.sense import TriggerKind
+from nerve.wire.messages import MAX_CAUSES, MAX_CAUSES_BYTES
+
+MAX_DEPTH = 16
+"""Length of a chain of signals causing signals; beyond it a reflex is taken for a loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class CausingSignal:
+    """A durable signal that a reflex listens to.
+
+    Attributes:
+        depth: signals that led to it, one behind the other; 0 when time did.
+        size: of its payload as JSON, in bytes.
+    """
+
+    id: int
+    sense: str
+    at_us: int
+    payload: Any
+    depth: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason to run a sense now.
+
+    Attributes:
+        signals: oldest first; empty for time and by hand.
+        left_out: signals known to have come before these and not held.
+        positions: for each source, the last signal this cause covers.
+    """
+
+    kind: TriggerKind
+    signals: tuple[CausingSignal, ...] = ()
+    left_out: int = 0
+    positions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def depth(self) -> int:
+        """Depth of what this cause leads to."""
+        return max((signal.depth + 1 for signal in self.signals), default=0)
+
+
+class PendingTrigger:
+    """One trigger to be, with all the causes it has collected."""
+
+    def __init__(self, cause: Cause) -> None:
+        self.kind = cause.kind
+        self.merged = 0
+        self.left_out = 0
+        self.depth = 0
+        self.positions: dict[str, int] = {}
+        self.signals: deque[CausingSignal] = deque()
+        self._bytes = 0
+        self._collect(cause)
+
+    def merge(self, cause: Cause) -> None:
+        """Let a later cause join."""
+        self.merged += 1
+        self._collect(cause)
+
+    def _collect(self, cause: Cause) -> None:
+        self.depth = max(self.depth, cause.depth)
+        self.left_out += cause.left_out
+        for source, signal_id in cause.positions.items():
+            self.positions[source] = max(signal_id, self.positions.get(source, 0))
+        for signal in cause.signals:
+            self.signals.append(signal)
+            self._bytes += signal.size
+        self._trim()
+
+    def _trim(self) -> None:
+        while len(self.signals) > MAX_CAUSES or self._bytes > MAX_CAUSES_BYTES:
+            self._bytes -= self.signals.popleft().size
+            self.left_out += 1

@@ -1,0 +1,92 @@
+"""One sense's flow of triggers: run now, wait, or join.
+
+Parent; pure. At any time a sense has at most one trigger that waits and one that
+runs:
+
+                 offer                  take                finish
+        QUIET ----------> WAITING ---------------> RUNNING ---------> QUIET
+          |  inside throttle                          | offer: held      | held: WAITING
+          `------------> DEFERRED --- due ---> WAITING`------------------'   or DEFERRED
+
+While one waits or runs, another trigger joins the one that waits: nothing piles
+up, whatever the rate of causes. `throttle` is the least time between two starts;
+a trigger inside it is deferred to its end, and neither dropped nor doubled.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nerve.reflex.causes import Cause, PendingTrigger
+
+
+class Phase(StrEnum):
+    """Where a sense stands."""
+
+    QUIET = "quiet"
+    DEFERRED = "deferred"
+    WAITING = "waiting"
+    RUNNING = "running"
+
+
+class Decision(StrEnum):
+    """What became of an offered cause. All but ACCEPTED are recorded as reasons."""
+
+    ACCEPTED = "accepted"
+    HELD = "held"
+    THROTTLED = "throttled"
+    COALESCED = "coalesced"
+
+
+@dataclass(slots=True)
+class Flow:
+    """The state of one sense.
+
+    Attributes:
+        throttle_s: seconds between two starts; 0 for no limit.
+        due: when DEFERRED ends, seconds on the monotonic clock.
+    """
+
+    throttle_s: float = 0.0
+    phase: Phase = Phase.QUIET
+    due: float = 0.0
+    pending: PendingTrigger | None = None
+    _last_start: float | None = None
+
+    def offer(self, cause: Cause, now: float) -> Decision:
+        """Take in a cause. ACCEPTED means the sense is WAITING now and belongs in a queue."""
+        if self.pending is not None:
+            self.pending.merge(cause)
+            return Decision.COALESCED
+        self.pending = PendingTrigger(cause)
+        if self.phase is Phase.RUNNING:
+            return Decision.HELD
+        return self._place(now)
+
+    def take(self, now: float) -> PendingTrigger:
+        """Start what waits; raises ValueError when nothing does."""
+        if self.phase is not Phase.WAITING or self.pending is None:
+            raise ValueError(f"nothing to take while {self.phase}")
+        taken, self.pending = self.pending, None
+        self.phase = Phase.RUNNING
+        self._last_start = now
+        return taken
+
+    def finish(self, now: float) -> Decision | None:
+        """The run has its outcome. Returns what becomes of a held trigger, None without one."""
+        self.phase = Phase.QUIET
+        return self._place(now) if self.pending else None
+
+    def wake(self, now: float) -> bool:
+        """The end of a deferral may have come; True when the sense is WAITING because of it."""
+        if self.phase is not Phase.DEFERRED or now < self.due:
+            return False
+        self.phase = Phase.WAITING
+        return True
+
+    def _place(self, now: float) -> Decision:
+        opens = now if self._last_start is None else self._last_start + self.throttle_s
+        if now < opens:
+            self.phase, self.due = Phase.DEFERRED, opens
+            return Decision.THROTTLED
+        self.phase = Phase.WAITING
+        return Decision.ACCEPTED

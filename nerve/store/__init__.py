@@ -1,0 +1,14 @@
+"""What nerve keeps on disk: the state directory, its databases, its blobs.
+
+    StateDir      who holds the directory, and where things lie in it
+    sqlite        connections: one owner that writes, any number of readers that cannot
+    engine        the same connections as SQLAlchemy hands them to a compute
+    migrations    revisions applied whole or not at all
+    schema        the runtime's own tables, and the test that a database stands at their head
+    peers, blobs  what a compute gets besides its own database
+
+The parent, the workers and the commands use it; only workers and commands may
+import `engine`, `peers`, `migrations` and `autogenerate`, which bring SQLAlchemy and
+Alembic with them. One invariant holds everywhere: a database has one writer, and
+everybody else opens it read-only.
+"""

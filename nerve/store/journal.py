@@ -1,0 +1,274 @@
+"""The journal, `logs.db`: signals, log rows, and how far everybody has got.
+
+Parent only, and within it one thread at a time; commands read it through
+`open_reader`. Everything that belongs together comes as one `Batch` and is one
+transaction: a signal, the outcome it is, the cursor it moves, the log rows
+around it. Either all of it is durable or none, and then the caller has the
+exception and the batch still in hand (commit, then tell).
+
+Signals and log rows take their ids from one sequence, handed out here by the only
+writer. So both together are one strictly ordered timeline that one number
+continues, and a signal needs no second row to appear in the log. A repeated
+signal is told by a high-water mark per outbox, which costs less than a unique index.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nerve.store.schema import prepare_journal
+from nerve.store.sqlite import explain, open_owner
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SignalEntry:
+    """A signal to be stored; `payload` and `cause` are JSON text."""
+
+    sense: str
+    epoch: str
+    seq: int
+    at_us: int
+    payload: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A log row to be stored; `payload` is JSON text.
+
+    Attributes:
+        source: the sense, group or part of nerve that it is about.
+        type: a stable word, e.g. `worker.died`.
+        level: `debug`, `info`, `warning` or `error`.
+        ref: what it refers to, e.g. `boot:3f2a91c0/17`, a trigger; or None.
+    """
+
+    at_us: int
+    source: str
+    type: str
+    level: str
+    ref: str | None
+    payload: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is committed together.
+
+    Attributes:
+        entries: in the order in which they get their ids.
+        cursors: (target, source) to the last signal whose consequence is recorded.
+        counts: (sense, outcome or reason) to (how many more, time of the last).
+    """
+
+    entries: list[SignalEntry | LogEntry] = field(default_factory=list)
+    cursors: dict[Pair, int] = field(default_factory=dict)
+    counts: dict[Pair, tuple[int, int]] = field(default_factory=dict)
+
+    def count(self, sense: str, outcome: str, at_us: int, number: int = 1) -> None:
+        """Count `number` more of an outcome or a reason of a sense."""
+        count, _ = self.counts.get((sense, outcome), (0, 0))
+        self.counts[sense, outcome] = (count + number, at_us)
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not (self.entries or self.cursors or self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """An earlier run of the parent that left no word of its end."""
+
+    boot: str
+    pid: int
+    started_us: int
+
+
+class Journal:
+    """The one writer of `logs.db`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open, create or migrate; raises DatabaseError and its kin, StateForbidden."""
+        self._path = path
+        self._raw = open_owner(path, full_sync=True, any_thread=True)
+        try:
+            prepare_journal(self._raw)
+            self._next_id = newest_id(self._raw) + 1
+            rows = self._raw.execute("SELECT sense, epoch, seq FROM received")
+            self._received: dict[Pair, int] = {(sense, epoch): seq for sense, epoch, seq in rows}
+        except sqlite3.Error as error:
+            self._raw.close()
+            raise explain(error, path) from error
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def commit(self, batch: Batch) -> list[int | None]:
+        """Make a batch durable; return an id per entry, None for a signal known already.
+
+        Raises DatabaseError and its kin, StateForbidden: nothing of the batch was stored.
+        """
+        try:
+            self._raw.execute("BEGIN IMMEDIATE")
+            ids, received = self._insert(batch)
+            self._raw.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._raw.in_transaction:
+                self._raw.execute("ROLLBACK")
+            raise explain(error, self._path) from error
+        self._next_id += sum(1 for entry_id in ids if entry_id is not None)
+        self._received.update(received)
+        return ids
+
+    def _insert(self, batch: Batch) -> tuple[list[int | None], dict[Pair, int]]:
+        ids: list[int | None] = []
+        received: dict[Pair, int] = {}
+        next_id = self._next_id
+        for entry in batch.entries:
+            if isinstance(entry, LogEntry):
+                self._insert_log(next_id, entry)
+            elif self._is_known(entry, received):
+                ids.append(None)
+                continue
+            else:
+                self._insert_signal(next_id, entry)
+                received[entry.sense, entry.epoch] = entry.seq
+            ids.append(next_id)
+            next_id += 1
+        self._upsert("received", ("sense", "epoch", "seq"), received)
+        self._upsert("cursors", ("target", "source", "signal_id"), batch.cursors)
+        self._add_counts(batch.counts)
+        return ids, received
+
+    def _is_known(self, entry: SignalEntry, received: Mapping[Pair, int]) -> bool:
+        key = (entry.sense, entry.epoch)
+        return entry.seq <= received.get(key, self._received.get(key, 0))
+
+    def _insert_signal(self, entry_id: int, entry: SignalEntry) -> None:
+        self._raw.execute(
+            "INSERT INTO signals (id, sense, at_us, epoch, seq, payload, cause)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry_id,
+                entry.sense,
+                entry.at_us,
+                entry.epoch,
+                entry.seq,
+                entry.payload,
+                entry.cause,
+            ),
+        )
+
+    def _insert_log(self, entry_id: int, entry: LogEntry) -> None:
+        self._raw.execute(
+            "INSERT INTO logs (id, at_us, source, type, level, ref, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry_id,
+                entry.at_us,
+                entry.source,
+                entry.type,
+                entry.level,
+                entry.ref,
+                entry.payload,
+            ),
+        )
+
+    def _upsert(self, table: str, columns: tuple[str, str, str], rows: Mapping[Pair, int]) -> None:
+        first, second, value = columns
+        if rows:
+            self._raw.executemany(
+                f"INSERT INTO {table} ({first}, {second}, {value}) VALUES (?, ?, ?)"  # noqa: S608  our own names
+                f" ON CONFLICT DO UPDATE SET {value} = max({value}, excluded.{value})",
+                [(*pair, number) for pair, number in rows.items()],
+            )
+
+    def _add_counts(self, counts: Mapping[Pair, tuple[int, int]]) -> None:
+        if counts:
+            self._raw.executemany(
+                "INSERT INTO outcomes (sense, outcome, count, last_at_us) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET count = count + excluded.count,"
+                " last_at_us = excluded.last_at_us",
+                [(*pair, count, at_us) for pair, (count, at_us) in counts.items()],
+            )
+
+    def cursors(self) -> dict[Pair, int]:
+        """All cursors: (target, source) to the last signal whose consequence is recorded."""
+        rows = self._raw.execute("SELECT target, source, signal_id FROM cursors")
+        return {(target, source): signal_id for target, source, signal_id in rows}
+
+    def installation(self, candidate: str) -> str:
+        """The id of this installation: `candidate` if it has none yet, and from then on that."""
+        with _explained(self._path):
+            self._raw.execute(
+                "INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING",
+                (candidate,),
+            )
+            query = "SELECT value FROM meta WHERE key = 'installation'"
+            (found,) = self._raw.execute(query).fetchone()
+        return str(found)
+
+    def begin_boot(self, boot: str, *, pid: int, version: str, at_us: int) -> list[Crash]:
+        """Note the start of a parent; close those before it that never noted their end."""
+        with _explained(self._path):
+            self._raw.execute("BEGIN IMMEDIATE")
+            rows = self._raw.execute("SELECT boot, pid, started_us FROM boots WHERE ended IS NULL")
+            crashes = [Crash(*row) for row in rows.fetchall()]
+            self._raw.execute(
+                "UPDATE boots SET ended = 'crashed', ended_us = ? WHERE ended IS NULL", (at_us,)
+            )
+            self._raw.execute(
+                "INSERT INTO boots (boot, pid, version, started_us) VALUES (?, ?, ?, ?)",
+                (boot, pid, version, at_us),
+            )
+            self._raw.execute("COMMIT")
+        return crashes
+
+    def end_boot(self, boot: str, *, how: str, at_us: int) -> None:
+        """Note the end of a parent that had the time to."""
+        with _explained(self._path):
+            self._raw.execute(
+                "UPDATE boots SET ended = ?, ended_us = ? WHERE boot = ?", (how, at_us, boot)
+            )
+
+    def close(self) -> None:
+        """Checkpoint and close: afterwards the journal is one file."""
+        self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._raw.close()
+
+
+def newest_id(reader: sqlite3.Connection) -> int:
+    """The id of the newest durable entry, 0 when there is none."""
+    # From the sequences and not from the tables: archived rows are gone, their ids stay taken.
+    (newest,) = reader.execute(
+        "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN ('signals', 'logs')"
+    ).fetchone()
+    return int(newest)
+
+
+def signals_after(
+    reader: sqlite3.Connection, sense: str, signal_id: int, limit: int
+) -> tuple[list[tuple[int, int, str, str]], int]:
+    """The newest `limit` signals of a sense after an id, oldest first, and how many more.
+
+    Each is (id, at_us, payload, cause), as stored.
+    """
+    where = "FROM signals WHERE id > ? AND sense = ?"
+    (count,) = reader.execute(f"SELECT count(*) {where}", (signal_id, sense)).fetchone()
+    rows = reader.execute(
+        f"SELECT id, at_us, payload, cause {where} ORDER BY id DESC LIMIT ?",
+        (signal_id, sense, limit),
+    ).fetchall()
+    return rows[::-1], count - len(rows)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explain(error, path) from error

@@ -1,0 +1,140 @@
+"""The outbox of a sense: where a signal waits until the parent has it.
+
+Worker; the only reader and writer. It lives in the sense's own database, so that
+the rows of a compute and its signal are one transaction. The life of a signal:
+
+    put (with the sense's rows)  ->  report  ->  acknowledged  ->  dropped
+
+It is reported again at every start until it is acknowledged, so the parent may
+see it twice and tells so by `(epoch, seq)`. Dropping rides on the next compute's
+transaction: a commit of its own would cost more than the rows. Beside the
+signals stands what the last committed compute was and which signals of others
+it dealt with, so that after a crash the parent can tell a compute that was
+committed from one that was not.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PAGE_ROWS = 100
+"""Unacknowledged rows read at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A signal that waits.
+
+    Attributes:
+        payload, cause: JSON values; None in both when the row does not hold valid JSON.
+    """
+
+    seq: int
+    at_us: int
+    payload: Any
+    cause: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the database says of itself: its epoch, and the last committed trigger."""
+
+    epoch: str
+    boot: str
+    trigger_id: int
+
+
+class Outbox:
+    """The outbox in one sense's database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.epoch = self.identity().epoch
+        self._acknowledged = 0
+
+    def identity(self) -> Identity:
+        """Read who this database is."""
+        row = self._connection.execute(
+            "SELECT epoch, boot, trigger_id FROM nerve_identity"
+        ).fetchone()
+        return Identity(*row)
+
+    def positions(self) -> dict[str, int]:
+        """For each source, the last signal that a committed compute has dealt with."""
+        rows = self._connection.execute("SELECT source, signal_id FROM nerve_position")
+        return dict(rows.fetchall())
+
+    def holds_signal_of(self, trigger_id: int, boot: str) -> bool:
+        """Whether a signal that answers this trigger is not acknowledged yet."""
+        row = self._connection.execute(
+            "SELECT 1 FROM nerve_outbox WHERE trigger_id = ? AND json_valid(cause)"
+            " AND cause ->> 'boot' = ?",
+            (trigger_id, boot),
+        ).fetchone()
+        return row is not None
+
+    def put(self, at_us: int, trigger_id: int, payload: str, cause: str) -> int:
+        """Add a signal inside the compute's transaction; return its `seq`."""
+        cursor = self._connection.execute(
+            "INSERT INTO nerve_outbox (at_us, trigger_id, payload, cause) VALUES (?, ?, ?, ?)",
+            (at_us, trigger_id, payload, cause),
+        )
+        assert cursor.lastrowid is not None  # noqa: S101  an INSERT has one
+        return cursor.lastrowid
+
+    def mark(self, boot: str, trigger_id: int, positions: Mapping[str, int]) -> None:
+        """Note inside the compute's transaction which trigger it answers."""
+        self._connection.execute(
+            "UPDATE nerve_identity SET boot = ?, trigger_id = ?", (boot, trigger_id)
+        )
+        if positions:
+            self._connection.executemany(
+                "INSERT INTO nerve_position (source, signal_id) VALUES (?, ?)"
+                " ON CONFLICT (source) DO UPDATE SET signal_id = excluded.signal_id",
+                positions.items(),
+            )
+
+    def acknowledge(self, epoch: str, seq: int) -> None:
+        """Remember that the parent has everything up to `seq`; `drop` acts on it."""
+        if epoch == self.epoch:
+            self._acknowledged = max(self._acknowledged, seq)
+
+    def drop(self) -> None:
+        """Delete what is acknowledged, inside a transaction of the caller's.
+
+        Rows that hold no valid JSON were never reported, so they stay for a person to see.
+        """
+        if self._acknowledged:
+            self._connection.execute(
+                "DELETE FROM nerve_outbox"
+                " WHERE seq <= ? AND json_valid(payload) AND json_valid(cause)",
+                (self._acknowledged,),
+            )
+
+    def dropped(self) -> None:
+        """The transaction of the last `drop` is committed."""
+        self._acknowledged = 0
+
+    def waiting(self) -> Iterator[OutboxRow]:
+        """Yield what is not acknowledged yet, oldest first; a damaged row has no payload."""
+        last = 0
+        while rows := self._page(last):
+            for seq, at_us, payload, cause in rows:
+                yield OutboxRow(seq, at_us, *_decode(payload, cause))
+            last = rows[-1][0]
+
+    def _page(self, after: int) -> list[tuple[int, int, str, str]]:
+        return self._connection.execute(
+            "SELECT seq, at_us, payload, cause FROM nerve_outbox"
+            " WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, PAGE_ROWS),
+        ).fetchall()
+
+
+def _decode(payload: str, cause: str) -> tuple[Any, Any]:
+    try:
+        return json.loads(payload), json.loads(cause)
+    except ValueError:
+        return None, None

@@ -1,0 +1,11 @@
+"""The parent: it starts workers, tells them what to run, and records what came of it.
+
+    supervisor   the loop's events: ticks, messages, commits, deaths
+    group        one group: its queue, what it runs, its worker's states and restarts
+    child        one worker process: launch, channel, output, kill
+    recorder     the journal's thread: one transaction per turn of the loop
+    states       the legal states of a worker
+
+No author's code is ever imported here. The hot path is callbacks on the event
+loop; nothing in it waits.
+"""

@@ -1,0 +1,189 @@
+"""One worker process, as the parent holds it.
+
+Parent. Mechanism only: it starts the process, carries messages both ways on the
+event loop, passes on what is printed and logged, and tells of the exit; what any
+of it means is for `group` to decide. A child is one generation and is never used
+again: after its exit everything of it is closed, so that nothing late can arrive.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from nerve.clock import Clock
+from nerve.errors import WireError
+from nerve.logs import RecordsOf
+from nerve.process.launch import Launched, launch
+from nerve.process.tree import kill_tree
+from nerve.supervisor.output import OutputLines
+from nerve.wire.channel import Channel, ChannelClosed
+from nerve.wire.messages import Message, Up, WorkerSpec, dump, parse_up
+
+ENTRY = "nerve.worker.main:run"
+LAUNCH_TIMEOUT_S = 30.0
+"""For the fork server to answer; its first start includes its imports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a worker ended; `signal` and `code` as subprocess has them, None when unknown."""
+
+    code: int | None
+
+    def __str__(self) -> str:
+        if self.code is None:
+            return "ended in an unknown way"
+        return f"was ended by signal {-self.code}" if self.code < 0 else f"exited with {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEvents:
+    """What a child calls, always on the loop.
+
+    Attributes:
+        message: a valid message arrived.
+        broken: something arrived that is no message; the child is to be ended.
+        printed: lines on `stdout` or `stderr`, and how many were left out before.
+        record: a log record of the worker's.
+        exited: the process is gone and everything it said has been passed on.
+    """
+
+    message: Callable[[Up], None]
+    broken: Callable[[WireError], None]
+    printed: Callable[[str, list[str], int], None]
+    record: Callable[[logging.LogRecord], None]
+    exited: Callable[[Exit], None]
+
+
+class Child:
+    """A running worker."""
+
+    def __init__(
+        self, spec: WorkerSpec, events: ChildEvents, *, clock: Clock, threads: Executor
+    ) -> None:
+        self.generation = spec.generation
+        self.pid = 0
+        self._spec = spec
+        self._events = events
+        self._clock = clock
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
+        self._is_gone = False
+
+    async def start(self) -> None:
+        """Start the process; raises OSError, EOFError or TimeoutError when that fails."""
+        name = f"nerve: {self._spec.group}"
+        records = RecordsOf(name, self._on_record)
+        spec = self._spec.model_dump_json(by_alias=True).encode()
+        try:
+            launched = await asyncio.wait_for(
+                self._loop.run_in_executor(
+                    self._threads, lambda: launch(name, ENTRY, spec, log_queue=records.queue)
+                ),
+                LAUNCH_TIMEOUT_S,
+            )
+        except BaseException:
+            self._threads.submit(records.close)
+            raise
+        records.started()
+        self._attach(launched, records)
+
+    def _attach(self, launched: Launched, records: RecordsOf) -> None:
+        self.pid = launched.pid
+        self._launched = launched
+        self._records = records
+        self._channel = Channel(launched.channel)
+        now = self._clock.monotonic()
+        self._outputs = {
+            "stdout": OutputLines(launched.stdout, now),
+            "stderr": OutputLines(launched.stderr, now),
+        }
+        self._loop.add_reader(self._channel, self._on_readable)
+        self._loop.add_reader(launched.process.sentinel, self._on_sentinel)
+        for stream, output in self._outputs.items():
+            self._loop.add_reader(output.descriptor, self._on_output, stream)
+
+    def send(self, message: Message) -> None:
+        """Send a message; after ChannelClosed or ChannelOverflow the child is to be ended."""
+        if self._is_gone:
+            raise ChannelClosed("the worker has exited")
+        if self._channel.send(dump(message)):
+            self._loop.add_writer(self._channel, self._on_writable)
+
+    def kill(self) -> None:
+        """SIGKILL the worker and all below it; `exited` follows."""
+        if not self._is_gone:
+            # In a thread: the tree may be large, and looking through /proc takes milliseconds.
+            self._threads.submit(kill_tree, self.pid)
+
+    def pause(self, *, paused: bool) -> None:
+        """Stop, or go on, reading what the worker says; meanwhile its own sends wait."""
+        if self._is_gone:
+            return
+        if paused:
+            self._loop.remove_reader(self._channel)
+        else:
+            self._loop.add_reader(self._channel, self._on_readable)
+
+    def _on_readable(self) -> bool:
+        """Pass on one read's messages; False when nothing more will come."""
+        try:
+            for frame in self._channel.receive():
+                self._events.message(parse_up(frame))
+        except ChannelClosed:
+            self._loop.remove_reader(self._channel)
+            return False
+        except WireError as error:
+            self._loop.remove_reader(self._channel)
+            self._events.broken(error)
+            return False
+        return True
+
+    def _on_writable(self) -> None:
+        try:
+            if not self._channel.flush():
+                self._loop.remove_writer(self._channel)
+        except ChannelClosed:  # the exit is on its way and tells more
+            self._loop.remove_writer(self._channel)
+
+    def _on_output(self, stream: str) -> None:
+        output = self._outputs[stream]
+        lines, more = output.read(self._clock.monotonic())
+        left_out = output.take_left_out()
+        if lines or left_out:
+            self._events.printed(stream, lines, left_out)
+        if not more:
+            self._loop.remove_reader(output.descriptor)
+
+    def _on_record(self, record: logging.LogRecord) -> None:
+        # Called in the handler's thread.
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._events.record, record)
+
+    def _on_sentinel(self) -> None:
+        """The process is gone: take what it still had said, close everything, tell."""
+        self._loop.remove_reader(self._launched.process.sentinel)
+        self._is_gone = True
+        self._take_the_rest()
+        self._channel.close()
+        for output in self._outputs.values():
+            output.close()
+        self._launched.process.join(0)
+        code = self._launched.process.exitcode
+        # Blocks while its thread takes the last records, so not on the loop.
+        self._threads.submit(self._records.close)
+        # 255 is also what the standard library reports when the fork server died with it.
+        self._events.exited(Exit(code))
+
+    def _take_the_rest(self) -> None:
+        # The dead write no more, so this ends: at most what the socket and the pipes held.
+        waiting = self._loop.remove_reader(self._channel)
+        self._loop.remove_writer(self._channel)
+        while waiting and self._channel.is_readable() and self._on_readable():
+            pass
+        for stream, output in self._outputs.items():
+            if self._loop.remove_reader(output.descriptor):
+                self._on_output(stream)

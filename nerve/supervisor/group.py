@@ -1,0 +1,479 @@
+"""One group: its queue, what it runs, and the states and restarts of its worker.
+
+Parent. The senses of a group run one after another, so a group sends its worker one
+compute at a time and waits for the outcome; a sense stands in the queue at most
+once (`nerve.reflex.flow`), so the queue is as long as the group at most.
+
+A worker that dies is replaced. What it was running is kept as the *suspect* until
+the replacement has looked into the sense's database: a compute that was committed
+before the death has its outcome there, one that was not is `crashed`, or `killed`
+when the hard deadline was the reason. Either way it has exactly one outcome.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nerve.clock import MS_PER_S, Clock
+from nerve.config.models import SenseConfig
+from nerve.errors import WireError
+from nerve.reflex.causes import PendingTrigger
+from nerve.supervisor.child import Child, ChildEvents, Exit
+from nerve.supervisor.states import WorkerEvent, WorkerState, move
+from nerve.wire.messages import (
+    AcknowledgeMessage,
+    BootFailedMessage,
+    CauseSignal,
+    ComputeMessage,
+    FailedMessage,
+    Fault,
+    Message,
+    NoSignalMessage,
+    ReadyMessage,
+    SignalMessage,
+    StopMessage,
+    Up,
+    WorkerSpec,
+)
+
+BOOT_TIMEOUT_S = 120.0
+"""From the fork to `ready`: imports and migrations of a whole group."""
+STOP_MARGIN_S = 5.0
+"""For a checkpoint and a clean exit, beyond the running compute's hard deadline."""
+MAX_DEATHS = 5
+DEATHS_WINDOW_S = 60.0
+"""This many deaths within this time, and the group is FATAL. Being ready in between does not
+reset the window: a worker that comes up well and dies at its first compute is no better."""
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 30.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A compute that a worker was told to run and that has no outcome yet.
+
+    Attributes:
+        killed: the hard deadline has passed, and the worker is being killed for it.
+    """
+
+    sense: str
+    trigger_id: int
+    trigger: PendingTrigger
+    killed: bool = False
+    hard_deadline: asyncio.TimerHandle | None = None
+
+
+class Hub(Protocol):
+    """What a group needs of the supervisor."""
+
+    boot: str
+
+    def may_dispatch(self) -> bool:
+        """Whether anything may be started now."""
+        ...
+
+    def start_trigger(self, sense: str) -> tuple[int, PendingTrigger]:
+        """Take what waits for a sense; it counts as started now. Returns its id as well."""
+        ...
+
+    def came_up(self, group: "Group", ready: ReadyMessage) -> None:
+        """A worker is ready, with what it says of its senses."""
+        ...
+
+    def gave_up(self, group: "Group") -> None:
+        """The group is FATAL, or will report nothing more."""
+        ...
+
+    def take_signal(self, message: SignalMessage, running: Running | None) -> None:
+        """A durable signal arrived; the outcome of `running` where that is not None."""
+        ...
+
+    def take_outcome(
+        self, running: Running, outcome: str, at_us: int, fault: Fault | None = None
+    ) -> None:
+        """A compute ended without a signal."""
+        ...
+
+    def log(
+        self,
+        source: str,
+        type_: str,
+        level: str,
+        payload: dict[str, Any],
+        *,
+        ref: str | None = None,
+    ) -> None:
+        """Write a log row."""
+        ...
+
+
+class Group:
+    """The senses that share one worker."""
+
+    def __init__(
+        self,
+        name: str,
+        senses: dict[str, SenseConfig],
+        hub: Hub,
+        *,
+        spec_for: Callable[[int], WorkerSpec],
+        clock: Clock,
+        threads: Executor,
+    ) -> None:
+        self.name = name
+        self.senses = senses
+        self.state = WorkerState.STOPPED
+        self.generation = 0
+        self.stopped = asyncio.Event()
+        self._hub = hub
+        self._spec_for = spec_for
+        self._clock = clock
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[str] = deque()
+        self._child: Child | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: Running | None = None
+        self._suspect: Running | None = None
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._says_stopped = False
+
+    # --- what the supervisor asks ---------------------------------------------------
+
+    def start(self) -> None:
+        """Start a worker, a new generation."""
+        self._move(WorkerEvent.START)
+        self.generation += 1
+        self._says_stopped = False
+        self._timer = self._loop.call_later(BOOT_TIMEOUT_S, self._on_boot_timeout)
+        self._starting = self._loop.create_task(self._launch(self.generation))
+
+    def enqueue(self, sense: str) -> None:
+        """Put a sense with a waiting trigger into the queue."""
+        self._queue.append(sense)
+        self.pump()
+
+    def pump(self) -> None:
+        """Dispatch the next compute, if the worker is free and there is one."""
+        if self.state is WorkerState.IDLE and self._queue and self._hub.may_dispatch():
+            self._dispatch(self._queue.popleft())
+
+    def acknowledge(self, sense: str, epoch: str, seq: int) -> None:
+        """Tell the worker that a sense's signals up to `seq` are durable."""
+        self._send(AcknowledgeMessage(sense=sense, epoch=epoch, seq=seq))
+
+    def pause(self, *, paused: bool) -> None:
+        """Stop, or go on, reading from the worker."""
+        if self._child is not None:
+            self._child.pause(paused=paused)
+
+    def stop(self) -> None:
+        """Let the running compute end, then the worker; `stopped` is set in bounded time."""
+        self._queue.clear()
+        was = self.state
+        self._move(WorkerEvent.STOP)
+        if self.state is WorkerState.STOPPED:
+            self._cancel_timer()
+            self._conclude()
+        elif was is not WorkerState.STOPPING:
+            self._rearm_timer(self._stop_allowance_s(), self.kill)
+            self._send(StopMessage())
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        if self._child is not None:
+            self._child.kill()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing runs, waits, or is being found out about."""
+        return not (self._queue or self._running or self._suspect)
+
+    # --- starting -------------------------------------------------------------------
+
+    async def _launch(self, generation: int) -> None:
+        events = ChildEvents(
+            message=self._on_message,
+            broken=self._on_broken,
+            printed=self._on_printed,
+            record=self._on_record,
+            exited=self._on_exit,
+        )
+        child = Child(self._spec_for(generation), events, clock=self._clock, threads=self._threads)
+        try:
+            await child.start()
+        except (OSError, EOFError, TimeoutError) as error:
+            fault = {"message": f"the worker could not be started: {error!r}"}
+            self._hub.log(self.name, "worker.launch_failed", "error", fault)
+            self._on_exit(Exit(None))
+            return
+        self._child = child
+        if self.state is WorkerState.STOPPING:  # asked to stop while it was being forked
+            self._rearm_timer(STOP_MARGIN_S, self.kill)
+            self._send(StopMessage())
+
+    def _on_boot_timeout(self) -> None:
+        message = {"message": f"not ready within {BOOT_TIMEOUT_S:.0f} s; killed"}
+        self._hub.log(self.name, "worker.boot_timeout", "error", message)
+        self.kill()
+
+    # --- computes -------------------------------------------------------------------
+
+    def _dispatch(self, sense: str) -> None:
+        trigger_id, trigger = self._hub.start_trigger(sense)
+        self._running = Running(sense, trigger_id, trigger)
+        self._move(WorkerEvent.DISPATCH)
+        config = self.senses[sense]
+        allowance_s = (config.timeout_ms + config.grace_period_ms) / MS_PER_S
+        self._running.hard_deadline = self._loop.call_later(
+            allowance_s, self._on_hard_deadline, self._running
+        )
+        self._send(_compute_message(self._running))
+
+    def _on_hard_deadline(self, running: Running) -> None:
+        running.killed = True
+        config = self.senses[running.sense]
+        payload = {
+            "sense": running.sense,
+            "timeout_ms": config.timeout_ms,
+            "grace_period_ms": config.grace_period_ms,
+            "pid": self._child.pid if self._child else None,
+        }
+        ref = trigger_ref(self._hub.boot, running.trigger_id)
+        self._hub.log(running.sense, "worker.hard_timeout", "error", payload, ref=ref)
+        self.kill()
+
+    def _on_message(self, message: Up) -> None:
+        if message.generation != self.generation:
+            return  # a late word of an earlier worker changes nothing
+        match message:
+            case ReadyMessage():
+                self._on_ready(message)
+            case SignalMessage():
+                self._hub.take_signal(
+                    message, self._end_if(message.sense, message.trigger_id, message.boot)
+                )
+                self.pump()
+            case NoSignalMessage():
+                if ended := self._end_if(message.sense, message.trigger_id, self._hub.boot):
+                    self._hub.take_outcome(ended, "no_signal", message.at_us)
+                self.pump()
+            case FailedMessage():
+                self._on_failed(message)
+                self.pump()
+            case BootFailedMessage():
+                self._hub.log(self.name, "worker.boot_failed", "error", message.fault.model_dump())
+            case _:
+                self._says_stopped = True
+
+    def _on_failed(self, message: FailedMessage) -> None:
+        ended = None
+        if message.sense is not None and message.trigger_id is not None:
+            ended = self._end_if(message.sense, message.trigger_id, self._hub.boot)
+        if ended is not None:
+            outcome = "error" if message.outcome == "refused" else message.outcome
+            self._hub.take_outcome(ended, outcome, message.at_us, message.fault)
+        else:
+            self._hub.log(self.name, "message.refused", "error", message.fault.model_dump())
+
+    def _end_if(self, sense: str, trigger_id: int, boot: str) -> Running | None:
+        """End the compute that this is the outcome of; None for a repeat or a stray."""
+        for running in (self._running, self._suspect):
+            if running and (running.sense, running.trigger_id, self._hub.boot) == (
+                sense,
+                trigger_id,
+                boot,
+            ):
+                self._end(running)
+                return running
+        return None
+
+    def _end(self, running: Running) -> None:
+        if running.hard_deadline is not None:
+            running.hard_deadline.cancel()
+        if running is self._suspect:
+            self._suspect = None
+        else:
+            self._running = None
+            self._move(WorkerEvent.OUTCOME)
+
+    def _on_ready(self, ready: ReadyMessage) -> None:
+        self._move(WorkerEvent.READY)
+        if self.state is WorkerState.IDLE:
+            self._cancel_timer()
+        self._resolve_suspect(ready)
+        self._hub.came_up(self, ready)
+        self.pump()
+
+    def _resolve_suspect(self, ready: ReadyMessage) -> None:
+        suspect = self._suspect
+        if suspect is None:
+            return
+        report = next((r for r in ready.senses if r.name == suspect.sense), None)
+        key = (self._hub.boot, suspect.trigger_id)
+        committed = report is not None and (report.boot, report.trigger_id) == key
+        if committed and report is not None and report.signalled:
+            return  # the signal follows from the outbox, and is the outcome
+        self._end(suspect)
+        at_us = self._clock.now_us()
+        if committed:
+            self._hub.take_outcome(suspect, "no_signal", at_us)
+        else:
+            self._give_bad_outcome(suspect, at_us)
+
+    def _give_bad_outcome(self, running: Running, at_us: int) -> None:
+        if running.killed:
+            fault = Fault(kind="killed", message="did not end within timeout and grace_period")
+            self._hub.take_outcome(running, "killed", at_us, fault)
+        else:
+            fault = Fault(kind="crashed", message="the worker died while this ran")
+            self._hub.take_outcome(running, "crashed", at_us, fault)
+
+    # --- what else a worker does ----------------------------------------------------
+
+    def _on_broken(self, error: WireError) -> None:
+        self._hub.log(self.name, "message.invalid", "error", {"message": str(error)})
+        self.kill()
+
+    def _on_printed(self, stream: str, lines: list[str], left_out: int) -> None:
+        source = self._running.sense if self._running else self.name
+        for line in lines:
+            self._hub.log(source, "output", "info", {"stream": stream, "text": line})
+        if left_out:
+            payload = {
+                "stream": stream,
+                "left_out": left_out,
+                "message": f"{left_out} lines left out",
+            }
+            self._hub.log(source, "output.left_out", "warning", payload)
+
+    def _on_record(self, record: logging.LogRecord) -> None:
+        source = record.name.removeprefix("sense.")
+        level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
+        trigger_id = getattr(record, "trigger_id", None)
+        ref = trigger_ref(self._hub.boot, trigger_id) if isinstance(trigger_id, int) else None
+        self._hub.log(source, "log", level, {"message": record.getMessage()}, ref=ref)
+
+    # --- the end of a worker --------------------------------------------------------
+
+    def _on_exit(self, ended: Exit) -> None:
+        pid = self._child.pid if self._child else None
+        self._child = None
+        self._cancel_timer()
+        self._set_suspect()
+        was_asked = self.state is WorkerState.STOPPING
+        self._move(WorkerEvent.EXIT)
+        if was_asked:
+            self._on_asked_exit(ended, pid)
+        else:
+            self._on_death(ended, pid)
+
+    def _set_suspect(self) -> None:
+        if self._running is not None:
+            if self._running.hard_deadline is not None:
+                self._running.hard_deadline.cancel()
+            self._suspect, self._running = self._running, None
+
+    def _on_asked_exit(self, ended: Exit, pid: int | None) -> None:
+        clean = self._says_stopped and ended.code == 0
+        payload = {"pid": pid, "how": str(ended), "clean": clean}
+        self._hub.log(self.name, "worker.stopped", "info" if clean else "warning", payload)
+        self._conclude()
+
+    def _on_death(self, ended: Exit, pid: int | None) -> None:
+        running = self._suspect.sense if self._suspect else None
+        payload = {"pid": pid, "how": str(ended), "running": running}
+        payload["message"] = f"the worker {ended}" + (f" while {running} ran" if running else "")
+        self._hub.log(self.name, "worker.died", "error", payload)
+        now = self._clock.monotonic()
+        self._deaths.append(now)
+        if len(self._deaths) == MAX_DEATHS and now - self._deaths[0] <= DEATHS_WINDOW_S:
+            self._give_up()
+        else:
+            self._timer = self._loop.call_later(self._backoff_s(now), self.start)
+
+    def _give_up(self) -> None:
+        self._move(WorkerEvent.GIVE_UP)
+        window = f"{MAX_DEATHS} deaths within {DEATHS_WINDOW_S:.0f} s"
+        payload = {
+            "message": f"{window}; not started again",
+            "hint": "mend the sense, restart nerve",
+        }
+        self._hub.log(self.name, "group.fatal", "error", payload)
+        self._conclude()
+        self._hub.gave_up(self)
+
+    def _conclude(self) -> None:
+        """No worker follows: what is unclear now is a crash, and nobody waits any more."""
+        if self._suspect is not None:
+            suspect, self._suspect = self._suspect, None
+            # Its cursors stay: should the database say at the next start that it was
+            # committed, they move then, and otherwise its signals are offered again.
+            suspect.trigger.positions.clear()
+            self._give_bad_outcome(suspect, self._clock.now_us())
+        self._queue.clear()
+        self.stopped.set()
+
+    def _backoff_s(self, now: float) -> float:
+        recent = sum(1 for death in self._deaths if now - death <= DEATHS_WINDOW_S)
+        if recent <= 1:
+            return 0.0
+        longest = min(BACKOFF_FIRST_S * 2 ** (recent - 2), BACKOFF_MAX_S)
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311  spreads starts, guards nothing
+
+    # --- mechanics ------------------------------------------------------------------
+
+    def _send(self, message: Message) -> None:
+        if self._child is None:
+            return
+        try:
+            self._child.send(message)
+        except WireError:
+            # Dead, and its exit is on its way; or it reads nothing, and has to go.
+            self.kill()
+
+    def _move(self, event: WorkerEvent) -> None:
+        self.state = move(self.state, event)
+
+    def _stop_allowance_s(self) -> float:
+        if self._running is None:
+            return STOP_MARGIN_S
+        config = self.senses[self._running.sense]
+        return (config.timeout_ms + config.grace_period_ms) / MS_PER_S + STOP_MARGIN_S
+
+    def _rearm_timer(self, delay_s: float, callback: Callable[[], None]) -> None:
+        self._cancel_timer()
+        self._timer = self._loop.call_later(delay_s, callback)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def trigger_ref(boot: str, trigger_id: int) -> str:
+    """How log rows and signals refer to one trigger."""
+    return f"trigger:{boot}/{trigger_id}"
+
+
+def _compute_message(running: Running) -> ComputeMessage:
+    trigger = running.trigger
+    return ComputeMessage(
+        sense=running.sense,
+        trigger_id=running.trigger_id,
+        kind=trigger.kind,
+        signals=tuple(
+            CauseSignal(id=s.id, sense=s.sense, at_us=s.at_us, payload=s.payload)
+            for s in trigger.signals
+        ),
+        left_out=trigger.left_out,
+        merged=trigger.merged,
+        depth=trigger.depth,
+        positions=trigger.positions,
+    )

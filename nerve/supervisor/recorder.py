@@ -1,0 +1,169 @@
+"""The way into the journal: everything of one turn of the loop is one transaction.
+
+Parent. The loop's side collects; a thread of its own commits, so that an fsync
+never holds the loop. While a commit is under way the next batch fills, so the
+busier nerve is, the more goes into each commit. `committed` is called on the loop
+after a batch is durable, and only then; acknowledgements and reflexes hang on it.
+
+A commit that fails keeps its batch, with growing pauses between the tries.
+Meanwhile `is_healthy` is False and the supervisor starts nothing new, so what
+has to be kept stays below MAX_WAITING_ENTRIES; log rows beyond it are counted
+and left out, signals never: they are safe in their outboxes and are not read.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+
+from nerve.errors import NerveError, StateError
+from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+
+MAX_WAITING_ENTRIES = 50_000
+RETRY_FIRST_S = 0.25
+RETRY_MAX_S = 10.0
+COUNTS_EVERY_S = 1.0
+"""Bare counts, of computes without a signal, wait this long for company."""
+
+Committed = Callable[[Batch, list[int | None]], None]
+
+
+class Recorder:
+    """Collects entries on the loop and commits them in a thread."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        committed: Committed,
+        troubled: Callable[[NerveError], None],
+        recovered: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._loop = loop
+        self._committed = committed
+        self._troubled = troubled
+        self._recovered = recovered
+        self._batch = Batch()
+        self._in_hand: Batch | None = None
+        self._flush: asyncio.Handle | None = None
+        self._retry_s = RETRY_FIRST_S
+        self._jobs: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.is_healthy = True
+        self.left_out = 0
+        self._thread.start()
+
+    def signal(self, entry: SignalEntry) -> None:
+        """Record a signal with this turn's batch."""
+        self._batch.entries.append(entry)
+        self._soon()
+
+    def log(self, entry: LogEntry) -> None:
+        """Record a log row with this turn's batch."""
+        if len(self._batch.entries) >= MAX_WAITING_ENTRIES:
+            self.left_out += 1
+            return
+        self._batch.entries.append(entry)
+        self._soon()
+
+    def cursor(self, target: str, source: str, signal_id: int) -> None:
+        """Move a cursor forward with this turn's batch."""
+        self._batch.cursors[target, source] = signal_id
+        self._soon()
+
+    def count(self, sense: str, outcome: str, at_us: int, number: int = 1) -> None:
+        """Count an outcome or a reason; it travels with the next batch."""
+        self._batch.count(sense, outcome, at_us, number)
+        self._idle.clear()
+        if self._flush is None and self._in_hand is None:
+            self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that nothing more should be read."""
+        return len(self._batch.entries) >= MAX_WAITING_ENTRIES
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether a signal or log row is on its way that is not durable yet."""
+        return bool(self._in_hand is not None or self._batch.entries)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until all is durable; False when that takes longer than `timeout_s`."""
+        self._soon()
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """End the thread; what is not durable by now is not recorded."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _soon(self) -> None:
+        """Commit at the end of this turn; a wait for bare counts is cut short."""
+        self._idle.clear()
+        if self._in_hand is not None:
+            return
+        if isinstance(self._flush, asyncio.TimerHandle):
+            self._flush.cancel()
+            self._flush = None
+        if self._flush is None:
+            self._flush = self._loop.call_soon(self._submit)
+
+    def _submit(self) -> None:
+        self._flush = None
+        if self._in_hand is not None:
+            return
+        if self._batch.is_empty():
+            self._idle.set()
+            return
+        self._in_hand, self._batch = self._batch, Batch()
+        self._jobs.put(self._in_hand)
+
+    def _run(self) -> None:
+        while (batch := self._jobs.get()) is not None:
+            try:
+                ids = self._journal.commit(batch)
+            except StateError as error:
+                self._tell(self._on_failure, error)
+            except Exception as error:  # noqa: BLE001  the thread's entry: it must not die in silence
+                self._tell(self._on_failure, NerveError(f"cannot record: {error!r}"))
+            else:
+                self._tell(self._on_success, ids)
+
+    def _tell(self, callback: Callable[..., None], argument: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, argument)
+        except RuntimeError:  # the loop is closed: nobody is there to be told
+            return
+
+    def _on_success(self, ids: list[int | None]) -> None:
+        assert self._in_hand is not None  # noqa: S101  it was submitted
+        batch, self._in_hand = self._in_hand, None
+        if not self.is_healthy:
+            self.is_healthy, self._retry_s = True, RETRY_FIRST_S
+            self._recovered()
+        self._committed(batch, ids)
+        self._continue()
+
+    def _continue(self) -> None:
+        if self._batch.entries or self._batch.cursors:
+            self._soon()
+        elif self._batch.counts:
+            self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
+        elif self._flush is None:
+            self._idle.set()
+
+    def _on_failure(self, error: NerveError) -> None:
+        if self.is_healthy:
+            self.is_healthy = False
+            self._troubled(error)
+        self._loop.call_later(self._retry_s, self._jobs.put, self._in_hand)
+        self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)

@@ -1,0 +1,180 @@
+"""A worker for one errand: to describe senses, or to run one in a scratch directory.
+
+Commands use it (`check`, `describe`, `test`); it blocks and needs no event loop. The
+same worker code runs as under `nerve run`, so what passes here passes there. Every
+wait has a deadline; when it passes, or on any way out of the `with`, the worker and
+all it started are killed.
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nerve.config import Loaded
+from nerve.config.models import SenseConfig
+from nerve.errors import NerveError, WireError
+from nerve.logs import RecordsOf
+from nerve.process.launch import launch
+from nerve.process.tree import kill_tree
+from nerve.supervisor.preparation import keep_out, prepare_workers
+from nerve.wire.channel import READ_BYTES
+from nerve.wire.framing import FrameDecoder, encode
+from nerve.wire.messages import (
+    DescribedMessage,
+    DescribeMessage,
+    Fault,
+    Message,
+    Up,
+    WorkerSpec,
+    dump,
+    parse_up,
+)
+
+ENTRY = "nerve.worker.main:run"
+DESCRIBE_TIMEOUT_S = 60.0
+"""For the fork server's first start, and the import of one sense."""
+MAX_PRINTED_BYTES = 256 * 1024
+
+
+class ShortLived:
+    """A worker that lives inside a `with`.
+
+    Attributes:
+        records: its log records so far.
+    """
+
+    def __init__(self, spec: WorkerSpec, loaded: Loaded) -> None:
+        self.records: list[logging.LogRecord] = []
+        self._spec = spec
+        self._loaded = loaded
+        self._decoder = FrameDecoder()
+        self._frames: Iterator[bytes] = iter(())
+        self._printed = bytearray()
+
+    def __enter__(self) -> Self:
+        prepare_workers(keep_out(self._loaded, os.environ))
+        self._records_of = RecordsOf(self._spec.group, self.records.append)
+        spec = self._spec.model_dump_json(by_alias=True).encode()
+        name = f"nerve: {self._spec.group}"
+        self._launched = launch(name, ENTRY, spec, log_queue=self._records_of.queue)
+        self._records_of.started()
+        # Read all the time: a sense that prints a lot must not block on a full pipe.
+        self._readers = [
+            threading.Thread(target=self._read_output, args=(descriptor,), daemon=True)
+            for descriptor in (self._launched.stdout, self._launched.stderr)
+        ]
+        for reader in self._readers:
+            reader.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        kill_tree(self._launched.pid)
+        self._launched.process.join()
+        self._launched.channel.close()
+        for reader in self._readers:
+            reader.join(1.0)
+        self._records_of.close()
+
+    @property
+    def printed(self) -> str:
+        """What it printed so far, both streams as they came."""
+        return self._printed.decode(errors="replace")
+
+    def send(self, message: Message) -> None:
+        """Send a message without waiting for the answer; raises NerveError if it has died."""
+        try:
+            self._launched.channel.sendall(encode(dump(message)))
+        except OSError as error:
+            raise NerveError(f"the worker is gone: {error}") from error
+
+    def receive(self, timeout_s: float) -> Up:
+        """Wait for its next message.
+
+        Raises NerveError when it dies first, says nonsense, or `timeout_s` pass.
+        """
+        give_up = time.monotonic() + timeout_s
+        while (frame := next(self._frames, None)) is None:
+            self._launched.channel.settimeout(max(0.001, give_up - time.monotonic()))
+            try:
+                received = self._launched.channel.recv(READ_BYTES)
+            except TimeoutError as error:
+                raise NerveError(f"the worker did not answer within {timeout_s:.0f} s") from error
+            except OSError as error:
+                raise NerveError(f"the worker is gone: {error}") from error
+            if not received:
+                raise NerveError("the worker died", hint=self.printed.strip()[-500:])
+            self._frames = self._decoder.feed(received)
+        return parse_up(frame)
+
+    def request(self, message: Message, timeout_s: float) -> Up:
+        """Send a message and wait for the next one that comes."""
+        self.send(message)
+        return self.receive(timeout_s)
+
+    def _read_output(self, descriptor: int) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := os.read(descriptor, READ_BYTES):
+                self._printed += chunk[: max(0, MAX_PRINTED_BYTES - len(self._printed))]
+        os.close(descriptor)
+
+
+def describe_senses(loaded: Loaded, names: Iterable[str]) -> list[DescribedMessage]:
+    """Load each sense in a worker of its own and tell what is known of it.
+
+    A sense that hangs or ends its worker is told as a fault of that sense alone.
+    """
+    return [_describe(loaded, name) for name in names]
+
+
+def _describe(loaded: Loaded, name: str) -> DescribedMessage:
+    spec = short_spec(loaded, {name: loaded.config.senses[name]}, loaded.state_dir)
+    spec = spec.model_copy(update={"open_databases": False})
+    try:
+        with ShortLived(spec, loaded) as worker:
+            answer = worker.request(DescribeMessage(sense=name), DESCRIBE_TIMEOUT_S)
+    except (NerveError, WireError, OSError) as error:
+        hint = error.hint if isinstance(error, NerveError) else ""
+        answer = None
+        fault = Fault(kind="import_died", message=str(error), hint=hint)
+    if isinstance(answer, DescribedMessage):
+        return answer
+    if answer is not None:
+        fault = getattr(answer, "fault", Fault(kind="import_died", message="no answer"))
+    return DescribedMessage(generation=0, sense=name, fault=fault)
+
+
+def short_spec(
+    loaded: Loaded, senses: dict[str, SenseConfig], own_state: Path, *, blobs: Path | None = None
+) -> WorkerSpec:
+    """Specify a worker for some senses whose own databases lie flat in `own_state`.
+
+    All other senses are peers, with their databases in the real state directory.
+    """
+    databases = {
+        name: str((own_state if name in senses else loaded.state_dir / "senses") / f"{name}.db")
+        for name in loaded.config.senses
+    }
+    asked = {variable for sense in senses.values() for variable in sense.env}
+    return WorkerSpec(
+        generation=0,
+        boot=secrets.token_hex(6),
+        group=next(iter(senses.values())).group,
+        folder=str(loaded.path.parent),
+        blobs=str(blobs or loaded.state_dir / "blobs"),
+        senses=senses,
+        databases=databases,
+        env={variable: os.environ[variable] for variable in asked if variable in os.environ},
+        masked=tuple(loaded.redactor.values),
+    )

@@ -1,0 +1,144 @@
+"""One end of a worker's socketpair.
+
+`Channel` is the parent's: it never blocks. The loop calls `receive` when the
+descriptor is readable and `flush` when it is writable; what the socket does not
+take at once waits in a buffer of at most MAX_UNSENT_BYTES. `BlockingChannel` is
+the worker's, which has nothing else to do while it waits.
+
+Either end reports a peer that is gone as `ChannelClosed`, whatever the system
+called it: EOF, a reset and a broken pipe all mean that nobody will answer.
+"""
+
+import select
+import socket
+import struct
+from collections.abc import Iterator
+
+from nerve.errors import WireError
+from nerve.wire.framing import MAX_FRAME_BYTES, FrameDecoder, encode
+
+READ_BYTES = 256 * 1024
+MAX_UNSENT_BYTES = 2 * MAX_FRAME_BYTES
+SEND_TIMEOUT_S = 60
+"""How long a worker waits for a parent that reads nothing before it gives up."""
+
+
+class ChannelClosed(WireError):
+    """The other end is gone."""
+
+
+class ChannelOverflow(WireError):
+    """The other end does not read, and MAX_UNSENT_BYTES wait already."""
+
+
+class Channel:
+    """The parent's end: non-blocking."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)  # noqa: FBT003  the standard library's signature
+        self._socket = sock
+        self._decoder = FrameDecoder()
+        self._unsent = bytearray()
+
+    def fileno(self) -> int:
+        """Return the descriptor, for the event loop; -1 when closed."""
+        return self._socket.fileno()
+
+    def receive(self) -> Iterator[bytes]:
+        """Yield the frames that one read completes; nothing when nothing is there.
+
+        One read and not all that is there: a worker that floods must not keep the
+        loop from the others. The descriptor stays readable and comes round again.
+
+        Raises:
+            ChannelClosed: nothing more will come.
+            WireError: what came is no frame.
+        """
+        try:
+            received = self._socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise ChannelClosed(str(error)) from error
+        if not received:
+            raise ChannelClosed("end of file")
+        yield from self._decoder.feed(received)
+
+    def is_readable(self) -> bool:
+        """Whether a read would find something now, the end of the stream included."""
+        # Not select(): it cannot watch descriptors over 1023.
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        return bool(waiting.poll(0))
+
+    def send(self, body: bytes) -> bool:
+        """Send a frame, or as much as fits; True while something waits for `flush`.
+
+        Raises:
+            ChannelClosed: the worker has died.
+            ChannelOverflow: it lives and does not read.
+        """
+        frame = encode(body)
+        if len(self._unsent) + len(frame) > MAX_UNSENT_BYTES:
+            waiting = f"{len(self._unsent):,} bytes"
+            raise ChannelOverflow(f"{waiting} wait for a worker that reads nothing")
+        self._unsent += frame
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Send what waits, as far as it goes; True while something is left."""
+        try:
+            sent = self._socket.send(self._unsent)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            raise ChannelClosed(str(error)) from error
+        del self._unsent[:sent]
+        return bool(self._unsent)
+
+    def close(self) -> None:
+        """Close the descriptor; take it out of the loop first."""
+        self._socket.close()
+
+
+class BlockingChannel:
+    """The worker's end: one frame at a time, in order."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        # Not settimeout(): it would put a poll() and a change of flags before each call.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_TIMEOUT_S, 0))
+        self._socket = sock
+        self._frames: Iterator[bytes] = iter(())
+        self._decoder = FrameDecoder()
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._socket.fileno()
+
+    def receive(self) -> bytes:
+        """Wait for the next frame; the wait ends with the parent's life at the latest.
+
+        Raises:
+            ChannelClosed: the parent is gone.
+            WireError: what came is no frame.
+        """
+        while (frame := next(self._frames, None)) is None:
+            try:
+                received = self._socket.recv(READ_BYTES)
+            except OSError as error:
+                raise ChannelClosed(str(error)) from error
+            if not received:
+                raise ChannelClosed("end of file")
+            self._frames = self._decoder.feed(received)
+        return frame
+
+    def send(self, body: bytes) -> None:
+        """Send a whole frame; raises ChannelClosed when the parent is gone or stuck."""
+        try:
+            self._socket.sendall(encode(body))
+        except OSError as error:
+            raise ChannelClosed(str(error)) from error
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        self._socket.close()

@@ -1,0 +1,324 @@
+"""Everything that is said between the parent and a worker.
+
+Both processes; pure. One discriminated union for each direction, on `type`.
+Models are strict (a "3" is no 3), frozen, and refuse unknown keys: a message is
+valid as a whole or it is an error. `generation` tells which start of a group's
+worker spoke, so that a late word of a dead one is recognised.
+
+Every message may arrive twice and must then do nothing new (commit, then tell).
+"""
+
+from typing import Annotated, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+
+from nerve.config.models import SenseConfig
+from nerve.errors import MessageInvalid
+from nerve.sense import TriggerKind
+
+PROTOCOL: Final = 1
+MAX_CAUSES = 100
+"""Signals handed to one compute; more are counted in `left_out`."""
+MAX_CAUSES_BYTES = 1024 * 1024
+"""Payloads of the signals handed to one compute, together, as JSON."""
+MAX_PAYLOAD_BYTES = 1024 * 1024
+"""One signal's payload as JSON; beyond it a compute should store a blob."""
+MAX_TEXT_CHARS = 64 * 1024
+"""A traceback or message that goes up; longer ones lose their middle."""
+
+MAX_INTEGER = 2**63 - 1
+"""What SQLite can store; a larger number in a message is nonsense."""
+
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+
+
+class Message(BaseModel):
+    """Immutable, strict, complete."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class WorkerSpec(Message):
+    """What a worker is given at its start: its own part of the configuration, validated.
+
+    Attributes:
+        boot: id of this run of the parent; with `trigger_id` it names one trigger for ever.
+        folder: the folder of nerve.yaml, where `senses/` is looked for.
+        databases: where the database of every configured sense lies, peers included.
+        env: environment variables that senses of this group asked for.
+        masked: values to be masked in whatever the worker writes or sends.
+        open_databases: False for a worker that only describes.
+    """
+
+    protocol: Literal[1] = PROTOCOL
+    generation: Count
+    boot: str
+    group: str
+    folder: str
+    blobs: str
+    senses: dict[str, SenseConfig]
+    databases: dict[str, str]
+    env: dict[str, str] = Field(default_factory=dict, repr=False)
+    masked: tuple[str, ...] = Field((), repr=False)
+    open_databases: bool = True
+
+
+# --- down: parent to worker -------------------------------------------------------------
+
+
+class CauseSignal(Message):
+    """A signal among the causes of a compute."""
+
+    id: Count
+    sense: str
+    at_us: Count
+    payload: JsonValue
+
+
+class ComputeMessage(Message):
+    """Run a sense once.
+
+    Attributes:
+        positions: for each source among the causes, the last signal this run deals with.
+        depth: length of the chain of signals that led here; 0 for a trigger by time.
+    """
+
+    type: Literal["compute"] = "compute"
+    sense: str
+    trigger_id: Count
+    kind: TriggerKind
+    signals: tuple[CauseSignal, ...] = Field((), max_length=MAX_CAUSES)
+    left_out: Count = 0
+    merged: Count = 0
+    depth: Count = 0
+    positions: dict[str, Count] = Field(default_factory=dict)
+
+
+class AcknowledgeMessage(Message):
+    """Signals of this sense up to `seq` are durable with the parent."""
+
+    type: Literal["acknowledge"] = "acknowledge"
+    sense: str
+    epoch: str
+    seq: Count
+
+
+class DescribeMessage(Message):
+    """Say what can be known of a sense without running it."""
+
+    type: Literal["describe"] = "describe"
+    sense: str
+
+
+class StopMessage(Message):
+    """Finish, checkpoint, go."""
+
+    type: Literal["stop"] = "stop"
+
+
+Down = Annotated[
+    ComputeMessage | AcknowledgeMessage | DescribeMessage | StopMessage,
+    Field(discriminator="type"),
+]
+
+# --- up: worker to parent ---------------------------------------------------------------
+
+
+class Fault(Message):
+    """What went wrong in a worker, for the log.
+
+    Attributes:
+        kind: a stable word, e.g. `import_raised`, `migration_failed`, `error`.
+        message: one line.
+        traceback: the author's frames, or empty.
+        hint: what to do, or empty.
+        field: for invalid options, the path of the option, e.g. `["per_core"]`.
+    """
+
+    kind: str
+    message: str
+    traceback: str = ""
+    hint: str = ""
+    field: tuple[str | int, ...] = ()
+
+
+class UpMessage(Message):
+    """Said by a worker of this generation."""
+
+    generation: Count
+
+
+class SenseReport(Message):
+    """How a sense came up.
+
+    Attributes:
+        fault: why it is unavailable; None when it can run.
+        epoch: identity of its database; empty where that could not be opened.
+        boot, trigger_id: the last trigger whose compute is committed in the database.
+        positions: for each source, the last signal the database has dealt with.
+        signalled: whether a signal of that last trigger waits in the outbox.
+        migrated: revisions applied at this start, oldest first.
+    """
+
+    name: str
+    fault: Fault | None = None
+    epoch: str = ""
+    boot: str = ""
+    trigger_id: Count = 0
+    positions: dict[str, Count] = Field(default_factory=dict)
+    signalled: bool = False
+    migrated: tuple[str, ...] = ()
+
+
+class ReadyMessage(UpMessage):
+    """The worker has opened, loaded and migrated what it could.
+
+    Attributes:
+        preloaded: whether the fork server had the expensive imports done.
+    """
+
+    type: Literal["ready"] = "ready"
+    protocol: Literal[1] = PROTOCOL
+    preloaded: bool
+    senses: tuple[SenseReport, ...]
+
+
+class BootFailedMessage(UpMessage):
+    """The worker as a whole cannot start."""
+
+    type: Literal["boot_failed"] = "boot_failed"
+    fault: Fault
+
+
+class SignalMessage(UpMessage):
+    """A signal that is durable in the sense's outbox.
+
+    Attributes:
+        boot, trigger_id: the trigger it answers.
+        seq: its place in the outbox of that `epoch`.
+        cause: what is stored beside the payload: kind, ids of signals, depth.
+        duration_us: length of the compute; None when repeated from the outbox.
+    """
+
+    type: Literal["signal"] = "signal"
+    sense: str
+    boot: str
+    trigger_id: Count
+    epoch: str
+    seq: Count
+    at_us: Count
+    payload: JsonValue
+    cause: dict[str, JsonValue]
+    duration_us: Count | None = None
+
+
+class NoSignalMessage(UpMessage):
+    """A compute ended well and has nothing to tell."""
+
+    type: Literal["no_signal"] = "no_signal"
+    sense: str
+    trigger_id: Count
+    at_us: Count
+    duration_us: Count
+
+
+class FailedMessage(UpMessage):
+    """A compute ended badly, or a message could not be acted on.
+
+    Attributes:
+        outcome: `error` or `soft_timeout` of a compute; `refused` for a message.
+        sense, trigger_id: the compute; None where a message could not be read so far.
+    """
+
+    type: Literal["failed"] = "failed"
+    outcome: Literal["error", "soft_timeout", "refused"]
+    sense: str | None = None
+    trigger_id: Count | None = None
+    at_us: Count
+    duration_us: Count = 0
+    fault: Fault
+
+
+class DescribedMessage(UpMessage):
+    """What is known of a sense without running it.
+
+    Attributes:
+        source: file of the module, or empty when it was not found.
+        found: where it was found: `folder`, `entry point` or `use`.
+        doc: the module's docstring.
+        options: JSON Schema of its options, or None without an `Options` class.
+        revisions: its migrations, oldest first.
+        tables: names of the tables in its `metadata`.
+        is_async: whether compute is a coroutine function.
+    """
+
+    type: Literal["described"] = "described"
+    sense: str
+    fault: Fault | None = None
+    source: str = ""
+    found: str = ""
+    doc: str = ""
+    options: dict[str, JsonValue] | None = None
+    revisions: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    is_async: bool = False
+
+
+class StoppedMessage(UpMessage):
+    """Databases are checkpointed and closed; the worker exits now."""
+
+    type: Literal["stopped"] = "stopped"
+
+
+Up = Annotated[
+    ReadyMessage
+    | BootFailedMessage
+    | SignalMessage
+    | NoSignalMessage
+    | FailedMessage
+    | DescribedMessage
+    | StoppedMessage,
+    Field(discriminator="type"),
+]
+
+_DOWN: TypeAdapter[Down] = TypeAdapter(Down)
+_UP: TypeAdapter[Up] = TypeAdapter(Up)
+_Union = TypeVar("_Union")
+
+
+def parse_down(frame: bytes) -> Down:
+    """Validate a frame in a worker; raises MessageInvalid."""
+    return _parse(_DOWN, frame)
+
+
+def parse_up(frame: bytes) -> Up:
+    """Validate a frame in the parent; raises MessageInvalid."""
+    return _parse(_UP, frame)
+
+
+def dump(message: Message) -> bytes:
+    """Write a message as the body of a frame."""
+    return message.model_dump_json().encode()
+
+
+def _parse(adapter: TypeAdapter[_Union], frame: bytes) -> _Union:
+    try:
+        return adapter.validate_json(frame)
+    except ValidationError as error:
+        raise MessageInvalid(_reasons(error)) from error
+
+
+def _reasons(error: ValidationError) -> str:
+    # Never the input itself: it may be huge, and it may hold a secret.
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    shown = [f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in found[:5]]
+    more = f" (and {len(found) - 5} more)" if len(found) > len(shown) else ""
+    return "; ".join(shown) + more
+
+
+def shorten(text: str, limit: int = MAX_TEXT_CHARS) -> str:
+    """Cut the middle out of a text of more than `limit` characters, saying how much."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2 - 30
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"

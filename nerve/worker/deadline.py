@@ -1,0 +1,78 @@
+"""The soft timeout: first of three rings of time.
+
+Worker, main thread. Two things watch one deadline on the monotonic clock:
+
+* SIGALRM raises SoftTimeout in whatever Python runs, and is sent again every
+  REARM_MS, because an exception can be swallowed: by `except BaseException`, in a
+  `__del__`, in a callback from C.
+* a progress handler on every connection handed to the sense ends a running SQL
+  statement, which a signal alone cannot: sqlite3 does not return to Python
+  before the statement is done. It surfaces as "interrupted"; `fired` tells that
+  the deadline was the reason.
+
+Invariant: outside `armed()` nothing is raised, so nerve's own commit is never
+torn. Once the deadline has fired, a result that comes all the same is too late.
+"""
+
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from nerve.clock import MS_PER_S, Clock
+from nerve.sense import SoftTimeout
+
+REARM_MS = 50
+PROGRESS_STEPS = 10_000
+"""SQLite virtual machine steps between two looks at the clock: well under a millisecond."""
+
+
+class Deadline:
+    """One soft deadline at a time, for the compute that runs."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._armed = False
+        self._at = 0.0
+        self.fired = False
+        signal.signal(signal.SIGALRM, self._on_alarm)
+
+    @contextmanager
+    def armed(self, timeout_ms: int) -> Iterator[float]:
+        """Raise SoftTimeout in the body once `timeout_ms` have passed; yields the deadline.
+
+        The deadline is in seconds on the monotonic clock.
+        """
+        self.fired = False
+        self._at = self._clock.monotonic() + timeout_ms / MS_PER_S
+        self._armed = True
+        try:
+            signal.setitimer(signal.ITIMER_REAL, timeout_ms / MS_PER_S, REARM_MS / MS_PER_S)
+            yield self._at
+        finally:
+            self.disarm()
+
+    def disarm(self) -> None:
+        """Raise nothing from here on.
+
+        An alarm may land between the end of the compute and the first line below,
+        and be raised out of it; whoever catches it calls this once more.
+        """
+        self._armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def watch(self, connection: sqlite3.Connection) -> None:
+        """End statements on this connection, too, when the deadline has passed."""
+        connection.set_progress_handler(self._is_past, PROGRESS_STEPS)
+
+    def _is_past(self) -> bool:
+        if self._armed and self._clock.monotonic() >= self._at:
+            self.fired = True
+            return True
+        return False
+
+    def _on_alarm(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._armed:
+            self.fired = True
+            raise SoftTimeout

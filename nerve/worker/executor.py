@@ -1,0 +1,217 @@
+"""One compute, from a trigger to exactly one outcome.
+
+Worker, main thread. A pipeline: begin a transaction, run `compute` under the soft
+deadline, turn what it returned into JSON, put that into the outbox, commit, and
+only then say so. Whatever the author's code does in between ends in one of the
+closed set of outcomes `signal`, `no_signal`, `error`, `soft_timeout`; the others
+(`killed`, `crashed`) are for the parent to find, because then nobody is left here.
+
+Invariants: rows and signal are committed together or not at all; after any
+failure the next compute starts on a clean connection; a compute that comes to
+its end after the deadline has fired is a soft timeout, whatever it returned.
+"""
+
+import asyncio
+import inspect
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
+
+from nerve.clock import Clock, to_datetime
+from nerve.config.secrets import Redactor
+from nerve.errors import SenseError
+from nerve.sense import Blobs, Context, Signal, SoftTimeout, Trigger
+from nerve.wire.messages import (
+    MAX_PAYLOAD_BYTES,
+    ComputeMessage,
+    FailedMessage,
+    NoSignalMessage,
+    SignalMessage,
+)
+from nerve.worker.deadline import Deadline
+from nerve.worker.resident import Resident
+from nerve.worker.traces import describe_exception
+
+Outcome = SignalMessage | NoSignalMessage | FailedMessage
+
+_JSON: TypeAdapter[Any] = TypeAdapter(JsonValue)
+_US = 1_000_000
+
+
+class Executor:
+    """Runs computes, one after another."""
+
+    def __init__(
+        self,
+        *,
+        generation: int,
+        boot: str,
+        clock: Clock,
+        deadline: Deadline,
+        blobs: Blobs,
+        redactor: Redactor,
+    ) -> None:
+        self._generation = generation
+        self._boot = boot
+        self._clock = clock
+        self._deadline = deadline
+        self._blobs = blobs
+        self._redactor = redactor
+
+    def execute(self, sense: Resident, message: ComputeMessage) -> Outcome:
+        """Run a sense once. Raises nothing, whatever the sense does."""
+        began = self._clock.monotonic()
+        try:
+            payload = self._observe(sense, message)
+            reported = self._commit(sense, message, payload, began)
+        except BaseException as error:  # noqa: BLE001  the boundary around code that is not ours
+            self._deadline.disarm()
+            sense.abandon()
+            return self._failed(message, error, began)
+        finally:
+            sense.peers.close()
+        return reported
+
+    def _observe(self, sense: Resident, message: ComputeMessage) -> str | None:
+        """Run the author's code; return its payload as JSON text, or None."""
+        sense.begin()
+        with self._deadline.armed(sense.config.timeout_ms) as deadline:
+            context = self._context(sense, message, deadline)
+            result = _run(sense.compute, sense.db, sense.peers, context)
+            payload = None if result is None else self._to_json(result)
+        if self._deadline.fired:
+            raise SoftTimeout
+        return payload
+
+    def _commit(
+        self, sense: Resident, message: ComputeMessage, payload: str | None, began: float
+    ) -> Outcome:
+        at_us = self._clock.now_us()
+        cause = _cause(self._boot, message)
+        seq = sense.commit(
+            boot=self._boot,
+            trigger_id=message.trigger_id,
+            positions=message.positions,
+            signal=None if payload is None else (at_us, payload, json.dumps(cause)),
+        )
+        if payload is None:
+            return NoSignalMessage(
+                generation=self._generation,
+                sense=sense.name,
+                trigger_id=message.trigger_id,
+                at_us=at_us,
+                duration_us=self._since_us(began),
+            )
+        return SignalMessage(
+            generation=self._generation,
+            sense=sense.name,
+            boot=self._boot,
+            trigger_id=message.trigger_id,
+            epoch=sense.outbox.epoch,
+            seq=seq,
+            at_us=at_us,
+            payload=json.loads(payload),
+            cause=cause,
+            duration_us=self._since_us(began),
+        )
+
+    def _failed(self, message: ComputeMessage, error: BaseException, began: float) -> FailedMessage:
+        timed_out = self._deadline.fired or isinstance(error, SoftTimeout)
+        return FailedMessage(
+            generation=self._generation,
+            outcome="soft_timeout" if timed_out else "error",
+            sense=message.sense,
+            trigger_id=message.trigger_id,
+            at_us=self._clock.now_us(),
+            duration_us=self._since_us(began),
+            fault=describe_exception(error, self._redactor),
+        )
+
+    def _context(self, sense: Resident, message: ComputeMessage, deadline: float) -> Context:
+        log = logging.LoggerAdapter(
+            logging.getLogger(f"sense.{sense.name}"), {"trigger_id": message.trigger_id}
+        )
+        return Context(
+            name=sense.name,
+            group=sense.config.group,
+            trigger=_trigger(message),
+            now=to_datetime(self._clock.now_us()),
+            deadline=deadline,
+            log=log,
+            options=sense.options,
+            blobs=self._blobs,
+            secrets=sense.config.secrets,
+            clock=self._clock.monotonic,
+        )
+
+    def _to_json(self, result: Any) -> str:
+        try:
+            if isinstance(result, BaseModel):
+                result = result.model_dump(mode="json")
+            value = self._redactor.json(_JSON.validate_python(result, strict=True))
+            text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+            size = len(text.encode())
+        except (ValueError, RecursionError) as error:  # pydantic's and Unicode's are ValueErrors
+            raise SenseError(
+                f"what compute returned is no JSON value: {_reason(error)}",
+                kind="payload_invalid",
+                hint="return dicts with string keys, lists, strings, finite numbers, booleans",
+            ) from error
+        if size > MAX_PAYLOAD_BYTES:
+            raise SenseError(
+                f"what compute returned is {size:,} bytes of JSON, over {MAX_PAYLOAD_BYTES:,}",
+                kind="payload_too_large",
+                hint="store it with ctx.blobs.put() and return the digest",
+            )
+        return text
+
+    def _since_us(self, began: float) -> int:
+        return max(0, int((self._clock.monotonic() - began) * _US))
+
+
+def _run(compute: Callable[..., Any], *arguments: Any) -> Any:
+    result = compute(*arguments)
+    if inspect.isawaitable(result):
+        with asyncio.Runner() as runner:
+            return runner.run(_awaited(result))
+    return result
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _trigger(message: ComputeMessage) -> Trigger:
+    signals = tuple(
+        Signal(id=s.id, sense=s.sense, at=to_datetime(s.at_us), payload=s.payload)
+        for s in message.signals
+    )
+    return Trigger(message.kind, signals, message.left_out, message.merged)
+
+
+def _cause(boot: str, message: ComputeMessage) -> dict[str, Any]:
+    return {
+        "kind": str(message.kind),
+        "boot": boot,
+        "trigger": message.trigger_id,
+        "depth": message.depth,
+        "signals": [signal.id for signal in message.signals],
+        "left_out": message.left_out,
+        "merged": message.merged,
+    }
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    # A value is tried as every kind of JSON value; the deepest place tells most.
+    first = max(error.errors(include_url=False, include_input=True), key=lambda e: len(e["loc"]))
+    where = ".".join(str(part) for part in first["loc"] if not _is_branch(part)) or "it"
+    return f"{where} is a {type(first['input']).__name__}"
+
+
+def _is_branch(part: object) -> bool:
+    return part in {"list", "dict", "str", "int", "float", "bool", "nullable"}

@@ -1,0 +1,201 @@
+"""Finding a sense's module and loading it.
+
+Worker only: the parent never imports what an author wrote. A sense is looked for
+in the folder `senses/` beside nerve.yaml, then among the installed entry points
+of `nerve.senses`; a dotted path in `use:` overrides both. Each way to fail
+has its own kind, so that a person reads what to mend.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from nerve.config.models import SenseConfig
+from nerve.config.names import module_name
+from nerve.errors import SenseError
+
+ENTRY_POINTS = "nerve.senses"
+FOLDER = "senses"
+PACKAGE = "nerve_local_senses"
+"""Senses from a folder are imported as submodules of this made-up package, so that a folder
+named `disk` or `json` shadows nothing, and relative imports between their files work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a sense's module is.
+
+    Attributes:
+        found: `folder`, `entry point` or `use`, for people.
+        module: the name to import it by.
+        file: its file, where that is known before the import.
+    """
+
+    found: str
+    module: str
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSense:
+    """A sense's module after all checks.
+
+    Attributes:
+        compute: the function; takes (db, peers, ctx).
+        migrations: the folder of its revisions, or None when it keeps no rows.
+        metadata: its `sqlalchemy.MetaData`, or None.
+    """
+
+    module: ModuleType
+    found: str
+    compute: Any
+    options_model: type[BaseModel] | None
+    migrations: Path | None
+    metadata: Any
+
+
+class OptionsInvalid(SenseError):
+    """The options in nerve.yaml do not fit the sense's `Options`.
+
+    Attributes:
+        field: path of the first option at fault, below `options`.
+    """
+
+    def __init__(self, message: str, *, field: tuple[str | int, ...]) -> None:
+        super().__init__(
+            message, kind="options_invalid", hint="see the sense's README or `nerve describe`"
+        )
+        self.field = field
+
+
+def locate(name: str, config: SenseConfig, folder: Path) -> Location:
+    """Find a sense without importing it; raises SenseError(kind="not_found")."""
+    if config.use:
+        return Location("use", config.use)
+    local = folder / FOLDER / module_name(name)
+    for file in (local / "__init__.py", local.with_suffix(".py")):
+        if file.is_file():
+            return Location("folder", f"{PACKAGE}.{module_name(name)}", file)
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=name):
+        return Location("entry point", entry_point.value)
+    raise SenseError(
+        f"no sense {name!r}: neither {local}/ nor an installed sense of that name",
+        kind="not_found",
+        hint=f"`nerve new sense {name}` writes one; `use:` names a module elsewhere",
+    )
+
+
+def load(name: str, config: SenseConfig, folder: Path) -> LoadedSense:
+    """Import a sense and check its shape; raises SenseError with the kind of failure."""
+    location = locate(name, config, folder)
+    module = _import(location)
+    return LoadedSense(
+        module=module,
+        found=location.found,
+        compute=_compute_of(module),
+        options_model=_options_model_of(module),
+        migrations=_migrations_of(module),
+        metadata=getattr(module, "metadata", None),
+    )
+
+
+def parse_options(model: type[BaseModel] | None, options: dict[str, Any]) -> Any:
+    """Validate a sense's options; raises OptionsInvalid. Without a model they stay a dict."""
+    if model is None:
+        return options
+    try:
+        return model.model_validate(options)
+    except ValidationError as error:
+        # Not the input: an option may be a secret.
+        found = error.errors(include_url=False, include_input=False)
+        message = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found)
+        raise OptionsInvalid(message, field=tuple(found[0]["loc"])) from error
+
+
+def _import(location: Location) -> ModuleType:
+    try:
+        if location.file is None:
+            return importlib.import_module(location.module)
+        return _import_file(location.module, location.file)
+    except ModuleNotFoundError as error:
+        if error.name and location.module.startswith(error.name) and location.file is None:
+            raise SenseError(f"there is no module {location.module!r}", kind="not_found") from error
+        raise _import_raised(error) from error
+    except (Exception, SystemExit) as error:
+        raise _import_raised(error) from error
+
+
+def _import_raised(error: BaseException) -> SenseError:
+    return SenseError(f"importing it raised {type(error).__name__}: {error}", kind="import_raised")
+
+
+def _import_file(module: str, file: Path) -> ModuleType:
+    package = sys.modules.setdefault(PACKAGE, ModuleType(PACKAGE))
+    package.__path__ = [str(file.parent if file.name != "__init__.py" else file.parent.parent)]
+    spec = importlib.util.spec_from_file_location(module, file)
+    assert spec is not None  # noqa: S101  the file ends in .py
+    assert spec.loader is not None  # noqa: S101
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[module] = loaded
+    with _forget_on_failure(module):
+        spec.loader.exec_module(loaded)
+    return loaded
+
+
+@contextmanager
+def _forget_on_failure(module: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sys.modules.pop(module, None)
+        raise
+
+
+def _compute_of(module: ModuleType) -> Any:
+    if not hasattr(module, "compute"):
+        raise SenseError(
+            "it has no `compute`", kind="no_compute", hint="write: def compute(db, peers, ctx)"
+        )
+    compute = module.compute
+    if not callable(compute):
+        raise SenseError("its `compute` is not callable", kind="not_callable")
+    try:
+        inspect.signature(compute).bind(None, None, None)
+    except TypeError as error:
+        raise SenseError(
+            f"its `compute` cannot be called as compute(db, peers, ctx): {error}",
+            kind="wrong_signature",
+        ) from error
+    return compute
+
+
+def _options_model_of(module: ModuleType) -> type[BaseModel] | None:
+    model = getattr(module, "Options", None)
+    if model is None:
+        return None
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise SenseError(
+            "its `Options` is no pydantic model",
+            kind="options_invalid",
+            hint="derive it from nerve.Options",
+        )
+    if model.__module__ == "nerve.sense":  # `from nerve import Options`, not a definition
+        return None
+    return model
+
+
+def _migrations_of(module: ModuleType) -> Path | None:
+    if not hasattr(module, "__path__") or module.__file__ is None:
+        return None
+    folder = Path(module.__file__).parent / "migrations"
+    return folder if folder.is_dir() else None

@@ -1,0 +1,224 @@
+"""The life of a worker, from the fork to its exit.
+
+Worker, main thread; entered through `nerve.process.launch`. The boot order is
+fixed: isolate, then for each sense load, open its database and migrate, then
+`ready`, then whatever the outboxes still hold. After that one message at a time:
+
+    compute      -> signal | no_signal | failed
+    acknowledge  -> (nothing; the rows go with the next commit)
+    describe     -> described
+    stop         -> checkpoint, close, stopped, exit
+
+A message that cannot be read or acted on is answered with `failed` and the loop
+goes on. A parent that is gone ends the worker.
+"""
+
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from nerve.clock import SystemClock
+from nerve.config.secrets import Redactor
+from nerve.errors import MessageInvalid
+from nerve.logs import send_records_to
+from nerve.process import guard
+from nerve.store.blobs import BlobStore
+from nerve.wire.channel import BlockingChannel, ChannelClosed
+from nerve.wire.messages import (
+    AcknowledgeMessage,
+    BootFailedMessage,
+    ComputeMessage,
+    DescribedMessage,
+    DescribeMessage,
+    Down,
+    FailedMessage,
+    Fault,
+    ReadyMessage,
+    SenseReport,
+    SignalMessage,
+    StopMessage,
+    StoppedMessage,
+    UpMessage,
+    WorkerSpec,
+    dump,
+    parse_down,
+)
+from nerve.worker.deadline import Deadline
+from nerve.worker.describe import describe
+from nerve.worker.executor import Executor
+from nerve.worker.isolation import isolate
+from nerve.worker.loader import load
+from nerve.worker.resident import Resident
+from nerve.worker.traces import describe_exception
+
+
+def run(spec_json: bytes, sock: socket.socket, log_queue: Any) -> None:
+    """Be a worker until told to stop or until the parent is gone."""
+    spec = WorkerSpec.model_validate_json(spec_json)
+    channel = BlockingChannel(sock)
+    redactor = Redactor(spec.masked)
+    try:
+        isolate(spec.env)
+        if log_queue is not None:
+            send_records_to(log_queue, redactor)
+        worker = Worker(spec, channel, redactor)
+        worker.boot()
+        worker.serve()
+    except ChannelClosed:
+        os._exit(0)  # nobody is there to be told, and what is committed is in the outbox
+    except Exception as error:  # noqa: BLE001  the entry of the process: the parent must learn why
+        fault = describe_exception(error, redactor)
+        channel.send(dump(BootFailedMessage(generation=spec.generation, fault=fault)))
+        sys.exit(1)
+
+
+class Worker:
+    """One group's senses and the loop that runs them."""
+
+    def __init__(self, spec: WorkerSpec, channel: BlockingChannel, redactor: Redactor) -> None:
+        self._spec = spec
+        self._channel = channel
+        self._redactor = redactor
+        self._deadline = Deadline(SystemClock())
+        self._residents: dict[str, Resident] = {}
+        self._faults: dict[str, Fault] = {}
+        self._executor = Executor(
+            generation=spec.generation,
+            boot=spec.boot,
+            clock=SystemClock(),
+            deadline=self._deadline,
+            blobs=BlobStore(Path(spec.blobs)),
+            redactor=redactor,
+        )
+
+    def boot(self) -> None:
+        """Bring up every sense of the group, and say how each came up."""
+        if not self._spec.open_databases:
+            return
+        for name in self._spec.senses:
+            try:
+                self._residents[name] = self._resident(name)
+            except Exception as error:  # noqa: BLE001  author's code: import, options, migrations
+                self._faults[name] = describe_exception(error, self._redactor)
+        preloaded = guard.guarded_by(os.getppid())
+        reports = tuple(self._report(name) for name in self._spec.senses)
+        self._send(
+            ReadyMessage(generation=self._spec.generation, preloaded=preloaded, senses=reports)
+        )
+        for resident in self._residents.values():
+            self._repeat_outbox(resident)
+
+    def serve(self) -> None:
+        """Answer messages until `stop`."""
+        while True:
+            frame = self._channel.receive()
+            try:
+                message = parse_down(frame)
+            except MessageInvalid as error:
+                self._refuse("message_invalid", str(error))
+                continue
+            if isinstance(message, StopMessage):
+                return self._stop()
+            self._act(message)
+
+    def _act(self, message: Down) -> None:
+        match message:
+            case ComputeMessage():
+                self._compute(message)
+            case AcknowledgeMessage():
+                if resident := self._residents.get(message.sense):
+                    resident.outbox.acknowledge(message.epoch, message.seq)
+            case DescribeMessage():
+                self._describe(message.sense)
+
+    def _compute(self, message: ComputeMessage) -> None:
+        resident = self._residents.get(message.sense)
+        if resident is None:
+            fault = self._faults.get(message.sense)
+            why = fault.message if fault else "this worker has no such sense"
+            self._refuse("unavailable", why, message)
+            return
+        self._send(self._executor.execute(resident, message))
+
+    def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:
+        self._send(
+            FailedMessage(
+                generation=self._spec.generation,
+                outcome="refused",
+                sense=message.sense if message else None,
+                trigger_id=message.trigger_id if message else None,
+                at_us=SystemClock().now_us(),
+                fault=Fault(kind=kind, message=why),
+            )
+        )
+
+    def _describe(self, name: str) -> None:
+        try:
+            described = describe(name, self._spec, self._redactor)
+        except Exception as error:  # noqa: BLE001  author's code is imported
+            described = DescribedMessage(
+                generation=self._spec.generation,
+                sense=name,
+                fault=describe_exception(error, self._redactor),
+            )
+        self._send(described)
+
+    def _resident(self, name: str) -> Resident:
+        config = self._spec.senses[name]
+        databases = {sense: Path(path) for sense, path in self._spec.databases.items()}
+        loaded = load(name, config, Path(self._spec.folder))
+        resident = Resident(name, config, loaded, databases=databases, deadline=self._deadline)
+        resident.open()
+        return resident
+
+    def _report(self, name: str) -> SenseReport:
+        if name in self._faults:
+            return SenseReport(name=name, fault=self._faults[name])
+        resident = self._residents[name]
+        identity = resident.outbox.identity()
+        return SenseReport(
+            name=name,
+            epoch=identity.epoch,
+            boot=identity.boot,
+            trigger_id=identity.trigger_id,
+            positions=resident.outbox.positions(),
+            signalled=resident.outbox.holds_signal_of(identity.trigger_id, identity.boot),
+            migrated=tuple(resident.migrated),
+        )
+
+    def _repeat_outbox(self, resident: Resident) -> None:
+        for row in resident.outbox.waiting():
+            try:
+                message = SignalMessage(
+                    generation=self._spec.generation,
+                    sense=resident.name,
+                    boot=row.cause["boot"],
+                    trigger_id=row.cause["trigger"],
+                    epoch=resident.outbox.epoch,
+                    seq=row.seq,
+                    at_us=row.at_us,
+                    payload=row.payload,
+                    cause=row.cause,
+                )
+            except (ValueError, TypeError, KeyError):
+                logging.getLogger(f"sense.{resident.name}").error(  # noqa: TRY400  the row is the news
+                    "row %d of nerve_outbox is damaged; it was skipped and left in place", row.seq
+                )
+            else:
+                self._send(message)
+
+    def _stop(self) -> None:
+        for resident in self._residents.values():
+            try:
+                resident.close()
+            except Exception as error:  # noqa: BLE001  one database must not keep the others open
+                fault = describe_exception(error, self._redactor)
+                logging.getLogger(f"sense.{resident.name}").warning("closing: %s", fault.message)
+        self._send(StoppedMessage(generation=self._spec.generation))
+        self._channel.close()
+
+    def _send(self, message: UpMessage) -> None:
+        self._channel.send(dump(message))

@@ -1,0 +1,46 @@
+"""The rows that the processes sense keeps: processor times, readings, and who was on top.
+
+Only `compute` writes here, in its own transaction. Peers may read `readings` and `top`
+(appended, pruned together by age); `tracked` is replaced at each look.
+"""
+
+import sqlalchemy as sa
+
+MAX_PRUNED_ROWS = 500
+"""Per look, so that a shortened `keep_days` never makes one look long."""
+
+metadata = sa.MetaData()
+tracked = sa.Table(
+    "tracked",
+    metadata,
+    sa.Column("pid", sa.Integer, primary_key=True),
+    sa.Column("started_s", sa.Float, nullable=False),
+    sa.Column("cpu_s", sa.Float, nullable=False),
+)
+readings = sa.Table(
+    "readings",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at_us", sa.Integer, nullable=False),
+    sa.Column("clock_s", sa.Float, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("zombies", sa.Integer, nullable=False),
+    sa.Column("troubles", sa.Text, nullable=False),
+    sa.Column("told", sa.Boolean, nullable=False),
+    sa.Index("readings_at_us", "at_us"),
+)
+top = sa.Table(
+    "top",
+    metadata,
+    sa.Column("reading_id", sa.ForeignKey("readings.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("pid", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("rss_bytes", sa.Integer, nullable=False),
+    sa.Column("cpu_percent", sa.Float),
+)
+
+
+def prune(db: sa.Connection, before_us: int) -> None:
+    """Drop readings older than `before_us`, a bounded number at a time."""
+    old = sa.select(readings.c.id).where(readings.c.at_us < before_us).limit(MAX_PRUNED_ROWS)
+    db.execute(sa.delete(readings).where(readings.c.id.in_(old)))  # takes its `top` along

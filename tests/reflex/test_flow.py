@@ -1,0 +1,103 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nerve.reflex.causes import Cause, CausingSignal
+from nerve.reflex.flow import Decision, Flow, Phase
+from nerve.sense import TriggerKind
+from nerve.wire.messages import MAX_CAUSES
+
+TICK = Cause(TriggerKind.INTERVAL)
+
+
+def heard(signal_id, sense="cpu-usage", size=10):
+    signal = CausingSignal(signal_id, sense, 0, {}, 0, size)
+    return Cause(TriggerKind.SIGNAL, (signal,), 0, {sense: signal_id})
+
+
+def test_a_quiet_sense_takes_a_trigger_at_once():
+    flow = Flow()
+    assert flow.offer(TICK, 0.0) is Decision.ACCEPTED
+    assert flow.phase is Phase.WAITING
+
+
+def test_a_trigger_inside_the_throttle_runs_once_at_its_end():
+    """SIG-5"""
+    flow = Flow(throttle_s=2.0)
+    flow.offer(TICK, 0.0)
+    flow.take(0.0)
+    flow.finish(0.1)
+    assert flow.offer(TICK, 0.5) is Decision.THROTTLED
+    assert flow.offer(TICK, 0.6) is Decision.COALESCED
+    assert not flow.wake(1.9)
+    assert flow.wake(2.0)
+    assert not flow.wake(2.1)
+    taken = flow.take(2.0)
+    assert taken.merged == 1
+    assert flow.finish(2.1) is None
+
+
+def test_while_one_runs_at_most_one_is_pending_and_it_has_all_causes():
+    """SIG-6"""
+    flow = Flow()
+    flow.offer(TICK, 0.0)
+    flow.take(0.0)
+    decisions = [flow.offer(heard(n), 0.1) for n in (1, 2, 3)]
+    assert decisions == [Decision.HELD, Decision.COALESCED, Decision.COALESCED]
+    assert flow.finish(0.2) is Decision.ACCEPTED
+    pending = flow.take(0.2)
+    assert [signal.id for signal in pending.signals] == [1, 2, 3]
+    assert pending.positions == {"cpu-usage": 3}
+    assert flow.finish(0.3) is None
+
+
+def test_the_causes_that_are_handed_over_are_bounded_and_the_rest_is_counted():
+    """SIG-6"""
+    flow = Flow()
+    for n in range(1, MAX_CAUSES + 6):
+        flow.offer(heard(n), 0.0)
+    pending = flow.take(0.0)
+    assert len(pending.signals) == MAX_CAUSES
+    assert pending.left_out == 5
+    assert pending.signals[0].id == 6
+
+
+def test_large_payloads_are_bounded_together():
+    flow = Flow()
+    for n in range(1, 6):
+        flow.offer(heard(n, size=400_000), 0.0)
+    pending = flow.take(0.0)
+    assert [signal.id for signal in pending.signals] == [4, 5]
+    assert pending.left_out == 3
+
+
+events = st.lists(
+    st.tuples(st.sampled_from(["offer", "take", "finish", "wake"]), st.floats(0, 3)), max_size=80
+)
+
+
+@given(events, st.sampled_from([0.0, 0.5, 2.0]))
+def test_whatever_happens_starts_keep_their_distance_and_no_cause_is_lost(events, throttle_s):
+    """SIG-5, SIG-6"""
+    flow, now, offered, taken, starts = Flow(throttle_s=throttle_s), 0.0, 0, [], []
+    for event, step in events:
+        now += step
+        if event == "offer":
+            offered += 1
+            flow.offer(heard(offered), now)
+        elif event == "take" and flow.phase is Phase.WAITING:
+            taken += [signal.id for signal in flow.take(now).signals]
+            starts.append(now)
+        elif event == "finish" and flow.phase is Phase.RUNNING:
+            flow.finish(now)
+        elif event == "wake":
+            flow.wake(now)
+    if flow.phase is Phase.RUNNING:
+        flow.finish(now)
+    if flow.pending:
+        flow.wake(now + throttle_s)
+        assert flow.phase is Phase.WAITING
+        taken += [signal.id for signal in flow.take(now + throttle_s).signals]
+        starts.append(now + throttle_s)
+    assert taken == list(range(1, offered + 1))
+    gaps = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    assert all(gap >= throttle_s - 1e-9 for gap in gaps)

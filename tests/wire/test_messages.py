@@ -1,0 +1,118 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nerve.errors import MessageInvalid
+from nerve.sense import TriggerKind
+from nerve.wire.messages import (
+    MAX_TEXT_CHARS,
+    CauseSignal,
+    ComputeMessage,
+    NoSignalMessage,
+    SignalMessage,
+    dump,
+    parse_down,
+    parse_up,
+    shorten,
+)
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def compute(**changes):
+    whole = {"type": "compute", "sense": "disk", "trigger_id": 1, "kind": "interval"}
+    return json.dumps({**whole, **changes}).encode()
+
+
+def test_a_compute_message_survives_the_way():
+    """MSG-1"""
+    signal = CauseSignal(id=7, sense="cpu-usage", at_us=5, payload={"a": [1, None]})
+    message = ComputeMessage(
+        sense="disk",
+        trigger_id=3,
+        kind=TriggerKind.SIGNAL,
+        signals=(signal,),
+        positions={"cpu-usage": 7},
+    )
+    assert parse_down(dump(message)) == message
+
+
+@given(json_values)
+def test_any_payload_that_is_json_survives_the_way(payload):
+    """MSG-1"""
+    message = SignalMessage(
+        generation=1,
+        sense="disk",
+        boot="b",
+        trigger_id=1,
+        epoch="e",
+        seq=1,
+        at_us=1,
+        payload=payload,
+        cause={},
+    )
+    assert parse_up(dump(message)).payload == payload
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (b"null", "message"),
+        (b"[]", "message"),
+        (b"3", "message"),
+        (b"{", "message"),
+        (b"\xff\xfe", "message"),
+        (b"{}", "type"),
+        (b'{"type": "dance"}', "dance"),
+        (b'{"type": null}', "type"),
+        (compute(sense=None), "sense"),
+        (json.dumps({"type": "compute", "trigger_id": 1, "kind": "interval"}).encode(), "sense"),
+        (compute(trigger_id="1"), "trigger_id"),
+        (compute(trigger_id=-1), "trigger_id"),
+        (compute(trigger_id=2**63), "trigger_id"),
+        (compute(kind="whim"), "kind"),
+        (compute(extra=1), "extra"),
+    ],
+)
+def test_a_message_is_valid_as_a_whole_or_refused_with_its_reason(frame, reason):
+    """MSG-1: a compute without a sense is refused as such"""
+    with pytest.raises(MessageInvalid, match=reason):
+        parse_down(frame)
+
+
+def test_no_signal_is_a_message_of_its_own():
+    """MSG-3"""
+    message = NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1)
+    assert json.loads(dump(message))["type"] == "no_signal"
+    assert parse_up(dump(message)) == message
+
+
+def test_a_refusal_never_repeats_what_came():
+    """MSG-1"""
+    with pytest.raises(MessageInvalid) as caught:
+        parse_down(compute(sense=["hunter2"]))
+    assert "hunter2" not in str(caught.value)
+
+
+@given(st.binary(max_size=100))
+def test_garbage_is_refused_in_both_directions(garbage):
+    """MSG-2"""
+    for parse in (parse_down, parse_up):
+        with pytest.raises(MessageInvalid):
+            parse(garbage)
+
+
+def test_a_long_text_loses_its_middle_and_says_so():
+    short = shorten("a" * 1_000_000)
+    assert len(short) <= MAX_TEXT_CHARS
+    assert "left out" in short
