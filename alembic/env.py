@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from alembic import context
 from alembic.util import CommandError
-from nerve.config.load import load_config
+from sqlalchemy import Connection
+
+from nerve.config.load import find_config, load_config
 from nerve.errors import DatabaseMissing, NerveError
 from nerve.store.autogenerate import options_for, scratch
 from nerve.store.engine import core_connection
@@ -39,7 +39,7 @@ COMPARING = ("check", "revision")
 
 def run() -> None:
     """Do what the command asks for, on the sense it names; raises NerveError."""
-    file = Path(os.environ.get("NERVE_CONFIG") or "nerve.yaml").absolute()
+    file = find_config(None, os.environ, Path.cwd())
     loaded = load_config(file, environ=os.environ)
     name = str(context.get_x_argument(as_dictionary=True).get("sense"))
     if name not in loaded.config.senses:
@@ -49,7 +49,7 @@ def run() -> None:
     migrations = Migrations(Path(str(sense.module.__file__)).parent / "migrations")
     # Before Alembic first looks: it reads them once.
     context.script.version_locations = [str(migrations.folder)]
-    with connected(StateDir(Path(loaded.state_dir)), name, migrations) as (connection, writes):
+    with connected(StateDir(loaded.state_dir), name, migrations) as (connection, writes):
         options = options_for(migrations, sense.metadata)
         context.configure(connection, **options, dont_mutate=not writes)
         context.run_migrations()

@@ -15,6 +15,7 @@ from nerve.config import Loaded
 from nerve.errors import Exit
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down
+from nerve.store.blobs import BlobStore
 from nerve.store.journal import Journal, LogEntry, SignalEntry
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.preparation import keep_out, prepare_workers
@@ -36,6 +37,7 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
         journal = Journal(state.journal_path)
         # A subreaper, so that workers whose fork server was killed do not escape to init.
         become_subreaper()
+        BlobStore(state.blobs).sweep()  # no worker runs yet that could be writing one
         prepare_workers(keep_out(loaded, os.environ))
         tally = asyncio.run(_supervise(loaded, state, journal, observe=observe, once=once))
     finally:

@@ -11,11 +11,16 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from nerve.cli.output import say
+from nerve.cli.wording import counted, visible, visible_lines
 from nerve.errors import ConfigurationInvalid, Exit, NerveError
+
+if TYPE_CHECKING:
+    from nerve.config.faults import ConfigFaults
 
 DEBUG_VARIABLE = "NERVE_DEBUG"
 
@@ -43,17 +48,19 @@ def guarded(act: Callable[[], object]) -> int:
 
 
 def explain(error: NerveError) -> None:
-    """Say an error and its hint; faults of the configuration one by one."""
+    """Say an error and its hint; faults of the configuration one by one, and how many."""
     if isinstance(error, ConfigurationInvalid):
         # Here, because an error of this kind means that it is imported already.
         from nerve.config.faults import ConfigFaults
 
         if isinstance(error, ConfigFaults):
-            return _explain_faults(error)
-    say(click.style("nerve: ", fg="red") + str(error))
+            _explain_faults(error)
+            return
+    first, *rest = visible_lines(str(error)) or [type(error).__name__]
+    for line in (click.style("nerve: ", fg="red") + first, *rest):
+        say(line)
     if error.hint:
-        say(f"  hint: {error.hint}")
-    return None
+        say("  hint: " + "\n        ".join(visible_lines(error.hint)))
 
 
 def discard_stdout() -> None:
@@ -62,6 +69,14 @@ def discard_stdout() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def _explain_faults(error: "ConfigFaults") -> None:
+    for fault in error.faults:
+        say(visible(str(fault)))
+    total = len(error.faults) + error.omitted
+    more = f", the first {len(error.faults)} shown" if error.omitted else ""
+    say(click.style("nerve: ", fg="red") + counted(total, "fault") + f" in the configuration{more}")
 
 
 def _input_output(error: OSError) -> Exit:

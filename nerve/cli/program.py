@@ -74,7 +74,8 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command inside the boundary, and end with its exit code."""
-        ctx.exit(guarded(lambda: super(Program, self).invoke(ctx)))
+        run = super().invoke
+        ctx.exit(guarded(lambda: run(ctx)))
 
 
 @click.group(

@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nerve.errors import NerveError
+from nerve.errors import Exit, NerveError
 
 if TYPE_CHECKING:
     from nerve.config import Loaded
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+class NoSuchSense(NerveError):
+    """A command was asked about a sense that is not configured."""
+
+    exit_code = Exit.USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +74,6 @@ def require_sense(loaded: "Loaded", name: str) -> None:
     known = ", ".join(senses) or "none"
     hint = f'did you mean "{guess}"?' if guess else f"the senses are: {known}"
     raise NoSuchSense(f"{loaded.path.name} has no sense {name!r}", hint=hint)
-
-
-class NoSuchSense(NerveError):
-    """A command was asked about a sense that is not configured."""
-
-    exit_code = NerveError.exit_code.USAGE
 
 
 def _remember_config(context: click.Context, _parameter: click.Parameter, value: str) -> None:

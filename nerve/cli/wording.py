@@ -27,6 +27,11 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def visible_lines(text: str) -> list[str]:
+    """Split a text at its newlines and make each line visible; tabs become blanks."""
+    return [visible(line) for line in text.expandtabs(4).rstrip().split("\n")]
+
+
 def json_text(value: Any) -> str:
     """Write JSON on one line, its characters readable and none of them dangerous."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)

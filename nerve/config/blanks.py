@@ -3,7 +3,8 @@
 The parent; pure; after interpolation, so that an empty variable leaves a default in
 place. Under nerve's own keys blank strings and nulls go. A name with nothing
 under it is kept, as an empty mapping: `senses: {disk: }` configures disk. In a
-sense's options blank strings go, and null stays: what it means is the sense's.
+sense's options blank strings go, and null stays: what it means is the sense's. So does
+null in a list, where a dash with nothing after it is a slip that the models refuse.
 """
 
 from dataclasses import replace
@@ -20,8 +21,9 @@ def without_blanks(node: Node, path: TreePath = ()) -> Node:
         entries = {key: _child(child, (*path, key)) for key, child in node.value.items()}
         return replace(node, value={key: child for key, child in entries.items() if child})
     if isinstance(node.value, list):
-        items = [_child(child, (*path, index)) for index, child in enumerate(node.value)]
-        return replace(node, value=[item for item in items if item])
+        items = [child for child in node.value if not _is_blank_text(child)]
+        inner = [without_blanks(child, (*path, index)) for index, child in enumerate(items)]
+        return replace(node, value=inner)
     return node
 
 
@@ -33,8 +35,10 @@ def _child(node: Node, path: TreePath) -> Node | None:
 
 
 def _is_blank(node: Node, path: TreePath) -> bool:
-    if node.value is None:
-        return not _in_options(path)
+    return _is_blank_text(node) or (node.value is None and not _in_options(path))
+
+
+def _is_blank_text(node: Node) -> bool:
     return isinstance(node.value, str) and not node.value.strip()
 
 

@@ -5,7 +5,7 @@ The parent, and pure. A `Problem` is what a check found, in terms of the tree; a
 they collect, and `nerve.config.load` raises `ConfigFaults` once, at the end.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from nerve.config.names import closest
@@ -41,7 +41,8 @@ class Fault:
     def __str__(self) -> str:
         place = Place(self.source, self.line, self.column)
         said = f"{self.message}; {self.hint}" if self.hint else self.message
-        return f"{place}: {self.field}: {said}" if self.field else f"{place}: {said}"
+        is_field_said = not self.field or self.source.endswith(f" {self.field}")  # --set a.b.c
+        return f"{place}: {said}" if is_field_said else f"{place}: {self.field}: {said}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Problem:
         word: what was written; with `candidates`, a "did you mean" is looked for.
         candidates: what could have been written. Compared only once the fault is
             shown, because comparing all with all takes minutes in a hostile file.
+        quotes_value: message or hint may quote what was written, so that they are
+            withheld where that is secret.
     """
 
     path: TreePath
@@ -64,6 +67,7 @@ class Problem:
     at_key: bool = False
     word: str = ""
     candidates: Collection[str] = ()
+    quotes_value: bool = True
 
 
 class ConfigFaults(ConfigurationInvalid):
@@ -75,7 +79,7 @@ class ConfigFaults(ConfigurationInvalid):
     """
 
     def __init__(self, faults: Sequence[Fault], *, omitted: int = 0) -> None:
-        ordered = sorted(faults, key=_order)
+        ordered = by_place(faults)
         self.faults = tuple(ordered[:MAX_FAULTS])
         self.omitted = omitted + len(ordered) - len(self.faults)
         lines = [str(fault) for fault in self.faults]
@@ -91,6 +95,11 @@ def fault_at(place: Place, path: TreePath, message: str, hint: str = "") -> Faul
     return Fault(place.source, place.line, place.column, format_path(path), message, hint)
 
 
+def one_fault(place: Place, message: str, hint: str = "") -> ConfigFaults:
+    """Make the error for a fault that ends the reading; it concerns no field."""
+    return ConfigFaults([fault_at(place, (), message, hint)])
+
+
 def locate(tree: Node, problem: Problem) -> Fault:
     """Look up where a problem stands; where its path ends early, the innermost part counts."""
     node, path = find(tree, problem.path)
@@ -103,6 +112,10 @@ def _did_you_mean(problem: Problem) -> str:
     return f'did you mean "{meant}"?' if meant else ""
 
 
+def by_place(faults: Iterable[Fault]) -> list[Fault]:
+    """Sort faults by source, line and column; the file comes before the command line."""
+    return sorted(faults, key=_order)
+
+
 def _order(fault: Fault) -> tuple[bool, str, int, int]:
-    # The file comes before the command line.
     return (fault.line is None, fault.source, fault.line or 0, fault.column or 0)

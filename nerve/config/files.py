@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 
-class FileUnfit(ValueError):  # noqa: N818  reads as the fact it states
+class FileUnfit(ValueError):
     """A file cannot be read as configuration; the text says why, without its path."""
 
 

@@ -24,7 +24,7 @@ from nerve.config.tree import Node, Origin, TreePath
 
 MAX_SECRET_FILE_BYTES = 64 * 1024
 MAX_INSERTED_CHARS = 8_000_000
-"""Everything put into one configuration; an alias can repeat a `${...}` a hundred thousand times."""
+"""Put into one configuration altogether; an alias can repeat a `${...}` many thousand times."""
 
 _REFERENCE = re.compile(r"\$\$|\$\{([^}]*)(\}?)")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::([-?])(.*))?", re.DOTALL)
@@ -33,7 +33,7 @@ _PLAIN_DOLLAR = "write $$ for a plain dollar sign"
 _FORMS = f"write ${{VAR}}, ${{VAR:-default}}, ${{VAR:?message}} or ${{file:PATH}}; {_PLAIN_DOLLAR}"
 
 
-class _Unresolved(ValueError):  # noqa: N818  private, and read as the fact it states
+class _Unresolved(ValueError):
     """A reference has no value."""
 
     def __init__(self, message: str, hint: str = "") -> None:

@@ -9,125 +9,29 @@ Each field has an effect and a description; the descriptions become the JSON
 Schema of `nerve schema`.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    WithJsonSchema,
-    model_validator,
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nerve.config.values import (
+    ENV_PATTERN,
+    USE_PATTERN,
+    Concurrency,
+    Cron,
+    Directory,
+    DurationMs,
+    Flag,
+    Name,
+    Names,
+    PositiveMs,
+    QueueLimit,
+    Zone,
 )
 
-from nerve.config.durations import PATTERN, format_duration, parse_duration
-
-NAME_PATTERN = r"[a-z][a-z0-9-]*"
-"""Names are safe in paths, module names, templates and on a command line."""
-MAX_NAME_CHARS = 64
-MAX_CONCURRENCY = 1_000
-MAX_QUEUE = 100_000
 DEFAULT_MAX_QUEUE = 100
 DEFAULT_TIMEOUT_MS = 30_000
 DEFAULT_GRACE_PERIOD_MS = 5_000
 DEFAULT_GROUP = "default"
-
-
-def _positive(ms: int) -> int:
-    if ms <= 0:
-        raise ValueError("must be longer than nothing")
-    return ms
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(f"unknown time zone {name!r}; write one like Europe/Berlin") from error
-    return name
-
-
-def _cron(expression: str) -> str:
-    if len(expression.split()) != 5:  # noqa: PLR2004  minute, hour, day, month, weekday
-        raise ValueError(f"a cron expression has five fields: {expression!r}")
-    try:
-        CronSim(expression, datetime.now(UTC))
-    except CronSimError as error:
-        raise ValueError(f"bad cron expression {expression!r}: {error}") from error
-    return expression
-
-
-def _whole_number(value: object) -> object:
-    # pydantic would take true for 1 and 3.0 for 3. Text is what ${VAR} gives.
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:  # noqa: PLR2004  digits of 2**63
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("must be a whole number")  # noqa: TRY004  pydantic turns ValueErrors into its own
-    return value
-
-
-def _true_or_false(value: object) -> object:
-    # pydantic would take `on`, `y` and 1 too, which YAML 1.2 does not.
-    if value in ("true", "false"):
-        return value == "true"
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004  pydantic turns ValueErrors into its own
-    return value
-
-
-def _directory(path: str) -> str:
-    if path.startswith("~"):
-        raise ValueError("~ is not expanded here; write ${HOME} instead")
-    if "\0" in path:
-        raise ValueError("a path holds no NUL character")
-    return path
-
-
-def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-def _no_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise ValueError(f"{name!r} stands here twice")
-    return names
-
-
-Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=MAX_NAME_CHARS)]
-Names = Annotated[
-    tuple[Name, ...],
-    BeforeValidator(_one_or_many),
-    AfterValidator(_no_repeats),
-    Field(min_length=1),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": f"^{NAME_PATTERN}$"},
-                {"type": "array", "minItems": 1, "items": {"pattern": f"^{NAME_PATTERN}$"}},
-            ]
-        }
-    ),
-]
-DurationMs = Annotated[
-    int,
-    BeforeValidator(parse_duration),
-    # Dumped as JSON by alias, a section can be read by its model again, as workers do.
-    PlainSerializer(format_duration, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "examples": ["500ms", "1h30m"]}),
-]
-PositiveMs = Annotated[DurationMs, AfterValidator(_positive)]
-Zone = Annotated[str, AfterValidator(_zone)]
-Cron = Annotated[str, AfterValidator(_cron)]
-Directory = Annotated[str, AfterValidator(_directory)]
-Flag = Annotated[bool, BeforeValidator(_true_or_false)]
-Concurrency = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_CONCURRENCY)]
-QueueLimit = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_QUEUE)]
 
 
 class Section(BaseModel):
@@ -141,7 +45,7 @@ class SenseConfig(Section):
 
     use: str | None = Field(
         None,
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        pattern=f"^{USE_PATTERN}$",
         description="Dotted path of the module, when it is neither a folder in senses/ beside "
         "nerve.yaml nor an installed sense of the same name.",
     )
@@ -177,7 +81,7 @@ class SenseConfig(Section):
         description="Values for `ctx.secrets`, e.g. {token: '${file:/run/secrets/token}'}; never "
         "logged, stored or shown.",
     )
-    env: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = Field(
+    env: tuple[Annotated[str, Field(pattern=f"^{ENV_PATTERN}$")], ...] = Field(
         (),
         description="Environment variables with secret-looking names that the sense asks for; "
         "without this a worker does not get them.",
@@ -199,7 +103,7 @@ class SenseReflex(Section):
         "the same name, so that many do not start at once.",
     )
     align: Flag = Field(
-        False,
+        default=False,
         description="With interval: tick at whole multiples of it on the clock, e.g. at :00 and "
         ":30 for 30m, instead of counting from the start of nerve.",
     )

@@ -9,14 +9,15 @@ path needs no quoting; an option whose key holds one cannot be set here.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nerve.config.faults import ConfigFaults, Fault, fault_at
+from nerve.config.composer import MAX_NESTING
+from nerve.config.faults import ConfigFaults, Fault, one_fault
 from nerve.config.tree import Node, Place, keyed
-from nerve.config.yaml12 import MAX_FILE_BYTES, MAX_NESTING, parse_text
+from nerve.config.yaml12 import MAX_FILE_BYTES, parse_text
 
 _FORM = "write --set senses.cpu-usage.timeout=5s"
 
 
-class _Misfit(ValueError):  # noqa: N818  private, and read as the fact it states
+class _Misfit(ValueError):
     """The path does not fit the tree."""
 
 
@@ -36,11 +37,11 @@ def _apply(tree: Node, override: str) -> Node:
     place = Place(f"--set {path}"[:200])
     steps = path.split(".")
     if not equals or not all(steps) or len(steps) > MAX_NESTING:
-        raise ConfigFaults([fault_at(place, (), "not of the form path=value", _FORM)])
+        raise one_fault(place, "not of the form path=value", _FORM)
     try:
         return _put(tree, steps, _read(text, place))
     except _Misfit as error:
-        raise ConfigFaults([fault_at(place, (), str(error))]) from error
+        raise one_fault(place, str(error)) from error
 
 
 def _read(text: str, place: Place) -> Node:
@@ -56,7 +57,7 @@ def _read(text: str, place: Place) -> Node:
     except ConfigFaults as error:
         # Lines and columns within an argument would only be taken for those of the file.
         fault = error.faults[0]
-        raise ConfigFaults([fault_at(place, (), fault.message, fault.hint)]) from error
+        raise one_fault(place, fault.message, fault.hint) from error
     return _placed(node or Node(None, place), place)
 
 

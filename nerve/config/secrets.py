@@ -10,6 +10,7 @@ that a sense has encoded or cut in two is beyond it.
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from nerve.config.tree import Node, TreePath, scalars
@@ -20,13 +21,14 @@ MIN_SECRET_CHARS = 4
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _WORDS = frozenset(
-    "auth oauth authn authorization authorisation authentication bearer pwd pat jwt".split()
+    {"auth", "oauth", "authn", "authorization", "authorisation", "authentication"}
+    | {"bearer", "jwt", "pat", "pwd"}
 )
-_ENDINGS = tuple(
-    "token tokens password passwords passwd passphrase passphrases secret secrets credential "
-    "credentials apikey apikeys privatekey secretkey accesskey".split()
+_ENDINGS = (
+    *("token", "password", "passwd", "passphrase", "secret", "credential"),
+    *("apikey", "privatekey", "secretkey", "accesskey"),
 )
-_KEYS = frozenset("api private secret access signing encryption".split())
+_KEYS = frozenset({"api", "private", "secret", "access", "signing", "encryption"})
 _NAMED = ("senses", "workflows")
 
 
@@ -35,11 +37,10 @@ def looks_secret(key: str) -> bool:
 
     `api_key`, `apiKey`, `DB_PASSWORD`, `authtoken` do; `author`, `tokenizer`, `keyboard` do not.
     """
-    words = [word.lower() for word in _WORD.findall(key)]
+    words = [word.lower().removesuffix("s") for word in _WORD.findall(key)]
     if any(word in _WORDS or word.endswith(_ENDINGS) for word in words):
         return True
-    pairs = zip(words, words[1:], strict=False)
-    return any(first in _KEYS and second in ("key", "keys") for first, second in pairs)
+    return any(first in _KEYS and second == "key" for first, second in pairwise(words))
 
 
 def is_secret_path(path: TreePath) -> bool:
@@ -63,6 +64,11 @@ class Redactor:
         forms = {form for secret in set(secrets) for form in _forms(secret)}
         # Longest first: a secret that holds a shorter one has to go as a whole.
         self._secrets = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What is masked; for a `Redactor` in another process."""
+        return self._secrets
 
     def text(self, text: str) -> str:
         """Return the text with every secret masked."""

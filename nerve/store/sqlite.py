@@ -185,18 +185,17 @@ def _cannot_open(error: sqlite3.Error, path: Path) -> DatabaseError | StateForbi
 def _refuse_unsound(path: Path, busy_timeout_ms: int) -> None:
     """Read an existing file's schema through a connection that can change nothing.
 
-    The owner's own would: setting WAL writes the header, and closing the last
-    connection folds a WAL into the file.
+    The owner's own would: closed as the last one, it folds the WAL that a crash has
+    left behind into the file, sound or not.
     """
-    # An empty file is what a start leaves that was killed before its first page.
-    if not path.is_file() or not path.stat().st_size:
-        return
     try:
-        open_reader(path, busy_timeout_ms=busy_timeout_ms).close()
+        # An empty file is what a start leaves that was killed before its first page.
+        if path.stat().st_size:
+            open_reader(path, busy_timeout_ms=busy_timeout_ms).close()
     except DatabaseCorrupt:
         raise
-    except (DatabaseError, StateForbidden):
-        # E.g. a rollback journal that only a writer may play back. The owner will tell.
+    except (OSError, DatabaseError, StateForbidden):
+        # E.g. missing, or with a journal that only a writer may play back. The owner will tell.
         return
 
 

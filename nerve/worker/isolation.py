@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from typing import TextIO
 
 from nerve.process.kernel import become_subreaper, die_with_parent
 
@@ -22,6 +23,12 @@ def isolate(environment: Mapping[str, str]) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signal.SIG_IGN)
     os.environ.update(environment)
-    for stream in (sys.stdout, sys.stderr):
-        # A line that is printed and then lost in a buffer at a kill helps nobody.
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = _lines_to(1), _lines_to(2)
+
+
+def _lines_to(descriptor: int) -> TextIO:
+    # New ones: those inherited believe that they still write to the fork server's files. By
+    # lines, because what is printed and then lost in a buffer at a kill helps nobody.
+    return open(  # noqa: SIM115  for the life of the process
+        descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+    )

@@ -4,6 +4,7 @@ Worker; pure. The traceback starts at the author's first frame: what nerve and t
 import machinery did before it tells an author nothing.
 """
 
+import re
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,8 @@ def describe_exception(error: BaseException, redactor: Redactor) -> Fault:
 def _kind(error: BaseException) -> str:
     if isinstance(error, SenseError):
         return error.kind
+    if isinstance(error, NerveError):  # DatabaseNewer is `database_newer`
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
     return "soft_timeout" if isinstance(error, SoftTimeout) else "error"
 
 

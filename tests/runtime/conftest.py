@@ -41,11 +41,15 @@ class Running:
             while len(found := [e for e in self.said if condition(e)]) < count:
                 ended = not self._reader.is_alive()
                 if ended or not self._news.wait(give_up - time.monotonic()):
-                    raise AssertionError(f"{what} did not come ({'ended' if ended else 'timeout'}): {self.said[-8:]}, {self.errors()}")
+                    raise AssertionError(
+                        f"{what} did not come ({'ended' if ended else 'timeout'}): {self.said[-8:]}, {self.errors()}"
+                    )
             return found
 
     def signals(self, sense, count=1):
-        return self.wait_for(lambda e: e["kind"] == "signal" and e["sense"] == sense, f"signal of {sense}", count)
+        return self.wait_for(
+            lambda e: e["kind"] == "signal" and e["sense"] == sense, f"signal of {sense}", count
+        )
 
     def log(self, type_, count=1, **fields):
         def fits(entry):

@@ -30,7 +30,13 @@ def observe(entry_id, entry):
     if isinstance(entry, SignalEntry):
         said |= {"kind": "signal", "sense": entry.sense, "cause": json.loads(entry.cause)}
     else:
-        said |= {"kind": "log", "source": entry.source, "type": entry.type, "level": entry.level, "ref": entry.ref}
+        said |= {
+            "kind": "log",
+            "source": entry.source,
+            "type": entry.type,
+            "level": entry.level,
+            "ref": entry.ref,
+        }
     print(json.dumps(said), flush=True)
 
 

@@ -109,7 +109,11 @@ PARENT_POINTS = [
 @pytest.fixture
 def chain(project):
     (project.root / "senses" / "crash_points.py").write_text(CRASH_POINTS)
-    project.sense("source", SOURCE, first='op.create_table("seen", sa.Column("n", sa.Integer, primary_key=True))')
+    project.sense(
+        "source",
+        SOURCE,
+        first='op.create_table("seen", sa.Column("n", sa.Integer, primary_key=True))',
+    )
     project.sense("echo", ECHO, first=HEARD)
     project.sense("quiet", QUIET, first=HEARD)
     project.config(CONFIG)
@@ -118,10 +122,17 @@ def chain(project):
 
 def assert_all_agrees(project):
     signals = project.query("logs", "SELECT id, sense, payload ->> 'n' FROM signals ORDER BY id")
-    of = {name: [(i, n) for i, sense, n in signals if sense == name] for name in ("source", "echo", "quiet")}
+    of = {
+        name: [(i, n) for i, sense, n in signals if sense == name]
+        for name in ("source", "echo", "quiet")
+    }
     assert len(of["source"]) > 5
-    assert [n for _, n in of["source"]] == [n for (n,) in project.query("source", "SELECT n FROM seen ORDER BY n")]
-    assert [n for _, n in of["echo"]] == [n for (n,) in project.query("echo", "SELECT run FROM runs ORDER BY run")]
+    assert [n for _, n in of["source"]] == [
+        n for (n,) in project.query("source", "SELECT n FROM seen ORDER BY n")
+    ]
+    assert [n for _, n in of["echo"]] == [
+        n for (n,) in project.query("echo", "SELECT run FROM runs ORDER BY run")
+    ]
     assert of["quiet"] == []
     heard = "SELECT signal, n FROM heard ORDER BY signal"
     assert project.query("echo", heard) == of["source"]

@@ -120,18 +120,20 @@ def test_a_corrupt_database_is_refused_and_untouched(tmp_path, damage, opening):
     assert digests(tmp_path)["own.db"] == before["own.db"]
 
 
-def test_a_corrupt_database_that_is_not_in_wal_yet_is_untouched(tmp_path):
+def test_what_a_crash_left_in_the_wal_is_not_folded_into_a_corrupt_database(tmp_path):
     """BOOT-6"""
-    path = tmp_path / "own.db"
-    raw = sqlite3.connect(path, isolation_level=None)
-    raw.execute("CREATE TABLE t (x)")
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    content = sound_database(tmp_path)
+    raw = open_owner(tmp_path / "own.db", full_sync=False)
+    raw.execute("UPDATE t SET x = zeroblob(2999)")
+    (crashed / "own.db").write_bytes(b"Dear diary, today" + content[17:])
+    (crashed / "own.db-wal").write_bytes((tmp_path / "own.db-wal").read_bytes())
     raw.close()
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"CREATE TABLE t (x)", b"CREATE TUBBLE t(x)"))
-    before = digests(tmp_path)
+    before = digests(crashed)
     with pytest.raises(DatabaseCorrupt):
-        open_owner(path, full_sync=False)
-    assert digests(tmp_path)["own.db"] == before["own.db"]
+        open_owner(crashed / "own.db", full_sync=False)
+    assert digests(crashed) == before
 
 
 def test_an_empty_file_is_a_start_that_was_cut_short(tmp_path, closing):
@@ -145,6 +147,10 @@ def test_a_database_without_access_is_forbidden(tmp_path, without_privileges):
     """BOOT-6"""
     sound_database(tmp_path)
     path = tmp_path / "own.db"
+    tmp_path.chmod(0o600)
+    assert without_privileges("open_reader(path)", path) == "StateForbidden"
+    assert without_privileges("open_owner(path, full_sync=False)", path) == "StateForbidden"
+    tmp_path.chmod(0o711)
     path.chmod(0)
     assert without_privileges("open_reader(path)", path) == "StateForbidden"
     assert without_privileges("open_owner(path, full_sync=False)", path) == "StateForbidden"

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from nerve.sense import TriggerKind
 from nerve.wire.framing import encode
 from nerve.wire.messages import ComputeMessage, DescribedMessage, DescribeMessage, StopMessage
 
@@ -50,7 +51,7 @@ def test_a_failing_migration_leaves_nothing_and_the_next_start_tries_again(bench
     bench.sense("broken", HEALTHY, table="CREATE TABLE a (n); CREATE NONSENSE")
     bench.sense("healthy", HEALTHY)
     reports = bench.start()
-    assert "first" in reports["broken"].fault.message
+    assert reports["broken"].fault.kind == "migration_failed"
     assert reports["healthy"].fault is None
     with closing(sqlite3.connect(bench.database("broken"))) as reader:
         tables = {name for (name,) in reader.execute("SELECT name FROM sqlite_schema")}
@@ -64,7 +65,9 @@ def test_a_database_newer_than_the_code_is_refused(bench):
     bench.close()
     with closing(sqlite3.connect(bench.database("old"))) as writer, writer:
         writer.execute("UPDATE alembic_version SET version_num = 'from_the_future'")
-    assert "from_the_future" in bench.start()["old"].fault.message
+    fault = bench.start()["old"].fault
+    assert fault.kind == "database_newer"
+    assert "from_the_future" in fault.message
 
 
 def test_a_corrupt_database_is_refused_and_left_untouched(bench):
@@ -73,7 +76,7 @@ def test_a_corrupt_database_is_refused_and_left_untouched(bench):
     bench.sense("healthy", HEALTHY)
     bench.database("hurt").write_bytes(b"not a database at all" * 500)
     reports = bench.start()
-    assert "sound database" in reports["hurt"].fault.message
+    assert reports["hurt"].fault.kind == "database_corrupt"
     assert bench.database("hurt").read_bytes() == b"not a database at all" * 500
     assert bench.run("healthy").type == "signal"
 
@@ -114,14 +117,26 @@ def test_a_damaged_outbox_row_is_skipped_named_and_left(bench):
     assert "row 1 of nerve_outbox" in bench.worker.records[0].getMessage()
 
 
-@pytest.mark.parametrize("frame", [b"null", b"{", b'{"type": "dance"}', b'{"type": "compute", "trigger_id": 1, "kind": "manual"}'])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"null",
+        b"{",
+        b'{"type": "dance"}',
+        b'{"type": "compute", "trigger_id": 1, "kind": "manual"}',
+    ],
+)
 def test_a_message_that_cannot_be_read_is_answered_and_the_loop_goes_on(bench, frame):
     """MSG-1, MSG-2"""
     bench.sense("healthy", HEALTHY)
     bench.start()
     bench.worker._launched.channel.sendall(encode(frame))
     answer = bench.worker.receive(30)
-    assert (answer.type, answer.outcome, answer.fault.kind) == ("failed", "refused", "message_invalid")
+    assert (answer.type, answer.outcome, answer.fault.kind) == (
+        "failed",
+        "refused",
+        "message_invalid",
+    )
     assert bench.run("healthy").type == "signal"
 
 
@@ -151,12 +166,19 @@ def test_describe_tells_a_sense_without_running_it(bench):
     bench.start()
     described = bench.worker.request(DescribeMessage(sense="told"), 30)
     assert isinstance(described, DescribedMessage)
-    assert (described.doc, described.revisions, described.is_async) == ("Looks at things.", ("first",), True)
+    assert (described.doc, described.revisions, described.is_async) == (
+        "Looks at things.",
+        ("first",),
+        True,
+    )
     assert described.options["properties"]["limit"]["default"] == 3
 
 
 def test_the_workers_preload_has_worked(bench):
-    bench.sense("told", "import json, os\nfrom nerve.process import guard\ndef compute(db, peers, ctx): return guard.guarded_by(os.getppid())")
+    bench.sense(
+        "told",
+        "import json, os\nfrom nerve.process import guard\ndef compute(db, peers, ctx): return guard.guarded_by(os.getppid())",
+    )
     bench.start()
     assert bench.run("told").payload is True
 
@@ -174,5 +196,5 @@ def test_compute_needs_a_sense_that_is_there(bench):
     """MSG-1"""
     bench.sense("healthy", HEALTHY)
     bench.start()
-    answer = bench.worker.request(ComputeMessage(sense="nobody", trigger_id=1, kind="manual"), 30)
+    answer = bench.worker.request(ComputeMessage(sense="nobody", trigger_id=1, kind=TriggerKind.MANUAL), 30)
     assert json.loads(answer.model_dump_json())["fault"]["kind"] == "unavailable"

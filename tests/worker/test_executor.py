@@ -3,6 +3,8 @@ from contextlib import closing
 
 import pytest
 
+from nerve.wire.messages import CauseSignal
+
 TABLE = "CREATE TABLE rows (n INTEGER PRIMARY KEY)"
 INSERTING = """
 import math, os, sys
@@ -24,13 +26,17 @@ WAYS_TO_FAIL = {
     "a key that is no string": ("return {1: 2}", "payload_invalid", "JSON"),
     "a number that is none": ("return {'load': math.nan}", "payload_invalid", "JSON"),
     "an infinite number": ("return [math.inf]", "payload_invalid", "JSON"),
-    "half a character": (r"return {'text': '\\ud800'}", "payload_invalid", "JSON"),
+    "half a character": (r"return {'text': '\ud800'}", "payload_invalid", "JSON"),
     "a payload that holds itself": ("a = []; a.append(a); return a", "payload_invalid", "JSON"),
     "a payload that is too large": ("return 'x' * 2_000_000", "payload_too_large", "2,000,002"),
     "an own commit": ("db.commit()", "transaction_ended", "commit()"),
     "an own rollback": ("db.rollback(); return 1", "transaction_ended", "transaction"),
     "a closed connection": ("db.close(); return 1", "transaction_ended", "transaction"),
-    "a commit behind the curtain": ("db.connection.driver_connection.execute('COMMIT'); return 1", "transaction_ended", "transaction"),
+    "a commit behind the curtain": (
+        "db.connection.driver_connection.execute('COMMIT'); return 1",
+        "transaction_ended",
+        "transaction",
+    ),
     "its own name as a peer": ("peers['failing']", "peer", "itself"),
     "an unknown peer": ("peers['nobody']", "peer", "nobody"),
     "a peer without a database": ("peers['later']", "peer", "later"),
@@ -61,7 +67,10 @@ def test_a_failed_compute_is_an_error_with_its_reason_and_the_worker_lives(bench
 
 def test_a_traceback_begins_with_the_authors_frames(bench):
     """RUN-5"""
-    bench.sense("failing", "def deeper():\n    raise ValueError('here')\ndef compute(db, peers, ctx):\n    deeper()\n")
+    bench.sense(
+        "failing",
+        "def deeper():\n    raise ValueError('here')\ndef compute(db, peers, ctx):\n    deeper()\n",
+    )
     bench.start()
     text = bench.run("failing").fault.traceback
     assert "in deeper" in text
@@ -89,7 +98,9 @@ def test_rows_and_signal_are_in_the_database_before_it_is_told(bench):
     assert rows(bench, "telling") == 1
 
 
-@pytest.mark.parametrize("value", ["[1, 'two', None]", "'text'", "0", "False", "{}", "nerve.Options()"])
+@pytest.mark.parametrize(
+    "value", ["[1, 'two', None]", "'text'", "0", "False", "{}", "nerve.Options()"]
+)
 def test_any_json_value_and_any_model_is_a_signal(bench, value):
     """SIG-3: only None is none"""
     bench.sense("telling", f"import nerve\ndef compute(db, peers, ctx): return {value}")
@@ -99,14 +110,23 @@ def test_any_json_value_and_any_model_is_a_signal(bench, value):
 
 def test_an_orm_session_inside_the_transaction_may_commit_for_itself(bench):
     """RUN-4"""
-    bench.sense("orm", INSERTING.format(rest="s = Session(db); s.execute(text('SELECT 1')); s.commit(); s.close(); return 1"), table=TABLE)
+    bench.sense(
+        "orm",
+        INSERTING.format(
+            rest="s = Session(db); s.execute(text('SELECT 1')); s.commit(); s.close(); return 1"
+        ),
+        table=TABLE,
+    )
     bench.start()
     assert bench.run("orm").type == "signal"
     assert rows(bench, "orm") == 1
 
 
 def test_an_async_compute_gives_a_signal(bench):
-    bench.sense("waiting", "import asyncio\nasync def compute(db, peers, ctx):\n    await asyncio.sleep(0)\n    return {'ok': True}\n")
+    bench.sense(
+        "waiting",
+        "import asyncio\nasync def compute(db, peers, ctx):\n    await asyncio.sleep(0)\n    return {'ok': True}\n",
+    )
     bench.start()
     assert bench.run("waiting").payload == {"ok": True}
 
@@ -128,8 +148,8 @@ def test_context_tells_why_and_with_what(bench):
     )
     bench.sense("other", "def compute(db, peers, ctx): pass")
     bench.start()
-    cause = {"id": 7, "sense": "other", "at_us": 1_000_001, "payload": {"n": 1}}
-    told = bench.run("telling", signals=[cause], left_out=2, positions={"other": 7})
+    cause = CauseSignal(id=7, sense="other", at_us=1_000_001, payload={"n": 1})
+    told = bench.run("telling", signals=(cause,), left_out=2, positions={"other": 7})
     assert told.payload == [
         "telling", "bench", 3, "manual", 2, [[7, "other", {"n": 1}, "1970-01-01T00:00:01.000001+00:00"]], ["other"], True
     ]  # fmt: skip
@@ -149,7 +169,12 @@ def test_a_secret_leaves_the_worker_masked_only(bench):
         secrets="{token: hunter2hunter2}",
         options="{fail: false}",
     )
-    bench.sense("louder", (bench.root / "senses/leaky/__init__.py").read_text(), secrets="{token: hunter2hunter2}", options="{fail: true}")
+    bench.sense(
+        "louder",
+        (bench.root / "senses/leaky/__init__.py").read_text(),
+        secrets="{token: hunter2hunter2}",
+        options="{fail: true}",
+    )
     bench.start()
     for sense in ("leaky", "louder"):
         assert "hunter2" not in bench.run(sense).model_dump_json()
@@ -159,6 +184,9 @@ def test_a_secret_leaves_the_worker_masked_only(bench):
 def test_blobs_are_stored_and_read_back(bench):
     """DB-9"""
     (bench.root / "data" / "blobs").mkdir()
-    bench.sense("big", "def compute(db, peers, ctx):\n    d = ctx.blobs.put(b'x' * 5_000_000)\n    return {'digest': d, 'size': len(ctx.blobs.get(d))}")
+    bench.sense(
+        "big",
+        "def compute(db, peers, ctx):\n    d = ctx.blobs.put(b'x' * 5_000_000)\n    return {'digest': d, 'size': len(ctx.blobs.get(d))}",
+    )
     bench.start()
     assert bench.run("big").payload["size"] == 5_000_000

@@ -52,7 +52,13 @@ def test_whatever_a_compute_hangs_in_ends_at_its_timeout_and_leaves_no_rows(benc
     """RUN-2, RUN-4"""
     table = "CREATE TABLE rows (n INTEGER PRIMARY KEY)"
     bench.sense("peer", "def compute(db, peers, ctx): return {'alive': True}", table=table)
-    bench.sense("hanging", HANGING.format(way=WAYS_TO_HANG[way]), table=table, timeout="300ms", options="{hang: true}")
+    bench.sense(
+        "hanging",
+        HANGING.format(way=WAYS_TO_HANG[way]),
+        table=table,
+        timeout="300ms",
+        options="{hang: true}",
+    )
     bench.start()
     assert bench.run("peer").type == "signal"
     failed = bench.run("hanging")
@@ -82,6 +88,8 @@ def test_an_async_compute_is_timed_out_too(bench):
 
 
 def test_what_takes_less_than_its_timeout_is_left_alone(bench):
-    bench.sense("quick", "def compute(db, peers, ctx): return round(ctx.remaining())", timeout="60s")
+    bench.sense(
+        "quick", "def compute(db, peers, ctx): return round(ctx.remaining())", timeout="60s"
+    )
     bench.start()
     assert bench.run("quick").payload == 60

@@ -1,0 +1,52 @@
+"""The configuration in words: what makes a sense run, where it was found. Pure."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nerve.config import Loaded
+from nerve.config.durations import format_duration
+from nerve.config.models import Config, SenseReflex, WorkflowReflex
+from nerve.errors import SenseError
+from nerve.worker.loader import locate
+
+
+def cause_of(reflex: SenseReflex | WorkflowReflex) -> str:
+    """Say what triggers a reflex, e.g. `every 10s`, `cron 0 6 * * *` or `on disk, memory`."""
+    if reflex.on:
+        return f"on {', '.join(reflex.on)}"
+    if isinstance(reflex, SenseReflex) and reflex.interval_ms is not None:
+        aligned = ", aligned" if reflex.align else ""
+        jitter = f", jitter {format_duration(reflex.jitter_ms)}" if reflex.jitter_ms else ""
+        return f"every {format_duration(reflex.interval_ms)}{jitter}{aligned}"
+    return f"cron {reflex.cron}" if isinstance(reflex, SenseReflex) else ""
+
+
+def targets_of(reflex: SenseReflex | WorkflowReflex) -> tuple[str, ...]:
+    """Return what a reflex runs."""
+    return reflex.sense if isinstance(reflex, SenseReflex) else (reflex.workflow,)
+
+
+def runs_of(config: Config, sense: str) -> list[str]:
+    """Say each cause that runs a sense."""
+    return [
+        cause_of(reflex)
+        for reflex in config.reflexes
+        if isinstance(reflex, SenseReflex) and sense in reflex.sense
+    ]
+
+
+def listeners_of(config: Config, sense: str) -> Iterator[str]:
+    """Yield what runs on a sense's signals, a workflow as `workflow NAME`."""
+    for reflex in config.reflexes:
+        if reflex.on and sense in reflex.on:
+            word = "" if isinstance(reflex, SenseReflex) else "workflow "
+            yield from (word + target for target in targets_of(reflex))
+
+
+def found(loaded: Loaded, sense: str) -> tuple[str, Path | str]:
+    """Tell where a sense is, without importing it: how it was found, and its file or module."""
+    try:
+        location = locate(sense, loaded.config.senses[sense], loaded.path.parent)
+    except SenseError:
+        return "not found", ""
+    return location.found, location.file or location.module

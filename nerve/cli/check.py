@@ -1,0 +1,110 @@
+"""`nerve check`: everything that can be known to be wrong before a start.
+
+First the configuration, all its faults at once; then every sense is loaded in a
+short-lived worker, as under `nerve run`, and what that finds is reported at the
+sense's line. Nothing of the installation is touched.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import click
+
+from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.settings import Settings, config_options
+from nerve.cli.wording import counted, visible, visible_lines
+from nerve.config import ConfigFaults, Fault, Loaded, Problem
+from nerve.errors import Exit
+from nerve.process.launch import shut_down
+from nerve.supervisor.shortlived import describe_senses
+from nerve.wire.messages import DescribedMessage
+
+OPTIONS_INVALID = "options_invalid"
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  nerve check                              before a start or a reload\n"
+    "  nerve check --no-load                    the file alone, in a moment\n"
+    "  nerve check --json                       for an editor or a pipeline\n"
+    "Exit codes: 0 all is well, 1 a sense cannot be loaded, 78 the configuration is at fault."
+)
+@click.option("--no-load", is_flag=True, help="Do not load the senses.")
+@json_option
+@config_options
+@click.pass_obj
+def check(settings: Settings, no_load: bool, as_json: bool) -> Exit:
+    """Check the configuration and load every sense."""
+    try:
+        loaded = settings.load()
+    except ConfigFaults as error:
+        if not as_json:
+            raise
+        for fault in error.faults:
+            _emit_finding(fault, "error")
+        return Exit.CONFIGURATION
+    for warning in loaded.warnings:
+        _tell(warning, "warning", as_json=as_json)
+    code = Exit.OK if no_load else _check_senses(loaded, as_json=as_json)
+    if code is Exit.OK and not as_json:
+        emit(f"{_summary(loaded)}: ok")
+    return code
+
+
+def describe_each(loaded: Loaded, names: list[str]) -> list[DescribedMessage]:
+    """Load senses in short-lived workers, and leave no process behind."""
+    try:
+        return describe_senses(loaded, names)
+    finally:
+        shut_down()
+
+
+def _check_senses(loaded: Loaded, *, as_json: bool) -> Exit:
+    failed = [d for d in describe_each(loaded, list(loaded.config.senses)) if d.fault]
+    for described, fault in _faults(loaded, failed):
+        _tell(fault, "error", as_json=as_json)
+        if not as_json and described.fault and described.fault.traceback:
+            say("\n".join(f"    {line}" for line in visible_lines(described.fault.traceback)))
+    if not failed:
+        return Exit.OK
+    if not as_json:
+        say(click.style("nerve: ", fg="red") + f"{counted(len(failed), 'sense')} cannot run")
+    kinds = {described.fault.kind for described in failed if described.fault}
+    return Exit.CONFIGURATION if OPTIONS_INVALID in kinds else Exit.FOUND
+
+
+def _faults(
+    loaded: Loaded, failed: list[DescribedMessage]
+) -> Iterator[tuple[DescribedMessage, Fault]]:
+    for described in failed:
+        assert described.fault is not None  # noqa: S101  only the failed come here
+        kind, field = described.fault.kind, described.fault.field
+        options = ("options", *field) if kind == OPTIONS_INVALID else ()
+        message = f"{kind}: {described.fault.message}"
+        problem = Problem(
+            ("senses", described.sense, *options),
+            message,
+            described.fault.hint,
+            at_key=not options,
+        )
+        yield described, loaded.document.fault(problem)
+
+
+def _tell(fault: Fault, severity: str, *, as_json: bool) -> None:
+    if as_json:
+        _emit_finding(fault, severity)
+    elif severity == "warning":
+        say(click.style("warning: ", fg="yellow") + visible(str(fault)))
+    else:
+        say(visible(str(fault)))
+
+
+def _emit_finding(fault: Fault, severity: str) -> None:
+    emit_json({"severity": severity, **asdict(fault)})
+
+
+def _summary(loaded: Loaded) -> str:
+    config = loaded.config
+    groups = {sense.group for sense in config.senses.values()}
+    senses = f"{counted(len(config.senses), 'sense')} in {counted(len(groups), 'group')}"
+    return f"{loaded.path.name}: {senses}, {counted(len(config.reflexes), 'reflex')}"

@@ -1,0 +1,206 @@
+"""`nerve signals` and `nerve logs`: what was told, and all that happened.
+
+Without a start they show the newest entries; from a start (an id or a time) they
+read forward. Either way the newest stands last, the number is limited, and the
+command line of the next page is said on stderr. With `--follow` they go on with
+what comes, until Ctrl-C.
+"""
+
+import shlex
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from nerve.cli.moments import parse_moment
+from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.settings import Settings, config_options
+from nerve.cli.timeline import LEVELS, Damaged, Entry, Page, Selection, Timeline, open_timeline
+from nerve.cli.wording import local_time, padded, sentence, visible
+from nerve.clock import SystemClock
+from nerve.config import Loaded
+from nerve.config.names import closest
+from nerve.errors import Exit
+
+POLL_S = 0.1
+"""How often `--follow` looks for more."""
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 100_000
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+_COLOURS = {"error": "red", "warning": "yellow"}
+_Show = Callable[[Entry], None]
+
+
+def _paging(command: _Decorated) -> _Decorated:
+    options = (
+        click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C."),
+        click.option(
+            "--since-id", type=click.IntRange(min=0), metavar="N", help="From after this id on."
+        ),
+        click.option(
+            "--before-id", type=click.IntRange(min=1), metavar="N", help="The last before this id."
+        ),
+        click.option(
+            "--limit",
+            type=click.IntRange(1, MAX_LIMIT),
+            default=DEFAULT_LIMIT,
+            show_default=True,
+            metavar="N",
+            help="At most so many.",
+        ),
+        json_option,
+        config_options,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  nerve signals                            the newest\n"
+    "  nerve signals -f --sense disk            those of one sense, live\n"
+    "  nerve signals --since-id 412 --json      what came after one you have"
+)
+@click.option("--sense", "source", metavar="NAME", help="Only this sense's.")
+@_paging
+@click.pass_context
+def signals(context: click.Context, /, source: str | None, **paging: Any) -> Exit:
+    """Show signals, or follow them."""
+    loaded = context.obj.load()
+    show = _shower(loaded, as_json=paging["as_json"], show_type=False)
+    return _run(context, loaded, Selection(signals_only=True, source=source), show, paging)
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  nerve logs --level warning --since 1h    what went wrong in the last hour\n"
+    "  nerve logs -f --sense disk               one sense, live, its signals included\n"
+    "  nerve logs --type worker.died --json     every death of a worker"
+)
+@click.option(
+    "--sense", "--source", "source", metavar="NAME", help="Only this sense, group, or part."
+)
+@click.option("--type", metavar="TYPE", help="Only this type, e.g. compute.error or signal.")
+@click.option("--level", type=click.Choice(LEVELS), help="This level and above.")
+@click.option("--ref", metavar="REF", help="Only what refers to this, e.g. trigger:3f2a91c0/17.")
+@click.option("--since", metavar="TIME", help="From 10m or 1h ago, or a date and time, on.")
+@_paging
+@click.pass_context
+def logs(context: click.Context, /, since: str | None, **options: Any) -> Exit:
+    """Show what happened, signals included, or follow it."""
+    loaded = context.obj.load()
+    filters = {key: options.pop(key) for key in ("source", "type", "level", "ref")}
+    selection = Selection(**filters, since_us=_since_us(since, loaded))
+    show = _shower(loaded, as_json=options["as_json"], show_type=True)
+    return _run(context, loaded, selection, show, options)
+
+
+def _run(
+    context: click.Context,
+    loaded: Loaded,
+    selection: Selection,
+    show: _Show,
+    paging: dict[str, Any],
+) -> Exit:
+    if paging["before_id"] and (paging["follow"] or paging["since_id"] is not None):
+        raise click.UsageError("--before-id goes neither with --follow nor with --since-id")
+    with open_timeline(loaded) as timeline:
+        if paging["follow"]:
+            return _follow(timeline, selection, show, paging)
+        page, hint = _page(timeline, selection, paging)
+    _show_all(page.entries, show)
+    if page.more and page.entries:
+        say(f"more: {again(context, **hint)}")
+    elif not page.entries:
+        _say_nothing_found(loaded, selection)
+    return Exit.OK
+
+
+def _page(
+    timeline: Timeline, selection: Selection, paging: dict[str, Any]
+) -> tuple[Page, dict[str, Any]]:
+    """Read one page; return it with what changes on the command line for the next."""
+    limit, since_id, before_id = paging["limit"], paging["since_id"], paging["before_id"]
+    forward = since_id is not None or (selection.since_us is not None and before_id is None)
+    if forward:
+        page = timeline.oldest(selection, limit, after=since_id or 0)
+        return page, {"since_id": page.entries[-1].id if page.entries else 0}
+    page = timeline.newest(selection, limit, until=(before_id or 2**63 - 1) - 1)
+    return page, {"before_id": page.entries[0].id if page.entries else 0}
+
+
+def _follow(timeline: Timeline, selection: Selection, show: _Show, paging: dict[str, Any]) -> Exit:
+    try:
+        after = paging["since_id"]
+        if after is None and selection.since_us is not None:
+            after = 0
+        if after is None:
+            after = timeline.newest_id()
+            _show_all(timeline.newest(selection, paging["limit"], until=after).entries, show)
+        for entries in timeline.follow(selection, after, lambda: time.sleep(POLL_S)):
+            _show_all(entries, show)
+    except KeyboardInterrupt:
+        pass
+    return Exit.OK
+
+
+def again(context: click.Context, **changed: Any) -> str:
+    """Return this command line with some options changed, to be typed as it is."""
+    settings: Settings = context.obj
+    words = ["nerve", *settings.words(), str(context.info_name)]
+    values = {**context.params, **changed}
+    for parameter in context.command.params:
+        value = values.get(str(parameter.name))
+        if value is None or value is False or value == parameter.default:
+            continue
+        option = max(parameter.opts, key=len)
+        words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
+
+
+def _show_all(entries: Iterable[Entry | Damaged], show: _Show) -> None:
+    for entry in entries:
+        if isinstance(entry, Damaged):
+            say(f"entry {entry.id} is damaged; it was skipped")
+        else:
+            show(entry)
+
+
+def _shower(loaded: Loaded, *, as_json: bool, show_type: bool) -> _Show:
+    if as_json:
+        as_object = Entry.as_log if show_type else Entry.as_signal
+        return lambda entry: emit_json(as_object(entry))
+    zone = ZoneInfo(loaded.config.timezone)
+    width = max((len(name) for name in loaded.config.senses), default=0)
+    return lambda entry: emit(_line(entry, zone, width, show_type=show_type))
+
+
+def _line(entry: Entry, zone: ZoneInfo, width: int, *, show_type: bool) -> str:
+    text = sentence(entry.payload)
+    if show_type and entry.type != "signal":
+        text = f"{visible(entry.type)}: {text}" if text else visible(entry.type)
+    if entry.level in _COLOURS:
+        text = f"{entry.level}: {click.style(text, fg=_COLOURS[entry.level])}"
+    source = padded(visible(entry.source), width)
+    return f"{entry.id:>6}  {local_time(entry.at_us, zone)}  {source}  {text}"
+
+
+def _since_us(since: str | None, loaded: Loaded) -> int | None:
+    if since is None:
+        return None
+    try:
+        zone = ZoneInfo(loaded.config.timezone)
+        return parse_moment(since, now_us=SystemClock().now_us(), zone=zone)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from error
+
+
+def _say_nothing_found(loaded: Loaded, selection: Selection) -> None:
+    guess = None
+    if selection.source and selection.source not in loaded.config.senses:
+        guess = closest(selection.source, loaded.config.senses)
+    say(f'nothing found; did you mean "{guess}"?' if guess else "nothing found")

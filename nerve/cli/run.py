@@ -1,0 +1,100 @@
+"""`nerve run`: this process becomes the parent.
+
+What happens goes to stdout, worded for whoever is there; a header and a last line
+go to stderr. It runs in the foreground until SIGTERM or Ctrl-C; a supervisor such
+as systemd may put it where it wants it.
+"""
+
+import os
+import shutil
+import sys
+import time
+from zoneinfo import ZoneInfo
+
+import click
+
+from nerve.app import run as run_app
+from nerve.cli import terminal
+from nerve.cli.boundary import discard_stdout
+from nerve.cli.outlet import Outlet
+from nerve.cli.output import is_terminal, json_option, say
+from nerve.cli.settings import config_options
+from nerve.cli.wording import counted, visible
+from nerve.clock import MS_PER_S
+from nerve.config import Loaded
+from nerve.config.durations import format_duration
+from nerve.errors import Exit
+from nerve.supervisor.supervisor import Tally
+from nerve.version import VERSION
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  nerve run                                until Ctrl-C\n"
+    "  nerve run --once                         every sense once, exit 1 if one failed\n"
+    "  nerve run --json | jq .payload           for another program\n"
+    "  nerve run --set senses.disk.timeout=20s  with one key changed"
+)
+@click.option(
+    "--once", is_flag=True, help="Run each sense once and what follows from it, then end."
+)
+@json_option
+@config_options
+@click.pass_context
+def run(context: click.Context, once: bool, as_json: bool) -> Exit:
+    """Start the senses and keep them running.
+
+    A first Ctrl-C or SIGTERM lets running computes end; a second one ends at once.
+    """
+    loaded = context.obj.load()
+    _say_header(loaded)
+    outlet = Outlet(_wording(context, loaded, as_json=as_json), _write_out)
+    started = time.monotonic()
+    try:
+        code, tally = run_app(loaded, once=once, observe=outlet.observe)
+    except KeyboardInterrupt:  # before the app had its signal handlers
+        return Exit.OK
+    finally:
+        if not outlet.close():
+            discard_stdout()
+    _say_end(tally, time.monotonic() - started)
+    return code
+
+
+def _wording(context: click.Context, loaded: Loaded, *, as_json: bool) -> terminal.Word:
+    if as_json:
+        return terminal.for_json
+    if not is_terminal():
+        return terminal.for_pipe
+    return terminal.for_person(
+        zone=ZoneInfo(loaded.config.timezone),
+        width=lambda: shutil.get_terminal_size().columns,
+        source_cells=max((len(name) for name in loaded.config.senses), default=0),
+        colour=context.color is not False,
+    )
+
+
+def _write_out(text: str) -> None:
+    # Past sys.stdout: a thread blocked inside its lock would keep the process from ending.
+    rest = text.encode(errors="backslashreplace")
+    while rest:
+        rest = rest[os.write(sys.stdout.fileno(), rest) :]
+
+
+def _say_header(loaded: Loaded) -> None:
+    for warning in loaded.warnings:
+        say(click.style("warning: ", fg="yellow") + visible(str(warning)))
+    groups = {sense.group for sense in loaded.config.senses.values()}
+    senses = counted(len(loaded.config.senses), "sense")
+    say(f"nerve {VERSION}: {senses} in {counted(len(groups), 'group')}, from {loaded.path}")
+    say(f"state in {loaded.state_dir}; Ctrl-C stops")
+
+
+def _say_end(tally: Tally, duration_s: float) -> None:
+    # Whole seconds: nobody asks for the milliseconds of a day.
+    duration = format_duration(int(duration_s) * MS_PER_S)
+    signals, failures = counted(tally.signals, "signal"), counted(tally.failures, "failure")
+    missing = (
+        f", not available: {', '.join(sorted(tally.unavailable))}" if tally.unavailable else ""
+    )
+    say(f"stopped after {duration}: {signals}, {failures}{missing}")

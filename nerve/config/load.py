@@ -1,0 +1,175 @@
+"""From a path to a configuration: the one place where its parts are put together.
+
+The parent, at start, at reload and for the commands that check or show. Reading, `--set`,
+interpolation, blanks, models, references, in this order; what can go on after a
+fault goes on, so that the operator sees all faults at once. No message quotes a
+secret. What comes back is immutable, and nothing outside is touched: the
+environment is handed in, and directories are made by those who need them.
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from nerve.config import references
+from nerve.config.blanks import without_blanks
+from nerve.config.document import Document, make_document
+from nerve.config.explain import explain
+from nerve.config.faults import MAX_FAULTS, ConfigFaults, Fault, Problem, by_place, one_fault
+from nerve.config.files import FileUnfit, read_small_file
+from nerve.config.interpolation import Interpolator
+from nerve.config.models import Config, Reflex, SenseReflex, WorkflowReflex
+from nerve.config.overrides import apply_overrides
+from nerve.config.secrets import Redactor, mask_tree
+from nerve.config.tree import Node, Place, TreePath, plain
+from nerve.config.yaml12 import MAX_FILE_BYTES, parse_file
+
+CONFIG_VARIABLE = "NERVE_CONFIG"
+STATE_DIR_VARIABLE = "NERVE_STATE_DIR"
+DEFAULT_FILE = "nerve.yaml"
+_REFLEX: TypeAdapter[SenseReflex | WorkflowReflex] = TypeAdapter(Reflex)
+_SECTIONS = {("senses",), ("reflexes",), ("workflows",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that holds, and what is known about it.
+
+    Attributes:
+        config: the values, typed.
+        path: the file it was read from.
+        state_dir: absolute; NERVE_STATE_DIR, relative to the working directory, or else the
+            file's `state_dir`, relative to the file.
+        warnings: what is allowed and probably not meant, in the order of their places.
+        document: the tree behind it, with its places and secrets.
+        shown: the whole configuration as plain values, defaults filled in and secrets
+            masked, in nerve.yaml's spelling.
+    """
+
+    config: Config
+    path: Path
+    state_dir: Path
+    warnings: tuple[Fault, ...]
+    document: Document = field(repr=False)
+    shown: dict[str, Any] = field(repr=False)
+
+    @property
+    def redactor(self) -> Redactor:
+        """Masks every secret of this configuration."""
+        return self.document.redactor
+
+    @property
+    def secret_env(self) -> frozenset[str]:
+        """Names of the environment variables that went into secrets; no worker inherits them."""
+        return self.document.secret_env
+
+    def place(self, path: TreePath, *, at_key: bool = False) -> Place:
+        """Tell where a value stands, or its key; where the path ends early, its last part."""
+        return self.document.place(path, at_key=at_key)
+
+    def fault(self, problem: Problem) -> Fault:
+        """Give a problem found later, such as a sense's refused option, its place."""
+        return self.document.fault(problem)
+
+
+def find_config(explicit: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Tell which file to load: the one named, else NERVE_CONFIG, else ./nerve.yaml."""
+    return cwd / (explicit or environ.get(CONFIG_VARIABLE, "").strip() or DEFAULT_FILE)
+
+
+def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[str] = ()) -> Loaded:
+    """Read and check a configuration.
+
+    Args:
+        path: the file; `${file:}` and `state_dir` are relative to its folder.
+        environ: for `${VAR}` and NERVE_STATE_DIR.
+        overrides: `path=value`, laid over the file in this order.
+
+    Raises:
+        ConfigFaults: with everything that is wrong, also if the file cannot be read.
+    """
+    tree, faults = apply_overrides(_read(path), overrides)
+    interpolator = Interpolator(path.parent, environ)
+    document = make_document(without_blanks(interpolator.tree(tree)))
+    config, problems = _validate(document)
+    if config is None or faults or problems or interpolator.faults:
+        raise _all_at_once(document, [*faults, *interpolator.faults], problems)
+    return Loaded(
+        config,
+        path,
+        _state_dir(path, config, environ),
+        _warnings(document, config),
+        document,
+        _shown(document, config),
+    )
+
+
+def _read(path: Path) -> Node:
+    source = path.name or str(path)
+    try:
+        content = read_small_file(path, MAX_FILE_BYTES)
+    except FileUnfit as error:
+        hint = f"name another file with --config or {CONFIG_VARIABLE}"
+        raise one_fault(Place(source), f"the file {str(path)!r} {error}", hint) from error
+    return parse_file(content, source)
+
+
+def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
+    values = plain(document.tree)
+    config, problems, reflexes = None, list[Problem](), {}
+    try:
+        config = Config.model_validate(values)
+        reflexes = dict(enumerate(config.reflexes))
+    except ValidationError as error:
+        problems += explain(error.errors(include_url=False))
+        reflexes = _sound_reflexes(values, problems)
+    senses, workflows = _names(values, "senses"), _names(values, "workflows")
+    return config, [*problems, *references.unknown_names(reflexes, senses, workflows)]
+
+
+def _sound_reflexes(
+    values: dict[str, Any], problems: Sequence[Problem]
+) -> dict[int, SenseReflex | WorkflowReflex]:
+    if not _SECTIONS.isdisjoint(problem.path for problem in problems):
+        return {}
+    faulty = {problem.path[:2] for problem in problems}
+    return {
+        index: _REFLEX.validate_python(reflex)
+        for index, reflex in enumerate(values.get("reflexes", ()))
+        if ("reflexes", index) not in faulty
+    }
+
+
+def _names(values: dict[str, Any], section: str) -> Collection[str]:
+    names = values.get(section)
+    return names.keys() if isinstance(names, dict) else ()
+
+
+def _all_at_once(
+    document: Document, faults: Sequence[Fault], problems: Sequence[Problem]
+) -> ConfigFaults:
+    new = [problem for problem in problems if not document.is_unresolved(problem.path)]
+    located = [document.fault(problem) for problem in new[:MAX_FAULTS]]
+    return ConfigFaults([*faults, *located], omitted=len(new) - len(located))
+
+
+def _warnings(document: Document, config: Config) -> tuple[Fault, ...]:
+    reflexes = dict(enumerate(config.reflexes))
+    found = [*references.cycles(reflexes), *references.never_run(reflexes, config.senses)]
+    return tuple(by_place(document.fault(problem) for problem in found))
+
+
+def _state_dir(path: Path, config: Config, environ: Mapping[str, str]) -> Path:
+    from_environment = environ.get(STATE_DIR_VARIABLE, "").strip()
+    # Not Path.resolve(), which raises RuntimeError over a loop of links.
+    return Path(os.path.realpath(from_environment or path.parent / config.state_dir))
+
+
+def _shown(document: Document, config: Config) -> dict[str, Any]:
+    values = config.model_dump(mode="json", by_alias=True)
+    masked: dict[str, Any] = document.redactor.json(mask_tree(values, document.secret_paths))
+    return masked

@@ -1,0 +1,95 @@
+"""What the parts of nerve.yaml say about each other.
+
+The parent; pure. A name that is used has to be there: that is a fault. Two things are
+allowed and probably not meant, and so are warnings: senses that trigger each other in
+a circle (the limit on causation chains ends it at run time), and a sense that
+nothing triggers. Names that differ never share a folder: `-` becomes `_`, and a
+name holds no `_`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from nerve.config.faults import Problem
+from nerve.config.models import SenseReflex, WorkflowReflex
+from nerve.config.tree import TreePath
+
+MAX_CYCLES = 10
+"""Cycles named; a configuration can hold more of them than there is time to list."""
+
+Reflexes = Mapping[int, SenseReflex | WorkflowReflex]
+"""By their index in nerve.yaml; those that are faulty in themselves are not among them."""
+
+
+def unknown_names(
+    reflexes: Reflexes, senses: Collection[str], workflows: Collection[str]
+) -> Iterator[Problem]:
+    """Yield each name in a reflex that nothing of its kind has."""
+    for index, reflex in reflexes.items():
+        path = ("reflexes", index)
+        if isinstance(reflex, SenseReflex):
+            yield from _unknown((*path, "sense"), "sense", reflex.sense, senses)
+        elif reflex.workflow not in workflows:
+            yield _problem((*path, "workflow"), "workflow", reflex.workflow, workflows)
+        yield from _unknown((*path, "on"), "sense", reflex.on or (), senses)
+
+
+def cycles(reflexes: Reflexes) -> Iterator[Problem]:
+    """Yield a warning for each circle of senses that trigger each other, at most MAX_CYCLES."""
+    edges = _edges(reflexes)
+    for _ in range(MAX_CYCLES):
+        cycle = _find_cycle(edges)
+        if cycle is None:
+            return
+        index = edges.pop((cycle[-2], cycle[-1]))
+        message = f"these senses trigger each other in a circle: {' -> '.join(cycle)}"
+        hint = "nerve cuts such a chain at its limit"
+        yield Problem(("reflexes", index, "on"), message, hint)
+
+
+def never_run(reflexes: Reflexes, senses: Collection[str]) -> Iterator[Problem]:
+    """Yield a warning for each sense that no reflex triggers."""
+    triggered = {
+        name
+        for reflex in reflexes.values()
+        if isinstance(reflex, SenseReflex)
+        for name in reflex.sense
+    }
+    for name in senses:
+        if name not in triggered:
+            hint = f"only `nerve trigger {name}` runs it"
+            yield Problem(("senses", name), "no reflex triggers this sense", hint, at_key=True)
+
+
+def _unknown(
+    path: TreePath, kind: str, names: Collection[str], known: Collection[str]
+) -> Iterator[Problem]:
+    for position, name in enumerate(names):
+        if name not in known:
+            yield _problem((*path, position), kind, name, known)
+
+
+def _problem(path: TreePath, kind: str, name: str, known: Collection[str]) -> Problem:
+    return Problem(path, f"there is no {kind} {name!r}", word=name, candidates=known)
+
+
+def _edges(reflexes: Reflexes) -> dict[tuple[str, str], int]:
+    return {
+        (source, target): index
+        for index, reflex in reflexes.items()
+        if isinstance(reflex, SenseReflex)
+        for source in reflex.on or ()
+        for target in reflex.sense
+    }
+
+
+def _find_cycle(edges: Collection[tuple[str, str]]) -> list[str] | None:
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for source, target in edges:
+        sorter.add(target, source)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return None

@@ -1,0 +1,120 @@
+"""The kinds of values that nerve.yaml is made of: names, durations, zones, cron, flags.
+
+Every process; pure. Each is a type for a field of a model, with its check, in words that
+an operator may see, and what editors are told about it. pydantic would be more
+obliging than YAML 1.2 and the design allow (`on` for true, 3.0 or true for a number);
+the checks here come first.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from nerve.config.durations import PATTERN, format_duration, parse_duration
+
+NAME_PATTERN = r"[a-z][a-z0-9-]*"
+"""Names are safe in paths, module names, templates and on a command line."""
+USE_PATTERN = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
+ENV_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
+MAX_NAME_CHARS = 64
+MAX_CONCURRENCY = 1_000
+MAX_QUEUE = 100_000
+
+
+def _positive(ms: int) -> int:
+    if ms <= 0:
+        raise ValueError("must be longer than nothing")
+    return ms
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError(f"unknown time zone {name!r}; write one like Europe/Berlin") from error
+    return name
+
+
+def _cron(expression: str) -> str:
+    if len(expression.split()) != 5:  # noqa: PLR2004  minute, hour, day, month, weekday
+        raise ValueError(f"a cron expression has five fields: {expression!r}")
+    try:
+        CronSim(expression, datetime.now(UTC))
+    except CronSimError as error:
+        raise ValueError(f"bad cron expression {expression!r}: {error}") from error
+    return expression
+
+
+def _whole_number(value: object) -> object:
+    # pydantic would take true for 1 and 3.0 for 3. Text is what ${VAR} gives.
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:  # noqa: PLR2004  digits of 2**63
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number")  # noqa: TRY004  pydantic turns ValueErrors into its own
+    return value
+
+
+def _true_or_false(value: object) -> object:
+    # pydantic would take `on`, `y` and 1 too, which YAML 1.2 does not.
+    if value in ("true", "false"):
+        return value == "true"
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004  pydantic turns ValueErrors into its own
+    return value
+
+
+def _directory(path: str) -> str:
+    if path.startswith("~"):
+        raise ValueError("~ is not expanded here; write ${HOME} instead")
+    if "\0" in path:
+        raise ValueError("a path holds no NUL character")
+    return path
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _no_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ValueError(f"{name!r} stands here twice")
+    return names
+
+
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=MAX_NAME_CHARS)]
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_one_or_many),
+    AfterValidator(_no_repeats),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{NAME_PATTERN}$"},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "string", "pattern": f"^{NAME_PATTERN}$"},
+                },
+            ]
+        }
+    ),
+]
+DurationMs = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    # Dumped as JSON by alias, a section can be read by its model again, as workers do.
+    PlainSerializer(format_duration, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "examples": ["500ms", "1h30m"]}),
+]
+PositiveMs = Annotated[DurationMs, AfterValidator(_positive)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Cron = Annotated[str, AfterValidator(_cron)]
+Directory = Annotated[str, AfterValidator(_directory)]
+Flag = Annotated[bool, BeforeValidator(_true_or_false)]
+Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY), BeforeValidator(_whole_number)]
+QueueLimit = Annotated[int, Field(ge=1, le=MAX_QUEUE), BeforeValidator(_whole_number)]

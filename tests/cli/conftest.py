@@ -1,0 +1,149 @@
+"""A project in a temporary folder, its journal, and two ways to run a command on it."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from nerve.cli.program import program
+from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+from nerve.store.sqlite import open_owner
+from nerve.store.state_dir import StateDir
+
+AT_US = 1_795_222_998_318_013  # 2026-11-21T01:03:18.318013Z
+CONFIG = """\
+timezone: Europe/Berlin
+senses:
+  disk: {group: host}
+  cpu-usage: {}
+reflexes:
+  - {kind: sense, sense: [disk, cpu-usage], interval: 10s}
+  - {kind: sense, sense: cpu-usage, on: disk}
+  - {kind: workflow, workflow: page-me, on: [disk]}
+workflows:
+  page-me: {overflow: queue}
+"""
+QUIET_SENSE = '"""Looks at nothing."""\n\n\ndef compute(db, peers, ctx):\n    return None\n'
+
+
+class Project:
+    """A folder with nerve.yaml, and what a run would have left in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.config = folder / "nerve.yaml"
+        self.state = StateDir(folder / "data")
+        self.environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("NERVE_") and name != "NO_COLOR"
+        }
+        self.write("nerve.yaml", CONFIG)
+
+    def write(self, path, text):
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def sense(self, name, text=QUIET_SENSE):
+        return self.write(f"senses/{name.replace('-', '_')}/__init__.py", text)
+
+    def record(self, *entries, counts=()):
+        """Commit entries to the journal as the parent would."""
+        self.state.create()
+        batch = Batch(entries=list(entries))
+        for sense, outcome, number in counts:
+            batch.count(sense, outcome, AT_US, number)
+        journal = Journal(self.state.journal_path)
+        ids = journal.commit(batch)
+        journal.close()
+        return ids
+
+    def damage(self, statement):
+        with closing(open_owner(self.state.journal_path, full_sync=False)) as raw:
+            raw.execute(statement)
+
+    def sense_database(self, name, *statements):
+        self.state.create()
+        with closing(open_owner(self.state.sense_db(name), full_sync=False)) as raw:
+            for statement in statements:
+                raw.execute(statement)
+
+    def nerve(self, *arguments, **options):
+        """Run a command in this process."""
+        runner = CliRunner(env={"NERVE_CONFIG": str(self.config), **options.pop("env", {})})
+        return runner.invoke(program, list(arguments), prog_name="nerve", **options)
+
+    def process(self, *arguments, env=None, **options):
+        """Run a command in a process of its own, and wait for it."""
+        return subprocess.run(
+            [sys.executable, "-m", "nerve", *arguments],
+            cwd=self.folder,
+            env={**self.environ, **(env or {})},
+            text=True,
+            timeout=60,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+        )
+
+
+def lines_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def json_lines():
+    return lines_of
+
+
+@pytest.fixture
+def signal():
+    numbers = iter(range(1, 10_000))
+
+    def make(sense="disk", payload='{"summary": "22 % used"}', at_us=AT_US, cause="{}"):
+        return SignalEntry(sense, "epoch", next(numbers), at_us, payload, cause)
+
+    return make
+
+
+@pytest.fixture
+def log():
+    def make(source="disk", type_="log", level="info", payload='{"message": "hello"}', **more):
+        return LogEntry(more.get("at_us", AT_US), source, type_, level, more.get("ref"), payload)
+
+    return make
+
+
+@pytest.fixture
+def background(project):
+    """Start a command and leave it running; it is killed at the end of the test."""
+    with ExitStack() as stack:
+
+        def start(*arguments, **options):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "nerve", *arguments],
+                cwd=project.folder,
+                env=project.environ,
+                text=True,
+                **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def checkout():
+    return Path(__file__).parents[2]
