@@ -113,7 +113,7 @@ def _show(
             emit(f"{label + ':':<{_LABEL_CELLS}} {visible(text)}")
     for count in known:
         last = local_time(count.last_at_us, zone)
-        emit(f"{count.outcome + ':':<{_LABEL_CELLS}} {counted(count.count, "time")}, last {last}")
+        emit(f"{count.outcome + ':':<{_LABEL_CELLS}} {counted(count.count, 'time')}, last {last}")
     _show_options(described)
     if described.fault is not None:
         say(click.style(f"{described.fault.kind}: ", fg="red") + visible(described.fault.message))

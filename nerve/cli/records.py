@@ -17,7 +17,16 @@ import click
 from nerve.cli.moments import parse_moment
 from nerve.cli.output import emit, emit_json, json_option, say
 from nerve.cli.settings import Settings, config_options
-from nerve.cli.timeline import LEVELS, Damaged, Entry, Page, Selection, Timeline, open_timeline
+from nerve.cli.timeline import (
+    LEVELS,
+    MAX_ID,
+    Damaged,
+    Entry,
+    Page,
+    Selection,
+    Timeline,
+    open_timeline,
+)
 from nerve.cli.wording import local_time, padded, sentence, visible
 from nerve.clock import SystemClock
 from nerve.config import Loaded
@@ -129,7 +138,7 @@ def _page(
     if forward:
         page = timeline.oldest(selection, limit, after=since_id or 0)
         return page, {"since_id": page.entries[-1].id if page.entries else 0}
-    page = timeline.newest(selection, limit, until=(before_id or 2**63 - 1) - 1)
+    page = timeline.newest(selection, limit, until=(before_id or MAX_ID) - 1)
     return page, {"before_id": page.entries[0].id if page.entries else 0}
 
 

@@ -1,8 +1,8 @@
 """What `nerve run` shows: for a person, for a pipe, or as JSON lines.
 
-Pure: an entry goes in, text comes out. For a person a signal is one readable line,
-an error stands out with its hint and the author's frames, and the machinery's
-routine is left out; the journal has it. Whatever a sense wrote is made harmless
+An entry goes in, text comes out. For a person a signal is one readable line, an
+error stands out with its hint and the author's frames (once, while it stays the
+same), and the machinery's routine is left out; the journal has it. Whatever a sense wrote is made harmless
 before a terminal sees it.
 """
 
@@ -61,6 +61,8 @@ def for_person(*, zone: tzinfo, width: Callable[[], int], source_cells: int, col
         colour: whether to use colours.
     """
 
+    last_alarm: dict[str, str] = {}
+
     def word(_entry_id: int | None, entry: Entry) -> str | None:
         payload = json.loads(entry.payload)
         source = entry.sense if isinstance(entry, SignalEntry) else entry.source
@@ -69,7 +71,9 @@ def for_person(*, zone: tzinfo, width: Callable[[], int], source_cells: int, col
         if isinstance(entry, SignalEntry):
             return cut(head + sentence(payload), width()) + "\n"
         if entry.level in _COLOURS:
-            return _alarming(head, entry, payload, colour=colour)
+            is_repeat = last_alarm.get(source) == entry.payload
+            last_alarm[source] = entry.payload
+            return _alarming(head, entry, payload, colour=colour, brief=is_repeat)
         if entry.type in ROUTINE:
             return None
         return _styled(cut(head + _told(entry, payload), width()), colour, dim=True) + "\n"
@@ -77,10 +81,10 @@ def for_person(*, zone: tzinfo, width: Callable[[], int], source_cells: int, col
     return word
 
 
-def _alarming(head: str, entry: LogEntry, payload: Any, *, colour: bool) -> str:
-    """Word a warning or an error: never cut, with its hint and the author's frames."""
+def _alarming(head: str, entry: LogEntry, payload: Any, *, colour: bool, brief: bool) -> str:
+    """Word a warning or an error: never cut; unless brief with hint and the author's frames."""
     lines = [_styled(_told(entry, payload), colour, fg=_COLOURS[entry.level])]
-    if isinstance(payload, dict):
+    if isinstance(payload, dict) and not brief:
         if hint := payload.get("hint"):
             lines.append(f"{_INDENT}hint: {sentence({'message': str(hint)})}")
         if traceback := payload.get("traceback"):

@@ -91,11 +91,19 @@ def plain(node: Node) -> Any:
 def find(node: Node, path: TreePath) -> tuple[Node, TreePath]:
     """Follow a path as far as the tree goes; return the last node and the path to it."""
     for depth, step in enumerate(path):
-        inner = dict(children(node)).get(step)
+        inner = _child(node, step)
         if inner is None:
             return node, path[:depth]
         node = inner
     return node, path
+
+
+def _child(node: Node, step: str | int) -> Node | None:
+    if isinstance(node.value, dict):
+        return node.value.get(str(step))
+    if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+        return node.value[step]
+    return None
 
 
 def format_path(path: TreePath) -> str:

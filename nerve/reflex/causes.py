@@ -6,12 +6,15 @@ payload, and counts of the rest.
 """
 
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nerve.sense import TriggerKind
 from nerve.wire.messages import MAX_CAUSES, MAX_CAUSES_BYTES
 
+MAX_ATTEMPTS = 3
+"""Times that signals are handed to a sense whose worker dies over them."""
 MAX_DEPTH = 16
 """Length of a chain of signals causing signals; beyond it a reflex is taken for a loop."""
 
@@ -59,6 +62,7 @@ class PendingTrigger:
 
     def __init__(self, cause: Cause) -> None:
         self.kind = cause.kind
+        self.attempts = 0
         self.merged = 0
         self.left_out = 0
         self.depth = 0
@@ -72,12 +76,26 @@ class PendingTrigger:
         self.merged += 1
         self._collect(cause)
 
+    def join(self, later: "PendingTrigger") -> None:
+        """Take over all that a later trigger has collected."""
+        self.merged += later.merged + 1
+        self._add(later.depth, later.left_out, later.positions, later.signals)
+
     def _collect(self, cause: Cause) -> None:
-        self.depth = max(self.depth, cause.depth)
-        self.left_out += cause.left_out
-        for source, signal_id in cause.positions.items():
+        self._add(cause.depth, cause.left_out, cause.positions, cause.signals)
+
+    def _add(
+        self,
+        depth: int,
+        left_out: int,
+        positions: Mapping[str, int],
+        signals: Iterable[CausingSignal],
+    ) -> None:
+        self.depth = max(self.depth, depth)
+        self.left_out += left_out
+        for source, signal_id in positions.items():
             self.positions[source] = max(signal_id, self.positions.get(source, 0))
-        for signal in cause.signals:
+        for signal in signals:
             self.signals.append(signal)
             self._bytes += signal.size
         self._trim()

@@ -69,11 +69,20 @@ class Flow:
         taken, self.pending = self.pending, None
         self.phase = Phase.RUNNING
         self._last_start = now
+        taken.attempts += 1
         return taken
 
-    def finish(self, now: float) -> Decision | None:
-        """The run has its outcome. Returns what becomes of a held trigger, None without one."""
+    def finish(self, now: float, again: PendingTrigger | None = None) -> Decision | None:
+        """The run has its outcome. Returns what becomes of a held trigger, None without one.
+
+        `again` is the trigger itself where it is to be tried once more; what was held
+        meanwhile joins it.
+        """
         self.phase = Phase.QUIET
+        if again is not None:
+            if self.pending is not None:
+                again.join(self.pending)
+            self.pending = again
         return self._place(now) if self.pending else None
 
     def wake(self, now: float) -> bool:

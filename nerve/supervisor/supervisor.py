@@ -29,7 +29,7 @@ from nerve.clock import Clock
 from nerve.config import Loaded
 from nerve.config.models import Config, SenseConfig, WorkflowReflex
 from nerve.errors import NerveError
-from nerve.reflex.causes import Cause, CausingSignal, PendingTrigger
+from nerve.reflex.causes import MAX_ATTEMPTS, Cause, CausingSignal, PendingTrigger
 from nerve.reflex.flow import Decision, Flow, Phase
 from nerve.reflex.listeners import Listeners, Pair, is_loop, pairs_of
 from nerve.reflex.schedule import NEVER, Schedule, Tick, timers_of
@@ -354,13 +354,30 @@ class Supervisor:
     def _conclude(self, running: Running, outcome: str, at_us: int) -> None:
         """With the outcome go the cursors, in one transaction, and then the next in line."""
         self._recorder.count(running.sense, outcome, at_us)
-        for source, signal_id in running.trigger.positions.items():
-            self._cursors[running.sense, source] = signal_id
-            self._recorder.cursor(running.sense, source, signal_id)
-        decision = self._flows[running.sense].finish(self._clock.monotonic())
+        again = running.trigger if self._deserves_another(running, outcome) else None
+        if again is None:
+            for source, signal_id in running.trigger.positions.items():
+                self._recorder.cursor(running.sense, source, signal_id)
+        decision = self._flows[running.sense].finish(self._clock.monotonic(), again)
         if decision is not None:
             self._follow(running.sense, decision)
         self._loop.call_soon(self._stop_if_done)
+
+    def _deserves_another(self, running: Running, outcome: str) -> bool:
+        """Whether signals are offered again, because the worker died over them, or was killed.
+
+        A death is often nobody's fault here (memory was short, somebody killed it), and a
+        reaction to a signal must not be lost by it. But not for ever: it may be the signals.
+        """
+        if outcome not in {"crashed", "killed"} or not running.trigger.positions:
+            return False
+        if running.trigger.attempts < MAX_ATTEMPTS:
+            return True
+        newest = max(running.trigger.positions.values())
+        message = f"given up after {MAX_ATTEMPTS} attempts; goes on after signal {newest}"
+        payload = {"message": message, "positions": running.trigger.positions}
+        self.log(running.sense, "reflex.given_up", "error", payload)
+        return False
 
     def log(
         self,

@@ -161,7 +161,10 @@ def test_a_stop_lets_a_compute_end(project):
 
 def test_a_worker_that_hangs_in_c_is_killed_named_and_replaced(project):
     """RUN-3"""
-    project.sense("busy", "from collections import deque\nfrom itertools import repeat\ndef compute(db, peers, ctx): deque(repeat(None), maxlen=0)")
+    project.sense(
+        "busy",
+        "from collections import deque\nfrom itertools import repeat\ndef compute(db, peers, ctx): deque(repeat(None), maxlen=0)",
+    )
     project.sense("healthy", QUIET.replace("None", "1"))
     project.config(
         """

@@ -196,5 +196,7 @@ def test_compute_needs_a_sense_that_is_there(bench):
     """MSG-1"""
     bench.sense("healthy", HEALTHY)
     bench.start()
-    answer = bench.worker.request(ComputeMessage(sense="nobody", trigger_id=1, kind=TriggerKind.MANUAL), 30)
+    answer = bench.worker.request(
+        ComputeMessage(sense="nobody", trigger_id=1, kind=TriggerKind.MANUAL), 30
+    )
     assert json.loads(answer.model_dump_json())["fault"]["kind"] == "unavailable"

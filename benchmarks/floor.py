@@ -1,0 +1,155 @@
+"""The floor: the same work with nothing but fork, a socketpair and sqlite3.
+
+A process of its own, started as a script by `first_figures`; its arguments are
+modules to import first. It imports nothing of nerve, so that it is warm and small. Each line
+on stdin is a request in JSON, each line on stdout its answer: times in nanoseconds.
+All children end when this process does, because they wait on its descriptors.
+"""
+
+import importlib
+import json
+import os
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+INSERT = "INSERT INTO seen (at_us, said) VALUES (?, ?)"
+
+
+def open_wal(path: Path, synchronous: str) -> sqlite3.Connection:
+    """Open a WAL database with one table, as bare as can be."""
+    raw = sqlite3.connect(path, isolation_level=None)
+    raw.execute("PRAGMA journal_mode=WAL")
+    raw.execute(f"PRAGMA synchronous={synchronous}")
+    raw.execute("CREATE TABLE IF NOT EXISTS seen (n INTEGER PRIMARY KEY, at_us INTEGER, said TEXT)")
+    return raw
+
+
+def insert(raw: sqlite3.Connection) -> None:
+    """Insert one row in a transaction of its own."""
+    raw.execute(INSERT, (time.time_ns() // 1_000, "one row"))
+
+
+class Pair:
+    """This process and one forked child, each with a database."""
+
+    def __init__(self, folder: Path, child: str, parent: str) -> None:
+        ours, theirs = socket.socketpair()
+        name = f"floor-{child}-{parent}".lower()
+        if os.fork() == 0:
+            ours.close()
+            _answer(theirs, open_wal(folder / f"{name}-child.db", child))
+        theirs.close()
+        self._socket = ours
+        self._raw = open_wal(folder / f"{name}-parent.db", parent)
+
+    def exchange(self, count: int) -> list[int]:
+        """Ask the child for one row, then insert one here; `count` times, one at a time."""
+        times = []
+        for _ in range(count):
+            began = time.perf_counter_ns()
+            self._socket.send(b"?")
+            self._socket.recv(1)
+            insert(self._raw)
+            times.append(time.perf_counter_ns() - began)
+        return times
+
+
+def _answer(questions: socket.socket, raw: sqlite3.Connection) -> NoReturn:
+    while questions.recv(1):
+        insert(raw)
+        questions.send(b"!")
+    os._exit(0)
+
+
+class Floor:
+    """What can be asked for; each public method is a request."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[tuple[str, str], Pair] = {}
+        self._crowd: list[int] = []
+        self._hold = -1
+
+    def exchange(self, folder: str, child: str, parent: str, count: int) -> list[int]:
+        """Time the closed loop; `child` and `parent` are their values of `synchronous`."""
+        if (child, parent) not in self._pairs:
+            self._pairs[child, parent] = Pair(Path(folder), child, parent)
+        return self._pairs[child, parent].exchange(count)
+
+    def start(self, folder: str, count: int) -> list[int]:
+        """Time a fork until the child has opened its database and said so; `count` times."""
+        return [_fork_once(Path(folder) / "floor-start.db") for _ in range(count)]
+
+    def gather(self, folder: str, size: int) -> dict[str, Any]:
+        """Fork `size` children that open a database each and stay; the time until all have."""
+        held, self._hold = os.pipe()
+        ready, ready_w = os.pipe()
+        began = time.perf_counter_ns()
+        for number in range(size):
+            pid = os.fork()
+            if pid == 0:
+                os.close(self._hold)
+                _stay(Path(folder) / f"floor-{number}.db", ready_w, held)
+            self._crowd.append(pid)
+        said = 0
+        while said < size:
+            said += len(os.read(ready, size))
+        elapsed = time.perf_counter_ns() - began
+        for descriptor in (held, ready, ready_w):
+            os.close(descriptor)
+        return {"elapsed": elapsed, "parent": os.getpid(), "children": self._crowd}
+
+    def disperse(self, folder: str) -> None:  # noqa: ARG002  every request has one
+        """End the children that stay."""
+        os.close(self._hold)
+        while self._crowd:
+            os.waitpid(self._crowd.pop(), 0)
+
+
+def _fork_once(path: Path) -> int:
+    ready, ready_w = os.pipe()
+    began = time.perf_counter_ns()
+    pid = os.fork()
+    if pid == 0:
+        raw = open_wal(path, "NORMAL")
+        os.write(ready_w, b"r")
+        raw.close()
+        os._exit(0)
+    os.read(ready, 1)
+    elapsed = time.perf_counter_ns() - began
+    os.waitpid(pid, 0)
+    os.close(ready)
+    os.close(ready_w)
+    return elapsed
+
+
+def _stay(path: Path, ready_w: int, held: int) -> NoReturn:
+    raw = open_wal(path, "NORMAL")
+    os.write(ready_w, b"r")
+    os.read(held, 1)
+    raw.close()
+    os._exit(0)
+
+
+def main(modules: list[str]) -> None:
+    """Import, then answer until stdin ends."""
+    for module in modules:
+        importlib.import_module(module)
+    floor = Floor()
+    actions: dict[str, Callable[..., Any]] = {
+        "exchange": floor.exchange,
+        "start": floor.start,
+        "gather": floor.gather,
+        "disperse": floor.disperse,
+    }
+    for line in sys.stdin:
+        request = json.loads(line)
+        print(json.dumps(actions[request.pop("do")](**request)), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,41 @@
+"""The floor, as this process holds it: `floor.py`, asked over its stdin."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+SCRIPT = Path(__file__).with_name("floor.py")
+
+
+class FloorProcess:
+    """A warm process that forks bare children."""
+
+    def __init__(self, name: str, folder: Path, modules: Sequence[str] = ()) -> None:
+        """Start it; its databases lie in `folder`, and it imports `modules` first."""
+        self.name = name
+        folder.mkdir()
+        self._folder = str(folder)
+        self._process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        """Have something done; raises EOFError when the floor has died."""
+        assert self._process.stdin is not None  # noqa: S101  both are pipes
+        assert self._process.stdout is not None  # noqa: S101
+        request = {"do": do, "folder": self._folder, **arguments}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        if not (line := self._process.stdout.readline()):
+            raise EOFError("the floor has died")
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End it, and with it its children."""
+        self._process.communicate()

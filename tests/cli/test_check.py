@@ -1,0 +1,159 @@
+"""These load senses in workers, so each command runs in a process of its own."""
+
+import pytest
+
+OPTIONS = """\
+import nerve
+from pydantic import Field
+
+
+class Options(nerve.Options):
+    percent: int = Field(90, description="Full from here on.")
+    names: list[str] | None = None
+
+
+def compute(db, peers, ctx):
+    ctx.log.warning("looking at %s", ctx.options.percent)
+    print("printed")
+    return {"percent": ctx.options.percent}
+"""
+FAILING = """\
+def compute(db, peers, ctx):
+    raise LookupError("lost \\x1b[2J")
+"""
+
+
+@pytest.fixture
+def one(project):
+    """Write a project of the one sense `disk`, with this module and these options."""
+
+    def write(module, options="{}"):
+        project.write("nerve.yaml", f"senses:\n  disk:\n    options: {options}\n")
+        project.sense("disk", module)
+        return project
+
+    return write
+
+
+def test_a_sound_project_is_summed_up_in_a_line(project):
+    project.sense("disk")
+    project.sense("cpu-usage")
+    done = project.process("check")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "nerve.yaml: 2 senses in 2 groups, 3 reflexes: ok\n"
+
+
+def test_faults_of_the_file_are_objects_with_json(project, json_lines):
+    """CFG-1"""
+    project.write("nerve.yaml", "senses:\n  disk: {timeout: soon}\n")
+    done = project.process("check", "--json")
+    assert done.returncode == 78
+    (finding,) = json_lines(done.stdout)
+    assert (finding["line"], finding["column"]) == (2, 19)
+    assert finding["field"] == "senses.disk.timeout"
+    assert finding["severity"] == "error"
+    assert done.stderr == ""
+
+
+def test_without_loading_a_broken_sense_is_not_seen(one):
+    project = one("1/0\n")
+    assert project.process("check", "--no-load").returncode == 0
+
+
+def test_a_sense_that_cannot_be_loaded_is_found_with_its_line_and_frames(one):
+    """BOOT-3"""
+    done = one("1/0\n").process("check")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "nerve.yaml:2:3: senses.disk: import_raised: " in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    assert "line 1" in done.stderr
+    assert done.stderr.endswith("nerve: 1 sense cannot run\n")
+
+
+def test_an_option_that_does_not_fit_is_a_fault_of_the_configuration(one, json_lines):
+    """CFG-1"""
+    project = one(OPTIONS, "{percent: many}")
+    done = project.process("check", "--json")
+    assert done.returncode == 78
+    errors = [f for f in json_lines(done.stdout) if f["severity"] == "error"]
+    (finding,) = errors
+    assert (finding["line"], finding["column"]) == (3, 24)
+    assert finding["field"] == "senses.disk.options.percent"
+
+
+def test_a_warning_is_told_and_is_no_failure(one):
+    done = one(OPTIONS).process("check")
+    assert done.returncode == 0
+    assert "warning: nerve.yaml:2:3: senses.disk: " in done.stderr
+
+
+def test_a_trial_shows_the_outcome_the_log_and_what_was_printed(one, json_lines):
+    project = one(OPTIONS, "{percent: 7}")
+    done = project.process("test", "disk", "--json")
+    assert done.returncode == 0
+    run, remains = json_lines(done.stdout)
+    assert (run["outcome"], run["payload"], run["fault"]) == ("signal", {"percent": 7}, None)
+    assert run["duration_us"] > 0
+    assert {"level": "warning", "message": "looking at 7"} in remains["logs"]
+    assert remains["printed"] == "printed\n"
+    assert not (project.folder / "data").exists()
+
+
+def test_a_trial_that_fails_shows_the_authors_frames_and_ends_with_1(one):
+    """RUN-5"""
+    done = one(FAILING).process("test", "disk")
+    assert done.returncode == 1
+    assert "run 1: error" in done.stdout
+    assert 'raise LookupError("lost' in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_a_trial_of_a_sense_that_cannot_be_loaded_says_why(one):
+    """BOOT-3"""
+    done = one("compute = 7\n").process("test", "disk")
+    assert done.returncode == 1
+    assert "not_callable" in done.stderr
+
+
+def test_a_trial_of_a_sense_that_ends_its_worker_says_so(one):
+    """RUN-5"""
+    done = one("import os\ndef compute(db, peers, ctx):\n    os._exit(3)\n").process("test", "disk")
+    assert done.returncode == 1
+    assert "the worker died" in done.stderr
+
+
+def test_describe_tells_what_is_known_from_all_three_sources(one, json_lines, signal):
+    project = one('"""How full."""\n' + OPTIONS)
+    project.write(
+        "nerve.yaml",
+        project.config.read_text()
+        + "  heat: {}\nreflexes:\n"
+        + "  - {kind: sense, sense: disk, interval: 5s}\n"
+        + "  - {kind: sense, sense: heat, on: disk}\n",
+    )
+    project.record(signal(), counts=[("disk", "signal", 1)])
+    done = project.process("describe", "disk", "--json")
+    assert done.returncode == 0, done.stderr
+    (told,) = json_lines(done.stdout)
+    assert told["doc"] == "How full."
+    assert told["found"] == "folder"
+    assert told["runs"] == ["every 5s"]
+    assert told["listeners"] == ["heat"]
+    assert told["options"][0] == {
+        "name": "percent",
+        "type": "integer",
+        "default": 90,
+        "description": "Full from here on.",
+    }
+    assert told["options"][1]["type"] == "array of string or null"
+    assert told["outcomes"][0]["outcome"] == "signal"
+    text = project.process("describe", "disk").stdout
+    assert "Full from here on." in text
+    assert "(none yet)" in text
+
+
+def test_describe_of_a_broken_sense_says_what_is_wrong_and_ends_with_1(one):
+    done = one("1/0\n").process("describe", "disk")
+    assert done.returncode == 1
+    assert "import_raised" in done.stderr

@@ -1,0 +1,79 @@
+import pytest
+
+from nerve.config.values import MAX_NAME_CHARS
+
+
+@pytest.fixture
+def begun(project):
+    """A project as `nerve init` writes it, with a sense as `nerve new sense` writes it."""
+    project.config.unlink()
+    assert project.process("init").returncode == 0
+    assert project.process("new", "sense", "load-watch").returncode == 0
+    text = project.config.read_text()
+    text = text.replace("senses:\n", "senses:\n  load-watch: {}\n", 1)
+    text += "  - {kind: sense, sense: load-watch, interval: 10s}\n"
+    project.config.write_text(text)
+    return project
+
+
+def test_what_is_written_passes_check_and_test(begun, json_lines):
+    checked = begun.process("check")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout == "nerve.yaml: 4 senses in 3 groups, 3 reflexes: ok\n"
+    tested = begun.process("test", "load-watch", "--times", "2", "--json")
+    first, _, remains = json_lines(tested.stdout)
+    assert tested.returncode == 0
+    assert first["outcome"] == "signal"
+    assert remains["rows"] == {"readings": 2}
+    assert begun.process("db", "check", "load-watch").returncode == 0
+
+
+def test_init_writes_into_a_new_folder_and_lists_what_it_wrote(project):
+    done = project.process("init", "deep/down")
+    folder = project.folder / "deep/down"
+    assert done.stdout.splitlines() == ["deep/down/nerve.yaml", "deep/down/.gitignore"]
+    assert (folder / "senses").is_dir()
+    assert (folder / ".gitignore").read_text() == "data/\n"
+    assert "cd deep/down; nerve check" in done.stderr
+
+
+def test_init_overwrites_nothing_and_names_the_file(project):
+    before = project.config.read_text()
+    done = project.process("init")
+    assert done.returncode == 73
+    assert "nerve.yaml is there already" in done.stderr
+    assert project.config.read_text() == before
+    assert not (project.folder / ".gitignore").exists()
+
+
+def test_init_leaves_a_gitignore_as_it_is_and_says_so(project):
+    project.config.unlink()
+    project.write(".gitignore", "*.pyc\n")
+    done = project.process("init")
+    assert done.returncode == 0
+    assert "data/" in done.stderr
+    assert (project.folder / ".gitignore").read_text() == "*.pyc\n"
+
+
+def test_a_new_sense_overwrites_nothing(project):
+    file = project.sense("load-watch", "mine = True\n")
+    done = project.nerve("new", "sense", "load-watch")
+    assert done.exit_code == 73
+    assert "load_watch is there already" in done.stderr
+    assert file.read_text() == "mine = True\n"
+
+
+@pytest.mark.parametrize("name", ["Load", "../up", "load_watch", "9lives", "a" * 65, "a\n"])
+def test_a_name_that_is_none_is_a_usage_error(project, name):
+    """CFG-6"""
+    done = project.nerve("new", "sense", name)
+    assert done.exit_code == 2
+    assert f"at most {MAX_NAME_CHARS}" in done.stderr
+    assert not (project.folder / "senses").exists()
+
+
+def test_a_new_sense_needs_a_project(project):
+    project.config.unlink()
+    done = project.nerve("new", "sense", "load-watch")
+    assert done.exit_code == 1
+    assert "nerve init" in done.stderr
