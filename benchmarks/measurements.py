@@ -43,7 +43,7 @@ async def triggers(folder: Path, floor: FloorProcess, *, blocks: int, turns: int
                         floor.ask("exchange", child=child, parent=parent, count=TURN_TRIGGERS)
                     )
     return [
-        _figure(f"{what}, {part.__name__}", f"{child}, {parent}", sides, part, NS_PER_US, "us")
+        _figure(f"{what}, {part.__name__}", _syncs(child, parent), sides, part, NS_PER_US, "us")
         for (what, _, child, parent), sides in zip(TRIGGERS, seen, strict=True)
         for part in (p50, p99)
     ]
@@ -97,7 +97,7 @@ def _floor_crowd(floor: FloorProcess, size: int) -> Values:
 def _crowd_figures(floor_name: str, nerve: list[Values], floor: list[Values]) -> list[Figure]:
     fresh = ([block[0]["all ready"]] for block in (nerve, floor))
     return [
-        Figure("all ready, new databases", floor_name, "ms", *fresh),
+        Figure("all ready, new databases (once)", floor_name, "ms", *fresh),
         *(_crowd_figure(name, floor_name, nerve[1:], floor[1:]) for name in nerve[0]),
     ]
 
@@ -117,10 +117,12 @@ def _figure(
     scale: int,
     unit: str,
 ) -> Figure:
-    nerve, floor = (
-        [part(side) / scale for side in sides] for sides in zip(*blocks[1:], strict=True)
-    )
-    return Figure(name, floor_name, unit, nerve, floor)
+    both = ([part(side) / scale for side in sides] for sides in zip(*blocks[1:], strict=True))
+    return Figure(name, floor_name, unit, *both)
+
+
+def _syncs(child: str, parent: str) -> str:
+    return f"pair, child {child}, parent {parent}"
 
 
 def _nerve_pids() -> tuple[list[int], list[int]]:

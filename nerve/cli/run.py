@@ -66,7 +66,7 @@ def _wording(context: click.Context, loaded: Loaded, *, as_json: bool) -> termin
         return terminal.for_json
     if not is_terminal():
         return terminal.for_pipe
-    return terminal.for_person(
+    return terminal.ForPerson(
         zone=ZoneInfo(loaded.config.timezone),
         width=lambda: shutil.get_terminal_size().columns,
         source_cells=max((len(name) for name in loaded.config.senses), default=0),

@@ -2,12 +2,13 @@
 
 An entry goes in, text comes out. For a person a signal is one readable line, an
 error stands out with its hint and the author's frames (once, while it stays the
-same), and the machinery's routine is left out; the journal has it. Whatever a sense wrote is made harmless
-before a terminal sees it.
+same), and the machinery's routine is left out; the journal has it. Whatever a sense
+wrote is made harmless before a terminal sees it.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
@@ -51,52 +52,57 @@ def for_pipe(entry_id: int | None, entry: Entry) -> str:
     return " ".join([rfc3339(entry.at_us), *words, payload]) + "\n"
 
 
-def for_person(*, zone: tzinfo, width: Callable[[], int], source_cells: int, colour: bool) -> Word:
-    """Make the wording for a terminal.
+@dataclass(slots=True)
+class ForPerson:
+    """Words entries for a terminal.
 
-    Args:
+    Attributes:
         zone: whose time of day is shown.
         width: tells the terminal's present width in cells; routine lines are cut to it.
         source_cells: width of the column with the senses' names.
         colour: whether to use colours.
     """
 
-    last_alarm: dict[str, str] = {}
+    zone: tzinfo
+    width: Callable[[], int]
+    source_cells: int
+    colour: bool
+    _last_alarms: dict[str, str] = field(default_factory=dict)
 
-    def word(_entry_id: int | None, entry: Entry) -> str | None:
+    def __call__(self, _entry_id: int | None, entry: Entry) -> str | None:
+        """Word one entry; None for routine."""
         payload = json.loads(entry.payload)
-        source = entry.sense if isinstance(entry, SignalEntry) else entry.source
-        time = to_datetime(entry.at_us).astimezone(zone).strftime("%H:%M:%S")
-        head = f"{time}  {padded(visible(source), source_cells)}  "
+        head = self._head(entry)
         if isinstance(entry, SignalEntry):
-            return cut(head + sentence(payload), width()) + "\n"
+            return cut(head + sentence(payload), self.width()) + "\n"
         if entry.level in _COLOURS:
-            is_repeat = last_alarm.get(source) == entry.payload
-            last_alarm[source] = entry.payload
-            return _alarming(head, entry, payload, colour=colour, brief=is_repeat)
+            return head + "\n".join(self._alarm(entry, payload)) + "\n"
         if entry.type in ROUTINE:
             return None
-        return _styled(cut(head + _told(entry, payload), width()), colour, dim=True) + "\n"
+        return self._styled(cut(head + _told(entry, payload), self.width()), dim=True) + "\n"
 
-    return word
+    def _head(self, entry: Entry) -> str:
+        source = entry.sense if isinstance(entry, SignalEntry) else entry.source
+        time = to_datetime(entry.at_us).astimezone(self.zone).strftime("%H:%M:%S")
+        return f"{time}  {padded(visible(source), self.source_cells)}  "
 
+    def _alarm(self, entry: LogEntry, payload: Any) -> list[str]:
+        """Word a warning or an error: never cut, and with all that helps when it is new."""
+        lines = [self._styled(_told(entry, payload), fg=_COLOURS[entry.level])]
+        is_repeat = self._last_alarms.get(entry.source) == entry.payload
+        self._last_alarms[entry.source] = entry.payload
+        if isinstance(payload, dict) and not is_repeat:
+            if hint := payload.get("hint"):
+                lines.append(f"{_INDENT}hint: {visible(str(hint))}")
+            if traceback := payload.get("traceback"):
+                frames = visible_lines(str(traceback))
+                lines += [self._styled(_INDENT + line, dim=True) for line in frames]
+        return lines
 
-def _alarming(head: str, entry: LogEntry, payload: Any, *, colour: bool, brief: bool) -> str:
-    """Word a warning or an error: never cut; unless brief with hint and the author's frames."""
-    lines = [_styled(_told(entry, payload), colour, fg=_COLOURS[entry.level])]
-    if isinstance(payload, dict) and not brief:
-        if hint := payload.get("hint"):
-            lines.append(f"{_INDENT}hint: {sentence({'message': str(hint)})}")
-        if traceback := payload.get("traceback"):
-            frames = visible_lines(str(traceback))
-            lines += [_styled(_INDENT + line, colour, dim=True) for line in frames]
-    return head + "\n".join(lines) + "\n"
+    def _styled(self, text: str, **style: Any) -> str:
+        return click.style(text, **style) if self.colour else text
 
 
 def _told(entry: LogEntry, payload: Any) -> str:
     text = sentence(payload)
     return text if entry.type in PLAIN_TYPES else f"{visible(entry.type)}: {text}"
-
-
-def _styled(text: str, colour: bool, **style: Any) -> str:
-    return click.style(text, **style) if colour else text

@@ -229,21 +229,13 @@ def _entry(row: tuple[Any, ...]) -> Entry | Damaged:
     try:
         rfc3339(at_us)
         source, type_, level, ref, payload, cause = (_text(text) for text in texts)
-        return Entry(
-            entry_id,
-            at_us,
-            str(source),
-            str(type_),
-            str(level),
-            ref,
-            _json(str(payload)),
-            _json(str(cause)),
-        )
+        values = (_json(payload), _json(cause))
+        return Entry(entry_id, at_us, source, type_, level, ref, *values)
     except (ValueError, OverflowError, OSError, RecursionError):
         return Damaged(entry_id)
 
 
-def _text(stored: bytes | str | None) -> str | None:
+def _text(stored: bytes | str | None) -> Any:
     return stored.decode() if isinstance(stored, bytes) else stored
 
 

@@ -8,7 +8,7 @@ really are. What the trial stored is read only after the worker has closed it.
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,17 +75,20 @@ def test(settings: Settings, sense: str, times: int, as_json: bool) -> Exit:
     remains = Remains()
     failures = 0
     try:
-        for number, (answer, duration_us) in enumerate(_runs(loaded, sense, times, remains), 1):
-            failures += isinstance(answer, FailedMessage)
-            show = _emit_run if as_json else _show_run
-            show(number, answer, duration_us)
+        with closing(_runs(loaded, sense, times, remains)) as runs:
+            for number, (answer, duration_us) in enumerate(runs, 1):
+                failures += isinstance(answer, FailedMessage)
+                show = _emit_run if as_json else _show_run
+                show(number, answer, duration_us)
     finally:
         shut_down()
         _emit_remains(remains) if as_json else _show_remains(remains)
     return Exit.FOUND if failures else Exit.OK
 
 
-def _runs(loaded: Loaded, name: str, times: int, remains: Remains) -> Iterator[tuple[Up, int]]:
+def _runs(
+    loaded: Loaded, name: str, times: int, remains: Remains
+) -> Generator[tuple[Up, int], None, None]:
     """Run a sense some times; yield each answer with its duration in microseconds.
 
     Raises NerveError when the sense cannot be loaded, or its worker hangs or dies.

@@ -26,7 +26,7 @@ def parse_duration(text: object) -> int:
         raise ValueError(f"a duration needs a unit: write {_FORMS}, not {text!r}")  # noqa: TRY004  pydantic turns ValueErrors into its own
     # The length test comes first: int() of a million digits would take seconds.
     if len(text) > 40 or not _WHOLE.fullmatch(text):  # noqa: PLR2004
-        raise ValueError(f"not a duration: {text[:40]!r}; write {_FORMS}")
+        raise ValueError(f"not a duration: {text!r}; write {_FORMS}")
     parts = _PART.findall(text)
     ranks = [_ORDER.index(unit) for _, unit in parts]
     if ranks != sorted(set(ranks)):

@@ -49,7 +49,6 @@ _FIXED_WORDINGS = {
     "tuple_type": "must be a list",
     "list_type": "must be a list",
     "string_type": "must be text",
-    "too_short": "must not be empty",
     "missing": "is missing",
     "extra_forbidden": "unknown key",
 }
@@ -63,6 +62,11 @@ _LIMITS = {
 _WORDINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "string_pattern_mismatch": lambda context: _PATTERN_RULES.get(
         context["pattern"], f"must match {context['pattern']}"
+    ),
+    "too_short": lambda context: (
+        f"must hold at least {context['min_length']}"
+        if context["min_length"] > 1
+        else "must not be empty"
     ),
     "string_too_long": lambda context: f"is longer than {context['max_length']:,} characters",
     "literal_error": lambda context: f"must be {context['expected']}".replace("'", ""),
@@ -78,7 +82,10 @@ def wording(error: PydanticError) -> str:
         return _FIXED_WORDINGS[kind]
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
-        return f"must be {words} {context[key]:,}"
+        limit = context[key]
+        return (
+            f"must be {words} {limit:,}" if isinstance(limit, int) else f"must be {words} {limit}"
+        )
     word = _WORDINGS.get(kind)
     # A type of an author's own options that has no words of ours.
     return word(context) if word else re.sub(r"^\w+ should be", "must be", str(error["msg"]))

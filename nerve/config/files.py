@@ -16,17 +16,20 @@ class FileUnfit(ValueError):
 def read_small_file(path: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file; raises FileUnfit, with a sentence for the operator."""
     try:
-        # Without O_NONBLOCK, opening a named pipe waits for somebody to write into it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, not a path
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise FileUnfit("is not a regular file")
             content = file.read(max_bytes + 1)
     except OSError as error:
         raise FileUnfit(f"cannot be read: {error.strerror}") from error
     except ValueError as error:
-        # os.open refuses a NUL character with a bare ValueError.
+        # open() refuses a NUL character with a bare ValueError.
         raise error if isinstance(error, FileUnfit) else FileUnfit("is no path") from error
     if len(content) > max_bytes:
         raise FileUnfit(f"is over the limit of {max_bytes:,} bytes")
     return content
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Opening a named pipe would otherwise wait for somebody to write into it.
+    return os.open(path, flags | os.O_NONBLOCK)

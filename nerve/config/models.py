@@ -74,10 +74,13 @@ class SenseConfig(Section):
         "cannot. full: every commit is synced to the disk.",
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="For the sense itself; its `Options` model checks them."
+        default_factory=dict,
+        repr=False,
+        description="For the sense itself; its `Options` model checks them.",
     )
     secrets: dict[str, str] = Field(
         default_factory=dict,
+        repr=False,
         description="Values for `ctx.secrets`, e.g. {token: '${file:/run/secrets/token}'}; never "
         "logged, stored or shown.",
     )

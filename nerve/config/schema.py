@@ -22,8 +22,7 @@ def json_schema() -> dict[str, Any]:
     senses = schema["properties"]["senses"]["patternProperties"]
     for pattern, sense in senses.items():
         senses[pattern] = {"anyOf": [sense, {"type": "null"}]}
-    schema.pop("description")
-    return {"$schema": DIALECT, "title": "nerve.yaml", **schema}
+    return {"$schema": DIALECT, **schema, "title": "nerve.yaml"}
 
 
 def _as_written(schema: Any) -> Any:

@@ -9,7 +9,7 @@ limited by those who build it, so functions here may recurse.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 TreePath = tuple[str | int, ...]
@@ -60,7 +60,7 @@ class Node:
 
 def keyed(node: Node, key_place: Place) -> Node:
     """Return the node as it stands under a key."""
-    return replace(node, key_place=key_place)
+    return Node(node.value, node.place, key_place, node.origin)
 
 
 def children(node: Node) -> Iterator[tuple[str | int, Node]]:

@@ -22,6 +22,7 @@ from multiprocessing_logging import MultiProcessingHandler
 
 from nerve.config.secrets import Redactor
 
+QUIET_LIBRARIES = ("alembic", "sqlalchemy", "asyncio")
 MAX_RECORD_CHARS = 64 * 1024
 """One record's text; more of it is cut off."""
 
@@ -77,3 +78,6 @@ def send_records_to(queue: Any, redactor: Redactor) -> None:
         root.removeHandler(handler)
     root.addHandler(_RedactingQueueHandler(queue, redactor))
     root.setLevel(logging.INFO)
+    # Alembic tells of every step of every start; what it did is in the worker's report.
+    for library in QUIET_LIBRARIES:
+        logging.getLogger(library).setLevel(logging.WARNING)

@@ -46,6 +46,10 @@ class Listeners:
         self._offered[pair] = signals[-1].id
         return Cause(TriggerKind.SIGNAL, signals, left_out, {pair[1]: signals[-1].id})
 
+    def concerns(self, source: str) -> bool:
+        """Whether anybody listens to this sense."""
+        return source in self._targets
+
     def hear(self, signal: CausingSignal) -> Iterator[tuple[str, Cause]]:
         """Yield each target that the signal concerns, with the cause to offer it.
 

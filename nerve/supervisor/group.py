@@ -12,18 +12,16 @@ when the hard deadline was the reason. Either way it has exactly one outcome.
 
 import asyncio
 import logging
-import random
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any, Protocol
 
 from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import WireError
-from nerve.reflex.causes import PendingTrigger
 from nerve.supervisor.child import Child, ChildEvents, Exit
+from nerve.supervisor.hub import Hub, Running, trigger_ref
+from nerve.supervisor.restarts import DEATHS_WINDOW_S, MAX_DEATHS, Restarts
 from nerve.supervisor.states import WorkerEvent, WorkerState, move
 from nerve.wire.messages import (
     AcknowledgeMessage,
@@ -45,71 +43,6 @@ BOOT_TIMEOUT_S = 120.0
 """From the fork to `ready`: imports and migrations of a whole group."""
 STOP_MARGIN_S = 5.0
 """For a checkpoint and a clean exit, beyond the running compute's hard deadline."""
-MAX_DEATHS = 5
-DEATHS_WINDOW_S = 60.0
-"""This many deaths within this time, and the group is FATAL. Being ready in between does not
-reset the window: a worker that comes up well and dies at its first compute is no better."""
-BACKOFF_FIRST_S = 0.1
-BACKOFF_MAX_S = 30.0
-
-
-@dataclass(slots=True)
-class Running:
-    """A compute that a worker was told to run and that has no outcome yet.
-
-    Attributes:
-        killed: the hard deadline has passed, and the worker is being killed for it.
-    """
-
-    sense: str
-    trigger_id: int
-    trigger: PendingTrigger
-    killed: bool = False
-    hard_deadline: asyncio.TimerHandle | None = None
-
-
-class Hub(Protocol):
-    """What a group needs of the supervisor."""
-
-    boot: str
-
-    def may_dispatch(self) -> bool:
-        """Whether anything may be started now."""
-        ...
-
-    def start_trigger(self, sense: str) -> tuple[int, PendingTrigger]:
-        """Take what waits for a sense; it counts as started now. Returns its id as well."""
-        ...
-
-    def came_up(self, group: "Group", ready: ReadyMessage) -> None:
-        """A worker is ready, with what it says of its senses."""
-        ...
-
-    def gave_up(self, group: "Group") -> None:
-        """The group is FATAL, or will report nothing more."""
-        ...
-
-    def take_signal(self, message: SignalMessage, running: Running | None) -> None:
-        """A durable signal arrived; the outcome of `running` where that is not None."""
-        ...
-
-    def take_outcome(
-        self, running: Running, outcome: str, at_us: int, fault: Fault | None = None
-    ) -> None:
-        """A compute ended without a signal."""
-        ...
-
-    def log(
-        self,
-        source: str,
-        type_: str,
-        level: str,
-        payload: dict[str, Any],
-        *,
-        ref: str | None = None,
-    ) -> None:
-        """Write a log row."""
-        ...
 
 
 class Group:
@@ -141,7 +74,7 @@ class Group:
         self._timer: asyncio.TimerHandle | None = None
         self._running: Running | None = None
         self._suspect: Running | None = None
-        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._restarts = Restarts()
         self._says_stopped = False
 
     # --- what the supervisor asks ---------------------------------------------------
@@ -308,7 +241,7 @@ class Group:
         if self.state is WorkerState.IDLE:
             self._cancel_timer()
         self._resolve_suspect(ready)
-        self._hub.came_up(self, ready)
+        self._hub.came_up(self.name, ready)
         self.pump()
 
     def _resolve_suspect(self, ready: ReadyMessage) -> None:
@@ -391,12 +324,11 @@ class Group:
         payload = {"pid": pid, "how": str(ended), "running": running}
         payload["message"] = f"the worker {ended}" + (f" while {running} ran" if running else "")
         self._hub.log(self.name, "worker.died", "error", payload)
-        now = self._clock.monotonic()
-        self._deaths.append(now)
-        if len(self._deaths) == MAX_DEATHS and now - self._deaths[0] <= DEATHS_WINDOW_S:
+        delay_s = self._restarts.delay_s(self._clock.monotonic())
+        if delay_s is None:
             self._give_up()
         else:
-            self._timer = self._loop.call_later(self._backoff_s(now), self.start)
+            self._timer = self._loop.call_later(delay_s, self.start)
 
     def _give_up(self) -> None:
         self._move(WorkerEvent.GIVE_UP)
@@ -407,7 +339,7 @@ class Group:
         }
         self._hub.log(self.name, "group.fatal", "error", payload)
         self._conclude()
-        self._hub.gave_up(self)
+        self._hub.gave_up(self.name)
 
     def _conclude(self) -> None:
         """No worker follows: what is unclear now is a crash, and nobody waits any more."""
@@ -419,13 +351,6 @@ class Group:
             self._give_bad_outcome(suspect, self._clock.now_us())
         self._queue.clear()
         self.stopped.set()
-
-    def _backoff_s(self, now: float) -> float:
-        recent = sum(1 for death in self._deaths if now - death <= DEATHS_WINDOW_S)
-        if recent <= 1:
-            return 0.0
-        longest = min(BACKOFF_FIRST_S * 2 ** (recent - 2), BACKOFF_MAX_S)
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311  spreads starts, guards nothing
 
     # --- mechanics ------------------------------------------------------------------
 
@@ -455,11 +380,6 @@ class Group:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def trigger_ref(boot: str, trigger_id: int) -> str:
-    """How log rows and signals refer to one trigger."""
-    return f"trigger:{boot}/{trigger_id}"
 
 
 def _compute_message(running: Running) -> ComputeMessage:

@@ -19,11 +19,12 @@ from typing import Self
 
 from nerve.config import Loaded
 from nerve.config.models import SenseConfig
-from nerve.errors import NerveError, WireError
+from nerve.errors import NerveError
 from nerve.logs import RecordsOf
 from nerve.process.launch import launch
 from nerve.process.tree import kill_tree
 from nerve.supervisor.preparation import keep_out, prepare_workers
+from nerve.supervisor.specification import worker_spec
 from nerve.wire.channel import READ_BYTES
 from nerve.wire.framing import FrameDecoder, encode
 from nerve.wire.messages import (
@@ -144,7 +145,7 @@ def _describe(loaded: Loaded, name: str) -> DescribedMessage:
     try:
         with ShortLived(spec, loaded) as worker:
             answer = worker.request(DescribeMessage(sense=name), DESCRIBE_TIMEOUT_S)
-    except (NerveError, WireError, OSError) as error:
+    except (NerveError, OSError) as error:
         hint = error.hint if isinstance(error, NerveError) else ""
         answer = None
         fault = Fault(kind="import_died", message=str(error), hint=hint)
@@ -162,19 +163,16 @@ def short_spec(
 
     All other senses are peers, with their databases in the real state directory.
     """
-    databases = {
-        name: str((own_state if name in senses else loaded.state_dir / "senses") / f"{name}.db")
-        for name in loaded.config.senses
-    }
-    asked = {variable for sense in senses.values() for variable in sense.env}
-    return WorkerSpec(
-        generation=0,
+
+    def database_of(name: str) -> Path:
+        return (own_state if name in senses else loaded.state_dir / "senses") / f"{name}.db"
+
+    return worker_spec(
+        loaded,
+        senses,
         boot=secrets.token_hex(6),
-        group=next(iter(senses.values())).group,
-        folder=str(loaded.path.parent),
-        blobs=str(blobs or loaded.state_dir / "blobs"),
-        senses=senses,
-        databases=databases,
-        env={variable: os.environ[variable] for variable in asked if variable in os.environ},
-        masked=tuple(loaded.redactor.values),
+        generation=0,
+        blobs=blobs or loaded.state_dir / "blobs",
+        database_of=database_of,
+        environ=os.environ,
     )

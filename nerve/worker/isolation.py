@@ -29,6 +29,6 @@ def isolate(environment: Mapping[str, str]) -> None:
 def _lines_to(descriptor: int) -> TextIO:
     # New ones: those inherited believe that they still write to the fork server's files. By
     # lines, because what is printed and then lost in a buffer at a kill helps nobody.
-    return open(  # noqa: SIM115  for the life of the process
+    return open(
         descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
     )

@@ -6,7 +6,7 @@ import yaml
 def test_the_schema_is_printed_as_json(project):
     """CFG-9"""
     schema = json.loads(project.nerve("schema").stdout)
-    assert schema["title"] == "nerve.yaml"
+    assert schema["$schema"].startswith("https://json-schema.org/")
     assert "senses" in schema["properties"]
 
 

@@ -70,7 +70,7 @@ def test_faulty_sql_is_one_line(readings, statement):
 
 def test_a_query_that_takes_too_long_is_ended(readings):
     began = time.monotonic()
-    with pytest.raises(NerveError, match="longer than 0.1 s"):
+    with pytest.raises(NerveError, match="took longer than"):
         ask(readings.state, "disk", ENDLESS, 1, time_limit_s=0.1)
     assert time.monotonic() - began < 5
 

@@ -5,14 +5,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nerve.cli.outlet import Outlet
-from nerve.cli.terminal import for_json, for_person, for_pipe
+from nerve.cli.terminal import ForPerson, for_json, for_pipe
 
 
 @pytest.fixture
 def person():
     def make(width=80, colour=False):
         zone = ZoneInfo("Europe/Berlin")
-        return for_person(zone=zone, width=lambda: width, source_cells=9, colour=colour)
+        return ForPerson(zone=zone, width=lambda: width, source_cells=9, colour=colour)
 
     return make
 
@@ -47,6 +47,19 @@ def test_an_error_stands_out_with_its_hint_and_the_authors_frames(person, log):
     assert hint.strip() == "hint: become root"
     assert len(frames) == 3
     assert "\\x1b[31mred" in frames[2]
+
+
+def test_an_error_that_repeats_itself_is_told_in_one_line(person, log):
+    word = person()
+    again, other = (
+        '{"message": "no", "traceback": "here"}',
+        '{"message": "no", "traceback": "there"}',
+    )
+    lines = [
+        len(word(1, log(level="error", payload=payload)).splitlines())
+        for payload in (again, again, other, again)
+    ]
+    assert lines == [2, 1, 2, 2]
 
 
 def test_without_colour_there_is_no_escape_sequence(person, log):

@@ -35,19 +35,19 @@ def seconds_to_fail(load, content):
         pytest.param(b"{" * MEGABYTE, "nested deeper than 64", id="braces"),
         pytest.param(b"- " * 500_000, "nested deeper than 64", id="dashes"),
         pytest.param(b"? " * 500_000, "nested deeper than 64", id="question marks"),
-        pytest.param(BOMB, "more than 100,000 keys and values", id="alias bomb"),
+        pytest.param(BOMB, "more than 20,000 keys and values", id="alias bomb"),
         pytest.param(LONG_TEXT, "more than 2,000,000 characters", id="long alias"),
-        pytest.param(b"a: [" + b"{}," * 330_000, "more than 100,000", id="many values"),
+        pytest.param(b"a: [" + b"{}," * 330_000, "more than 20,000", id="many values"),
         pytest.param(b"a: " + b"1" * (MEGABYTE - 3), "too large|this large", id="long number"),
         pytest.param(b'a: "' + b"\\x41" * 249_000, "not valid YAML", id="open quote"),
         pytest.param(b"timezone: " + b"z" * 900_000, "unknown time zone", id="long zone"),
         pytest.param(b"state_dir: ${" + b"z" * 900_000, "closing }", id="long reference"),
         pytest.param(b'state_dir: "' + b"${VAR}" * 100_000 + b'"', "characters put in", id="interpolation bomb"),
-        pytest.param(b"reflexes: [" + b"{}," * 45_000 + b"]", "and 44,900 more faults", id="many faults"),
-        pytest.param(b"".join(b"k%d: 1\n" % n for n in range(45_000)), "more faults", id="many keys"),
-        pytest.param(b"senses: {}\nreflexes:\n" + b"- {kind: sense, sense: a, on: b}\n" * 14_000, "there is no sense 'a'", id="many unknown names"),
-        pytest.param(b"x: {token: [" + b", ".join(b"secret%d" % n for n in range(45_000)) + b"]}", "x: unknown key", id="many secrets"),
-        pytest.param(b"senses: {" + b", ".join(b"s%d: {timeout: 5q}" % n for n in range(20_000)) + b"}", "and 19,900 more", id="many bad senses"),
+        pytest.param(b"reflexes: [" + b"{}," * 15_000 + b"]", "and 14,900 more faults", id="many faults"),
+        pytest.param(b"".join(b"k%d: 1\n" % n for n in range(9_900)), "more faults", id="many keys"),
+        pytest.param(b"senses: {}\nreflexes:\n" + b"- {kind: sense, sense: a, on: b}\n" * 2_800, "there is no sense 'a'", id="many unknown names"),
+        pytest.param(b"x: {token: [" + b", ".join(b"secret%d" % n for n in range(19_000)) + b"]}", "x: unknown key", id="many secrets"),
+        pytest.param(b"senses: {" + b", ".join(b"s%d: {timeout: 5q}" % n for n in range(4_900)) + b"}", "and 4,800 more", id="many bad senses"),
         pytest.param(b"\x00" * 100, "U+0000 is not allowed", id="zeros"),
         pytest.param(b"\xff\xfea\x00:\x00", "not UTF-8", id="utf-16"),
     ],
@@ -60,7 +60,7 @@ def test_a_hostile_file_is_a_clear_error_within_a_second(load, content, said):
 
 
 def test_many_senses_in_circles_load_within_seconds(load):
-    names = [f"s{n}" for n in range(2_000)]
+    names = [f"s{n}" for n in range(1_000)]
     text = "senses:\n" + "".join(f"  {name}:\n" for name in names) + "reflexes:\n"
     text += "".join(f"- {{kind: sense, sense: {name}, on: {name}}}\n" for name in names)
     started = time.process_time()
@@ -97,16 +97,21 @@ OVERRIDES = st.lists(
 )
 
 
-def load_or_faults(path, content, overrides=()):
-    path.write_bytes(content)
-    started = time.process_time()
+def said_of(path, overrides):
     try:
         load_config(path, environ={"A": "a", "B_TOKEN": "bbbb"}, overrides=overrides)
     except ConfigFaults as error:
-        assert error.faults
-        assert "pydantic" not in str(error)
-        assert "Extra inputs" not in str(error)
+        return str(error) or "an error without faults"
+    return "nothing"
+
+
+def assert_loads_or_has_faults(path, content, overrides=()):
+    path.write_bytes(content)
+    started = time.process_time()
+    said = said_of(path, overrides)
     assert time.process_time() - started < MAX_SECONDS
+    assert said != "an error without faults"
+    assert not any(jargon in said for jargon in ("pydantic", "Extra inputs", "Input should"))
 
 
 FUZZ = settings(
@@ -125,7 +130,7 @@ FUZZ = settings(
 @example(content=b'state_dir: "a\\0b"')
 def test_no_bytes_raise_anything_but_faults(tmp_path, content):
     """CFG-7"""
-    load_or_faults(tmp_path / "nerve.yaml", content)
+    assert_loads_or_has_faults(tmp_path / "nerve.yaml", content)
 
 
 @FUZZ
@@ -140,4 +145,4 @@ def test_no_tree_raises_anything_but_faults(tmp_path, tree, overrides):
     import yaml
 
     content = yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "surrogatepass")
-    load_or_faults(tmp_path / "nerve.yaml", content, overrides)
+    assert_loads_or_has_faults(tmp_path / "nerve.yaml", content, overrides)

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 
-import os
 import psutil
 import pytest
 

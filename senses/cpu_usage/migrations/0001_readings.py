@@ -1,7 +1,6 @@
 """The counters of the last look, and what each look read."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0001"

@@ -1,7 +1,6 @@
 """The file systems as last seen and last told, and their history."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0001"

@@ -1,7 +1,6 @@
 """What each look read."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0001"

@@ -1,7 +1,6 @@
 """The counters of each interface at the last look, and the rates of each look."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0001"

@@ -1,7 +1,6 @@
 """What is known of each peer, and the changes of the level."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0001"

@@ -1,7 +1,6 @@
 """Processor times at the last look, and what each look found."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0001"

@@ -1,7 +1,6 @@
 """The verdicts, each where it changed."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0001"

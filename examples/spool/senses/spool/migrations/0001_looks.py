@@ -1,7 +1,6 @@
 """How many files each look found."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0001"

@@ -1,7 +1,6 @@
 """How many bytes they hold; earlier looks did not measure it, and say 0."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0002"

@@ -1,0 +1,37 @@
+"""When a worker that died is started again.
+
+Parent; pure. The first death in a while is answered at once; further ones within
+DEATHS_WINDOW_S wait, twice as long each time, and the MAX_DEATHS-th ends it. Being
+ready in between does not reset the window: a worker that comes up well and dies
+at its first compute is no better than one that never comes up.
+"""
+
+import random
+from collections import deque
+
+MAX_DEATHS = 5
+DEATHS_WINDOW_S = 60.0
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 30.0
+
+
+class Restarts:
+    """The recent deaths of one group's workers."""
+
+    def __init__(self) -> None:
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+
+    def delay_s(self, now: float) -> float | None:
+        """Note a death at `now`, in seconds on the monotonic clock.
+
+        Returns how many seconds to wait before the next start, or None for: no more.
+        """
+        self._deaths.append(now)
+        recent = sum(now - death <= DEATHS_WINDOW_S for death in self._deaths)
+        if recent == MAX_DEATHS:
+            return None
+        if recent == 1:
+            return 0.0
+        longest = min(BACKOFF_FIRST_S * 2.0 ** (recent - 2), BACKOFF_MAX_S)
+        # A share of chance, so that groups which died together do not start together.
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311  guards nothing

@@ -1,0 +1,42 @@
+"""What a worker is told at its start: its own part of the configuration, and no more.
+
+Parent and commands; pure but for the environment it is handed.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from nerve.config import Loaded
+from nerve.config.models import SenseConfig
+from nerve.wire.messages import WorkerSpec
+
+
+def worker_spec(
+    loaded: Loaded,
+    senses: Mapping[str, SenseConfig],
+    *,
+    boot: str,
+    generation: int,
+    blobs: Path,
+    database_of: Callable[[str], Path],
+    environ: Mapping[str, str],
+) -> WorkerSpec:
+    """Specify the worker of a group.
+
+    Args:
+        senses: those of the group, at least one; all others are their peers.
+        database_of: path of the database of any configured sense.
+        environ: where the variables are taken from that a sense asks for under `env:`.
+    """
+    asked = {variable for sense in senses.values() for variable in sense.env}
+    return WorkerSpec(
+        generation=generation,
+        boot=boot,
+        group=next(iter(senses.values())).group,
+        folder=str(loaded.path.absolute().parent),
+        blobs=str(blobs),
+        senses=dict(senses),
+        databases={name: str(database_of(name)) for name in loaded.config.senses},
+        env={variable: environ[variable] for variable in sorted(asked) if variable in environ},
+        masked=loaded.redactor.values,
+    )

@@ -1,0 +1,45 @@
+"""Options are an author's own model: its faults get the same words."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nerve.config.explain import wording
+
+
+class Options(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    share: Annotated[float, Field(gt=0, le=1.5)] = 1.0
+    count: Annotated[int, Field(ge=1_000)] = 1_000
+    since: Annotated[date, Field(ge=date(2026, 1, 1))] = date(2026, 1, 1)
+    hosts: Annotated[list[str], Field(min_length=2)] = ["a", "b"]
+    mode: Literal["fast", "slow"] = "fast"
+    code: Annotated[str, Field(pattern="^x$", max_length=3)] = "x"
+    nested: dict[str, int] = {}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"share": 0}, "must be more than 0.0"),
+        ({"share": 2}, "must be at most 1.5"),
+        ({"count": 1}, "must be at least 1,000"),
+        ({"since": "2025-01-01"}, "must be at least 2026-01-01"),
+        ({"hosts": ["a"]}, "must hold at least 2"),
+        ({"hosts": "a"}, "must be a list"),
+        ({"mode": "x"}, "must be fast or slow"),
+        ({"code": "y"}, "must match ^x$"),
+        ({"nested": 1}, "must be a mapping, with a key and a value on each line"),
+        ({"count": None}, "must be a valid integer"),
+        ({"other": 1}, "unknown key"),
+    ],
+)
+def test_an_error_of_a_model_is_said_without_jargon(given, said):
+    """CFG-1"""
+    with pytest.raises(ValidationError) as caught:
+        Options.model_validate(given)
+    [error] = caught.value.errors()
+    assert wording(error) == said

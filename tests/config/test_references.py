@@ -1,0 +1,94 @@
+from itertools import pairwise
+
+SENSES = """
+senses: {cpu-usage: , load-trend: , heat: , disk: }
+workflows: {page-me: {overflow: drop}}
+reflexes:
+"""
+
+
+def test_an_unknown_name_in_a_reflex_is_a_fault_with_a_suggestion(faults):
+    """CFG-6"""
+    text = (
+        SENSES
+        + """
+- {kind: sense, sense: [heat, cpu_usages, xyz], on: cpu-usag}
+- {kind: workflow, workflow: pageme, on: [disc]}
+"""
+    )
+    lines = faults(text.replace("cpu_usages", "cpu-usages"))
+    assert [line.partition(": ")[2] for line in lines] == [
+        "reflexes[0].sense[1]: there is no sense 'cpu-usages'; did you mean \"cpu-usage\"?",
+        "reflexes[0].sense[2]: there is no sense 'xyz'",
+        "reflexes[0].on: there is no sense 'cpu-usag'; did you mean \"cpu-usage\"?",
+        "reflexes[1].workflow: there is no workflow 'pageme'; did you mean \"page-me\"?",
+        "reflexes[1].on[0]: there is no sense 'disc'; did you mean \"disk\"?",
+    ]
+
+
+def test_references_are_checked_where_other_parts_are_faulty(faults):
+    """CFG-1"""
+    lines = faults(
+        "senses: {disk: {timeout: 5}}\nreflexes:\n- {kind: x}\n- {kind: sense, sense: disc, interval: 1s}\n"
+    )
+    assert [line.partition(": ")[0] for line in lines] == [
+        "nerve.yaml:1:26",
+        "nerve.yaml:3:10",
+        "nerve.yaml:4:24",
+    ]
+
+
+def warnings(load, reflexes):
+    return [str(w).removeprefix("nerve.yaml:") for w in load(SENSES + reflexes).warnings]
+
+
+EVERY = "- {kind: sense, sense: [cpu-usage, load-trend, heat, disk], interval: 1s}\n"
+
+
+def test_a_circle_of_senses_is_a_warning_that_names_it(load):
+    """CFG-6"""
+    [warning] = warnings(
+        load,
+        EVERY
+        + "- {kind: sense, sense: heat, on: cpu-usage}\n"
+        + "- {kind: sense, sense: [disk, load-trend], on: heat}\n"
+        + "- {kind: sense, sense: cpu-usage, on: [load-trend]}\n",
+    )
+    names = warning.partition("circle: ")[2].partition(";")[0].split(" -> ")
+    assert names[0] == names[-1]
+    assert set(names) == {"cpu-usage", "heat", "load-trend"}
+    follows = {("cpu-usage", "heat"), ("heat", "load-trend"), ("load-trend", "cpu-usage")}
+    assert set(pairwise(names)) == follows
+
+
+def test_a_sense_that_triggers_itself_is_a_circle(load):
+    [warning] = warnings(load, EVERY + "- {kind: sense, sense: disk, on: disk}\n")
+    assert "circle: disk -> disk" in warning
+    assert warning.startswith("6:")
+
+
+def test_two_circles_are_two_warnings(load):
+    found = warnings(
+        load,
+        EVERY + "- {kind: sense, sense: disk, on: disk}\n- {kind: sense, sense: heat, on: heat}\n",
+    )
+    assert len(found) == 2
+
+
+def test_a_chain_without_a_circle_is_no_warning(load):
+    assert (
+        warnings(
+            load,
+            EVERY
+            + "- {kind: sense, sense: [heat, disk], on: cpu-usage}\n- {kind: sense, sense: disk, on: heat}\n",
+        )
+        == []
+    )
+
+
+def test_a_sense_that_nothing_triggers_is_a_warning_at_its_name(load):
+    [warning] = warnings(
+        load,
+        "- {kind: sense, sense: [cpu-usage, load-trend, heat], interval: 1s}\n- {kind: workflow, workflow: page-me, on: disk}",
+    )
+    assert warning.startswith("2:45: senses.disk: no reflex triggers this sense")
