@@ -137,8 +137,7 @@ class Nerve:
 
     def offer(self, sense: str) -> None:
         """Trigger a sense as a person would."""
-        cause = Cause(TriggerKind.MANUAL)
-        self._supervisor._offer(sense, cause)  # noqa: SLF001  where a schedule's ticks go in, too
+        self._supervisor.triggers.offer(sense, Cause(TriggerKind.MANUAL))
 
     def seen(self, type_: str, count: int) -> asyncio.Future[None]:
         """Be done when `count` entries of a type of log row, or signals, are durable."""

@@ -2,13 +2,13 @@
 
 The parent process. From here down each part is given what it needs; nothing looks
 anything up. Signal handlers are installed here, by the entry point, and not by an
-import: SIGTERM and the first Ctrl-C stop in an orderly way, the second at once.
+import: SIGTERM, SIGHUP and the first Ctrl-C stop in an orderly way, a second one at once.
 """
 
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from nerve.clock import SystemClock
 from nerve.config import Loaded
@@ -16,12 +16,10 @@ from nerve.errors import Exit
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down
 from nerve.store.blobs import BlobStore
-from nerve.store.journal import Journal, LogEntry, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
-from nerve.supervisor.preparation import keep_out, prepare_workers
-from nerve.supervisor.supervisor import Supervisor, Tally
-
-Observe = Callable[[int | None, SignalEntry | LogEntry], None]
+from nerve.supervisor.preparation import workers_prepared
+from nerve.supervisor.supervisor import Observe, Supervisor, Tally
 
 
 def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
@@ -35,11 +33,13 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
     lock = state.lock()
     try:
         journal = Journal(state.journal_path)
+        BlobStore(state.blobs).sweep()  # no worker runs yet that could be writing one
         # A subreaper, so that workers whose fork server was killed do not escape to init.
         become_subreaper()
-        BlobStore(state.blobs).sweep()  # no worker runs yet that could be writing one
-        prepare_workers(keep_out(loaded, os.environ))
-        tally = asyncio.run(_supervise(loaded, state, journal, observe=observe, once=once))
+        with workers_prepared(loaded, os.environ) as environ:
+            tally = asyncio.run(
+                _supervise(loaded, state, journal, environ, observe=observe, once=once)
+            )
     finally:
         shut_down()
         os.close(lock)
@@ -48,11 +48,19 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
 
 
 async def _supervise(
-    loaded: Loaded, state: StateDir, journal: Journal, *, observe: Observe, once: bool
+    loaded: Loaded,
+    state: StateDir,
+    journal: Journal,
+    environ: Mapping[str, str],
+    *,
+    observe: Observe,
+    once: bool,
 ) -> Tally:
-    supervisor = Supervisor(loaded, state, journal, clock=SystemClock(), observe=observe, once=once)
+    supervisor = Supervisor(
+        loaded, state, journal, clock=SystemClock(), environ=environ, observe=observe, once=once
+    )
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.request_stop, signal.Signals(number).name)
     await supervisor.run()
     return supervisor.tally

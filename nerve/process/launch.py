@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver, reduction
 from multiprocessing.context import ForkServerProcess
@@ -52,25 +52,15 @@ class Launched:
         return self.process.pid
 
 
-def prepare(preload: Sequence[str], keep_out: frozenset[str] = frozenset()) -> None:
-    """Choose what the fork server imports, and start it.
+def prepare(preload: Sequence[str]) -> None:
+    """Choose what the fork server imports, and start it with the environment of this moment.
 
-    Args:
-        preload: modules to import; installed ones only. An ImportError in them is
-            silent before Python 3.15: workers report whether it worked.
-        keep_out: environment variables that neither the fork server nor any worker
-            gets; /proc/PID/environ shows what a process was started with for ever.
+    Name installed modules only. An ImportError in them is silent before Python 3.15:
+    workers report whether it worked.
     """
     multiprocessing.set_start_method(START_METHOD, force=True)
     multiprocessing.set_forkserver_preload(list(preload))
-    with _without(os.environ, keep_out):
-        forkserver.ensure_running()
-
-
-def forkserver_pid() -> int | None:
-    """Process id of the fork server, or None before the first start."""
-    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # noqa: SLF001
-    return pid if isinstance(pid, int) else None
+    forkserver.ensure_running()
 
 
 def shut_down() -> None:
@@ -162,12 +152,3 @@ def _blank_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-@contextlib.contextmanager
-def _without(environ: Any, names: frozenset[str]) -> Iterator[None]:
-    hidden: Mapping[str, str] = {name: environ.pop(name) for name in names if name in environ}
-    try:
-        yield
-    finally:
-        environ.update(hidden)

@@ -236,8 +236,12 @@ class Journal:
             )
 
     def close(self) -> None:
-        """Checkpoint and close: afterwards the journal is one file."""
-        self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Checkpoint and close: afterwards the journal is one file.
+
+        A checkpoint that fails, on a full disk say, loses nothing: the next start makes it.
+        """
+        with contextlib.suppress(sqlite3.Error):
+            self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._raw.close()
 
 

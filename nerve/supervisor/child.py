@@ -173,6 +173,7 @@ class Child:
             output.close()
         self._launched.process.join(0)
         code = self._launched.process.exitcode
+        self._launched.process.close()
         # Blocks while its thread takes the last records, so not on the loop.
         self._threads.submit(self._records.close)
         # 255 is also what the standard library reports when the fork server died with it.

@@ -1,12 +1,13 @@
 """What has to be done once before any worker is started.
 
-Parent and commands. The fork server is started with an environment without
-secrets, because a process can be asked for ever for the environment it was
-started with (/proc/PID/environ), and every worker is a copy of it. What a sense
-asked for under `env:` reaches its worker with the specification.
+Parent and commands. The fork server is started without secrets in its environment,
+because a process can be asked for ever for the environment it was started with
+(/proc/PID/environ), and every worker is a copy of it. What a sense asked for under
+`env:` reaches its worker with the specification.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 
 from nerve.config import Loaded
 from nerve.config.secrets import looks_secret
@@ -15,11 +16,21 @@ from nerve.process.launch import prepare
 PRELOAD = ("nerve.worker.preload",)
 
 
-def keep_out(loaded: Loaded, environ: Mapping[str, str]) -> frozenset[str]:
-    """Names of the environment variables that workers do not get unless they ask."""
-    return frozenset(name for name in environ if looks_secret(name)) | loaded.secret_env
+@contextmanager
+def workers_prepared(
+    loaded: Loaded, environ: MutableMapping[str, str]
+) -> Iterator[Mapping[str, str]]:
+    """Start the fork server; inside, `environ` has no secrets. Yields what it was before.
 
-
-def prepare_workers(kept_out: frozenset[str]) -> None:
-    """Start the fork server with everything imported that workers need."""
-    prepare(PRELOAD, kept_out)
+    For as long as workers are started, and not only at the first start: a fork server
+    that was killed is started again with the environment of that moment.
+    """
+    before = dict(environ)
+    hidden = {name for name in environ if looks_secret(name)} | (loaded.secret_env & set(environ))
+    for name in hidden:
+        del environ[name]
+    try:
+        prepare(PRELOAD)
+        yield before
+    finally:
+        environ.update({name: before[name] for name in hidden})

@@ -23,7 +23,7 @@ from nerve.errors import NerveError
 from nerve.logs import RecordsOf
 from nerve.process.launch import launch
 from nerve.process.tree import kill_tree
-from nerve.supervisor.preparation import keep_out, prepare_workers
+from nerve.supervisor.preparation import workers_prepared
 from nerve.supervisor.specification import worker_spec
 from nerve.wire.channel import READ_BYTES
 from nerve.wire.framing import FrameDecoder, encode
@@ -60,11 +60,11 @@ class ShortLived:
         self._printed = bytearray()
 
     def __enter__(self) -> Self:
-        prepare_workers(keep_out(self._loaded, os.environ))
-        self._records_of = RecordsOf(self._spec.group, self.records.append)
-        spec = self._spec.model_dump_json(by_alias=True).encode()
-        name = f"nerve: {self._spec.group}"
-        self._launched = launch(name, ENTRY, spec, log_queue=self._records_of.queue)
+        with workers_prepared(self._loaded, os.environ):
+            self._records_of = RecordsOf(self._spec.group, self.records.append)
+            spec = self._spec.model_dump_json(by_alias=True).encode()
+            name = f"nerve: {self._spec.group}"
+            self._launched = launch(name, ENTRY, spec, log_queue=self._records_of.queue)
         self._records_of.started()
         # Read all the time: a sense that prints a lot must not block on a full pipe.
         self._readers = [

@@ -16,7 +16,7 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -69,11 +69,13 @@ class Supervisor:
         journal: Journal,
         *,
         clock: Clock,
+        environ: Mapping[str, str],
         observe: Observe,
         once: bool = False,
     ) -> None:
         """Wire everything; inside a running event loop.
 
+        Workers get from `environ` the variables that their senses ask for.
         `observe` is called for every entry once it is durable; and with the id None for
         what cannot be recorded because the journal itself is in trouble.
         """
@@ -83,6 +85,7 @@ class Supervisor:
         self._state = state
         self._journal = journal
         self._clock = clock
+        self._environ = environ
         self._observe = observe
         self._once = once
         self._threads = ThreadPoolExecutor(STARTER_THREADS, thread_name_prefix="starter")
@@ -191,7 +194,7 @@ class Supervisor:
                 generation=generation,
                 blobs=self._state.blobs,
                 database_of=self._state.sense_db,
-                environ=os.environ,
+                environ=self._environ,
             ),
             clock=self._clock,
             threads=self._threads,

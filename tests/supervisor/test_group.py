@@ -1,0 +1,203 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from nerve.clock import SystemClock
+from nerve.config.models import SenseConfig
+from nerve.errors import WireError
+from nerve.reflex.causes import Cause, PendingTrigger
+from nerve.sense import TriggerKind
+from nerve.supervisor.child import Exit
+from nerve.supervisor.group import Group
+from nerve.supervisor.states import WorkerState
+from nerve.wire.channel import ChannelClosed
+from nerve.wire.messages import NoSignalMessage, ReadyMessage, SenseReport
+
+
+class FakeHub:
+    boot = "boot"
+
+    def __init__(self):
+        self.outcomes = []
+        self.logged = []
+        self.ready = []
+        self.given_up = []
+
+    def may_dispatch(self):
+        return True
+
+    def start_trigger(self, sense):
+        return 1, PendingTrigger(Cause(TriggerKind.MANUAL))
+
+    def came_up(self, name, ready):
+        self.ready.append(ready.generation)
+
+    def gave_up(self, name):
+        self.given_up.append(name)
+
+    def take_signal(self, message, running):
+        self.outcomes.append(("signal", running))
+
+    def take_outcome(self, running, outcome, at_us, fault=None):
+        self.outcomes.append((outcome, running.trigger_id))
+
+    def log(self, source, type_, level, payload, *, ref=None):
+        self.logged.append(type_)
+
+
+class FakeChild:
+    pid = 4711
+
+    def __init__(self):
+        self.sent = []
+        self.killed = 0
+        self.is_dead = False
+
+    def send(self, message):
+        if self.is_dead:
+            raise ChannelClosed("dead")
+        self.sent.append(message)
+
+    def kill(self):
+        self.killed += 1
+
+
+def ready(generation, **more):
+    report = SenseReport(name="disk", epoch="e", **more)
+    return ReadyMessage(generation=generation, preloaded=True, senses=(report,))
+
+
+class Grouped:
+    """A group with fakes on both sides, its worker started by hand."""
+
+    def __init__(self, threads):
+        self.hub = FakeHub()
+        self.group = Group(
+            "g",
+            {"disk": SenseConfig()},
+            self.hub,
+            spec_for=None,
+            clock=SystemClock(),
+            threads=threads,
+        )
+        self.group._launch = self._launch
+        self.children = []
+
+    async def _launch(self, generation):
+        self.children.append(FakeChild())
+        self.group._child = self.children[-1]
+
+    async def start(self):
+        self.group.start()
+        await self.group._starting
+
+    async def restarted(self):
+        while self.group.state is not WorkerState.STARTING:
+            await asyncio.sleep(0)
+        await self.group._starting
+
+
+@pytest.fixture
+def play():
+    def run(scene):
+        async def whole():
+            with ThreadPoolExecutor(1) as threads:
+                grouped = Grouped(threads)
+                await grouped.start()
+                await scene(grouped, grouped.group, grouped.hub)
+                grouped.group._cancel_timer()
+
+        asyncio.run(whole())
+
+    return run
+
+
+def test_a_late_message_of_an_earlier_worker_is_ignored(play):
+    """MSG-4"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        group._on_message(ready(1))
+        assert (group.state, hub.ready) == (WorkerState.STARTING, [1])
+        group._on_message(ready(2))
+        group.enqueue("disk")
+        group._on_message(
+            NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1)
+        )
+        assert (group.state, hub.outcomes) == (WorkerState.BUSY, [])
+
+    play(scene)
+
+
+def test_a_send_to_a_worker_that_has_just_died_is_no_exception_of_the_parent(play):
+    """MSG-5"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        grouped.children[-1].is_dead = True
+        group.enqueue("disk")
+        group.acknowledge("disk", "e", 1)
+        assert group.state is WorkerState.BUSY
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        group._on_message(ready(2))
+        assert hub.outcomes == [("crashed", 1)]
+
+    play(scene)
+
+
+def test_the_replacement_tells_whether_the_compute_was_committed(play):
+    """RUN-7, SIG-2"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        group._on_message(ready(2, boot="boot", trigger_id=1))
+        assert hub.outcomes == [("no_signal", 1)]
+
+    play(scene)
+
+
+def test_an_outcome_is_taken_once(play):
+    """RUN-1"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        ended = NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1)
+        group._on_message(ended)
+        group._on_message(ended)
+        assert hub.outcomes == [("no_signal", 1)]
+
+    play(scene)
+
+
+def test_nonsense_on_the_channel_ends_that_worker(play):
+    """MSG-2"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group._on_broken(WireError("nonsense"))
+        assert grouped.children[-1].killed == 1
+        assert hub.logged[-1] == "message.invalid"
+
+    play(scene)
+
+
+def test_an_exit_by_signal_is_never_success_and_an_asked_one_is_never_a_crash(play):
+    """RUN-7"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.stop()
+        group._on_exit(Exit(-11))
+        assert group.state is WorkerState.STOPPED
+        assert hub.logged == ["worker.stopped"]
+        assert group.stopped.is_set()
+
+    play(scene)
