@@ -24,7 +24,6 @@ from benchmarks.floor_process import FloorProcess
 from benchmarks.measurements import crowds, starts, triggers
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down
-from nerve.supervisor.preparation import prepare_workers
 
 WORKER_IMPORTS = (
     "alembic.autogenerate",
@@ -76,17 +75,6 @@ def floors(folder: Path) -> Iterator[tuple[FloorProcess, FloorProcess]]:
         yield bare, laden
 
 
-@contextlib.contextmanager
-def fork_server() -> Iterator[None]:
-    """Nerve's fork server, as `nerve run` has it."""
-    become_subreaper()
-    prepare_workers(frozenset())
-    try:
-        yield
-    finally:
-        shut_down()
-
-
 def describe_machine(folder: Path) -> dict[str, str]:
     """What the figures depend on."""
     return {
@@ -109,8 +97,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as name:
         folder = Path(name)
         machine = describe_machine(folder)
-        with floors(folder) as (bare, laden), fork_server():
-            figures = measure(folder, bare, laden, QUICK if arguments.quick else THOROUGH)
+        become_subreaper()
+        with floors(folder) as (bare, laden):
+            try:
+                figures = measure(folder, bare, laden, QUICK if arguments.quick else THOROUGH)
+            finally:
+                shut_down()
     if arguments.json:
         print(json.dumps({"machine": machine, "figures": [f.to_json() for f in figures]}, indent=1))
         return

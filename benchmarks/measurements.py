@@ -5,14 +5,12 @@ Within a block of triggers the turns are short, because a disk that is shared is
 slow for seconds at a time.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figure, Memory, p50, p99
 from benchmarks.floor_process import FloorProcess
-from benchmarks.runtime import Nerve, make_project, start_times_ns, worker_pids
-from nerve.process.launch import forkserver_pid
+from benchmarks.runtime import Nerve, make_project, nerve_pids, start_times_ns
 
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
@@ -78,9 +76,9 @@ async def crowds(
         for floor in floors:
             seen[floor.name].append(_floor_crowd(floor, groups))
         async with Nerve.running(loaded) as (running, elapsed_ns):
-            idle = _memory("idle", *_nerve_pids())
+            idle = _memory("idle", *nerve_pids())
             await running.run_each(names)
-            used = _memory("after one compute", *_nerve_pids())
+            used = _memory("after one compute", *nerve_pids())
             nerve.append({"all ready": elapsed_ns / NS_PER_MS, **idle, **used})
     return [
         figure for name, values in seen.items() for figure in _crowd_figures(name, nerve, values)
@@ -123,11 +121,6 @@ def _figure(
 
 def _syncs(child: str, parent: str) -> str:
     return f"pair, child {child}, parent {parent}"
-
-
-def _nerve_pids() -> tuple[list[int], list[int]]:
-    server = forkserver_pid()
-    return worker_pids(), [os.getpid(), *([server] if server else [])]
 
 
 def _memory(when: str, children: Sequence[int], above: Sequence[int]) -> Values:

@@ -7,19 +7,21 @@ something broken is worse than none.
 
 import asyncio
 import contextlib
+import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from nerve.clock import SystemClock
 from nerve.config import Loaded, load_config
-from nerve.process.launch import forkserver_pid
-from nerve.process.tree import descendants
 from nerve.reflex.causes import Cause
 from nerve.sense import TriggerKind
 from nerve.store.journal import Journal, LogEntry, SignalEntry
 from nerve.store.state_dir import StateDir
+from nerve.supervisor.preparation import workers_prepared
 from nerve.supervisor.shortlived import ShortLived, short_spec
 from nerve.supervisor.supervisor import Supervisor
 from nerve.wire.messages import ReadyMessage, StopMessage
@@ -75,31 +77,37 @@ def make_project(folder: Path, senses: dict[str, str]) -> Loaded:
 class Nerve:
     """A supervisor that runs, and the entries it has made durable."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, environ: Mapping[str, str]) -> None:
         state = StateDir(loaded.state_dir)
         state.create()
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[Entry], None] = lambda _: None
         self._failed: asyncio.Future[None] = self._loop.create_future()
         self._supervisor = Supervisor(
-            loaded, state, Journal(state.journal_path), clock=SystemClock(), observe=self._observe
+            loaded,
+            state,
+            Journal(state.journal_path),
+            clock=SystemClock(),
+            environ=environ,
+            observe=self._observe,
         )
 
     @classmethod
     @contextlib.asynccontextmanager
     async def running(cls, loaded: Loaded) -> AsyncIterator[tuple[Self, int]]:
         """Run until the body ends; yields it and the nanoseconds until all workers were ready."""
-        began = time.perf_counter_ns()
-        nerve = cls(loaded)
-        all_ready = nerve.seen("worker.ready", len(loaded.config.senses))
-        run = asyncio.create_task(nerve._supervisor.run())
-        try:
-            await nerve._patiently(all_ready)
-            yield nerve, time.perf_counter_ns() - began
-        finally:
-            nerve._take = lambda _: None
-            nerve._supervisor.request_stop("the benchmark is done")
-            await run
+        with workers_prepared(loaded, os.environ) as environ:
+            began = time.perf_counter_ns()
+            nerve = cls(loaded, environ)
+            all_ready = nerve.seen("worker.ready", len(loaded.config.senses))
+            run = asyncio.create_task(nerve._supervisor.run())
+            try:
+                await nerve._patiently(all_ready)
+                yield nerve, time.perf_counter_ns() - began
+            finally:
+                nerve._take = lambda _: None
+                nerve._supervisor.request_stop("the benchmark is done")
+                await run
 
     async def times_ns(self, sense: str, count: int) -> list[int]:
         """Trigger a sense `count` times, each once the signal of the last is durable."""
@@ -188,7 +196,10 @@ def _start_once(worker: ShortLived) -> int:
     return elapsed
 
 
-def worker_pids() -> list[int]:
-    """Process ids of all workers."""
-    server = forkserver_pid()
-    return descendants(server) if server else []
+def nerve_pids() -> tuple[list[int], list[int]]:
+    """Process ids of all workers, and of the parent and the fork server."""
+    below = psutil.Process().children(recursive=True)
+    # Of all that is below, workers alone lead a session.
+    workers = [process for process in below if os.getsid(process.pid) == process.pid]
+    fork_servers = {process.ppid() for process in workers}
+    return [process.pid for process in workers], [os.getpid(), *fork_servers]

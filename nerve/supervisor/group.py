@@ -172,12 +172,10 @@ class Group:
     def _on_hard_deadline(self, running: Running) -> None:
         running.killed = True
         config = self.senses[running.sense]
-        payload = {
-            "sense": running.sense,
-            "timeout_ms": config.timeout_ms,
-            "grace_period_ms": config.grace_period_ms,
-            "pid": self._child.pid if self._child else None,
-        }
+        pid = self._child.pid if self._child else None
+        limits = {"timeout_ms": config.timeout_ms, "grace_period_ms": config.grace_period_ms}
+        message = f"{running.sense} did not end within timeout and grace_period; worker killed"
+        payload = {"message": message, **limits, "pid": pid}
         ref = trigger_ref(self._hub.boot, running.trigger_id)
         self._hub.log(running.sense, "worker.hard_timeout", "error", payload, ref=ref)
         self.kill()

@@ -129,11 +129,12 @@ class Supervisor:
     def request_stop(self, reason: str) -> None:
         """Stop in an orderly way; a second time, at once."""
         if self._stopping.is_set():
-            self.log("nerve", "nerve.hurried", "warning", {"reason": reason})
+            message = f"{reason} again: stopping at once, running computes are killed"
+            self.log("nerve", "nerve.hurried", "warning", {"message": message})
             for group in self._groups.values():
                 group.kill()
             return
-        self.log("nerve", "nerve.stopping", "info", {"reason": reason})
+        self.log("nerve", "nerve.stopping", "info", {"message": f"stopping: {reason}"})
         self._stopping.set()
 
     async def _stop(self) -> None:

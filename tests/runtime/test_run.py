@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from itertools import pairwise
 
 import psutil
 import pytest
@@ -529,7 +530,7 @@ def test_two_senses_of_a_group_never_overlap(project):
     running.signals("two", 5)
     running.stop()
     spans = sorted(e["payload"] for e in running.said if e["kind"] == "signal")
-    assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
 def test_nothing_runs_before_every_group_has_reported(project):

@@ -93,7 +93,7 @@ class Grouped:
         await self.group._starting
 
     async def restarted(self):
-        while self.group.state is not WorkerState.STARTING:
+        while self.group.state is not WorkerState.STARTING:  # noqa: ASYNC110  the group tells nobody
             await asyncio.sleep(0)
         await self.group._starting
 

@@ -46,9 +46,8 @@ def test_a_flood_is_cut_and_what_was_left_out_is_counted(pipe):
     assert LINES_PER_S > 1
 
 
-def test_half_a_line_is_told_at_the_end(pipe):
+def test_half_a_line_is_told_at_the_end():
     """LOG-5"""
-    output, _ = pipe
     reading, writing = os.pipe()
     last = OutputLines(reading, 0.0)
     os.write(writing, b"no newline")
