@@ -85,6 +85,12 @@ class Flow:
             self.pending = again
         return self._place(now) if self.pending else None
 
+    def drop(self) -> bool:
+        """Give up what waits or runs; True when a trigger was waiting."""
+        waited, self.pending = self.pending is not None, None
+        self.phase = Phase.QUIET
+        return waited
+
     def wake(self, now: float) -> bool:
         """The end of a deferral may have come; True when the sense is WAITING because of it."""
         if self.phase is not Phase.DEFERRED or now < self.due:

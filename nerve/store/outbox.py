@@ -28,13 +28,14 @@ class OutboxRow:
     """A signal that waits.
 
     Attributes:
-        payload, cause: JSON values; None in both when the row does not hold valid JSON.
+        payload: a JSON value, or None when the row does not hold valid JSON.
+        cause: as it was put, JSON text.
     """
 
     seq: int
     at_us: int
     payload: Any
-    cause: Any
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Outbox:
         last = 0
         while rows := self._page(last):
             for seq, at_us, payload, cause in rows:
-                yield OutboxRow(seq, at_us, *_decode(payload, cause))
+                yield OutboxRow(seq, at_us, _decode(payload), cause)
             last = rows[-1][0]
 
     def _page(self, after: int) -> list[tuple[int, int, str, str]]:
@@ -133,8 +134,8 @@ class Outbox:
         ).fetchall()
 
 
-def _decode(payload: str, cause: str) -> tuple[Any, Any]:
+def _decode(payload: str) -> Any:
     try:
-        return json.loads(payload), json.loads(cause)
+        return json.loads(payload)
     except ValueError:
-        return None, None
+        return None

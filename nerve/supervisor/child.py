@@ -9,6 +9,7 @@ again: after its exit everything of it is closed, so that nothing late can arriv
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from nerve.logs import RecordsOf
 from nerve.process.launch import Launched, launch
 from nerve.process.tree import kill_tree
 from nerve.supervisor.output import OutputLines
+from nerve.supervisor.rate import Rate
 from nerve.wire.channel import Channel, ChannelClosed
 from nerve.wire.messages import Message, Up, WorkerSpec, dump, parse_up
 
@@ -48,6 +50,7 @@ class ChildEvents:
         broken: something arrived that is no message; the child is to be ended.
         printed: lines on `stdout` or `stderr`, and how many were left out before.
         record: a log record of the worker's.
+        records_left_out: how many of them were over the rate.
         exited: the process is gone and everything it said has been passed on.
     """
 
@@ -55,6 +58,7 @@ class ChildEvents:
     broken: Callable[[WireError], None]
     printed: Callable[[str, list[str], int], None]
     record: Callable[[logging.LogRecord], None]
+    records_left_out: Callable[[int], None]
     exited: Callable[[Exit], None]
 
 
@@ -72,20 +76,20 @@ class Child:
         self._threads = threads
         self._loop = asyncio.get_running_loop()
         self._is_gone = False
+        self._rate = Rate(clock.monotonic())
 
     async def start(self) -> None:
         """Start the process; raises OSError, EOFError or TimeoutError when that fails."""
         name = f"nerve: {self._spec.group}"
         records = RecordsOf(name, self._on_record)
         spec = self._spec.model_dump_json(by_alias=True).encode()
+        launching = self._loop.run_in_executor(
+            self._threads, lambda: launch(name, ENTRY, spec, log_queue=records.queue)
+        )
         try:
-            launched = await asyncio.wait_for(
-                self._loop.run_in_executor(
-                    self._threads, lambda: launch(name, ENTRY, spec, log_queue=records.queue)
-                ),
-                LAUNCH_TIMEOUT_S,
-            )
+            launched = await asyncio.wait_for(asyncio.shield(launching), LAUNCH_TIMEOUT_S)
         except BaseException:
+            launching.add_done_callback(_discard)
             self._threads.submit(records.close)
             raise
         records.started()
@@ -152,16 +156,21 @@ class Child:
     def _on_output(self, stream: str) -> None:
         output = self._outputs[stream]
         lines, more = output.read(self._clock.monotonic())
-        left_out = output.take_left_out()
+        left_out = output.rate.take_left_out()
         if lines or left_out:
             self._events.printed(stream, lines, left_out)
         if not more:
             self._loop.remove_reader(output.descriptor)
 
     def _on_record(self, record: logging.LogRecord) -> None:
-        # Called in the handler's thread.
+        # In the handler's thread, and the rate is kept there: a flood must not reach the loop.
+        passes = self._rate.allow(1, self._clock.monotonic())
+        left_out = self._rate.take_left_out()
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._events.record, record)
+            if left_out:
+                self._loop.call_soon_threadsafe(self._events.records_left_out, left_out)
+            if passes:
+                self._loop.call_soon_threadsafe(self._events.record, record)
 
     def _on_sentinel(self) -> None:
         """The process is gone: take what it still had said, close everything, tell."""
@@ -188,3 +197,14 @@ class Child:
         for stream, output in self._outputs.items():
             if self._loop.remove_reader(output.descriptor):
                 self._on_output(stream)
+
+
+def _discard(launching: asyncio.Future[Launched]) -> None:
+    """End a worker that was forked after nobody waited for it any more."""
+    if launching.cancelled() or launching.exception() is not None:
+        return
+    launched = launching.result()
+    kill_tree(launched.pid)
+    launched.channel.close()
+    os.close(launched.stdout)
+    os.close(launched.stderr)

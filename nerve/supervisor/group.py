@@ -18,11 +18,11 @@ from concurrent.futures import Executor
 
 from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
-from nerve.errors import WireError
+from nerve.errors import NerveError, WireError
 from nerve.supervisor.child import Child, ChildEvents, Exit
 from nerve.supervisor.hub import Hub, Running, trigger_ref
 from nerve.supervisor.restarts import DEATHS_WINDOW_S, MAX_DEATHS, Restarts
-from nerve.supervisor.states import WorkerEvent, WorkerState, move
+from nerve.supervisor.states import IllegalMove, WorkerEvent, WorkerState, move
 from nerve.wire.messages import (
     AcknowledgeMessage,
     BootFailedMessage,
@@ -136,6 +136,7 @@ class Group:
             broken=self._on_broken,
             printed=self._on_printed,
             record=self._on_record,
+            records_left_out=self._on_records_left_out,
             exited=self._on_exit,
         )
         child = Child(self._spec_for(generation), events, clock=self._clock, threads=self._threads)
@@ -183,12 +184,22 @@ class Group:
     def _on_message(self, message: Up) -> None:
         if message.generation != self.generation:
             return  # a late word of an earlier worker changes nothing
+        sense = getattr(message, "sense", None)
+        if sense is not None and sense not in self.senses:
+            self._on_broken(WireError(f"it speaks of {sense!r}, which is not in its group"))
+            return
+        try:
+            self._take(message)
+        except IllegalMove as error:  # a valid message at the wrong time, such as a second `ready`
+            self._on_broken(error)
+
+    def _take(self, message: Up) -> None:
         match message:
             case ReadyMessage():
                 self._on_ready(message)
             case SignalMessage():
                 self._hub.take_signal(
-                    message, self._end_if(message.sense, message.trigger_id, message.boot)
+                    message, self._end_if(message.sense, message.cause.trigger, message.cause.boot)
                 )
                 self.pump()
             case NoSignalMessage():
@@ -268,7 +279,7 @@ class Group:
 
     # --- what else a worker does ----------------------------------------------------
 
-    def _on_broken(self, error: WireError) -> None:
+    def _on_broken(self, error: NerveError) -> None:
         self._hub.log(self.name, "message.invalid", "error", {"message": str(error)})
         self.kill()
 
@@ -283,6 +294,10 @@ class Group:
                 "message": f"{left_out} lines left out",
             }
             self._hub.log(source, "output.left_out", "warning", payload)
+
+    def _on_records_left_out(self, left_out: int) -> None:
+        message = f"{left_out} log records left out"
+        self._hub.log(self.name, "log.left_out", "warning", {"message": message})
 
     def _on_record(self, record: logging.LogRecord) -> None:
         source = record.name.removeprefix("sense.")

@@ -150,8 +150,10 @@ class Recorder:
         if not self.is_healthy:
             self.is_healthy, self._retry_s = True, RETRY_FIRST_S
             self._recovered()
-        self._committed(batch, ids)
-        self._continue()
+        try:
+            self._committed(batch, ids)
+        finally:  # whatever is made of it, the next batch must not wait for ever
+            self._continue()
 
     def _continue(self) -> None:
         if self._batch.entries or self._batch.cursors:

@@ -264,12 +264,13 @@ class Supervisor:
     def gave_up(self, name: str) -> None:
         """Nothing more comes from this group."""
         self._mark_unavailable(self._groups[name].senses)
+        self.triggers.forget(self._groups[name].senses)
         self._has_reported(name)
         self._stop_if_done()
 
     def take_signal(self, message: SignalMessage, running: Running | None) -> None:
         """Record a signal: the outcome of `running`, or a repeat from an outbox."""
-        payload, cause = _to_json(message.payload), _to_json(message.cause)
+        payload, cause = _to_json(message.payload), message.cause.model_dump_json()
         self._recorder.signal(
             SignalEntry(message.sense, message.epoch, message.seq, message.at_us, payload, cause)
         )

@@ -7,7 +7,7 @@ does not run leaves a count of why (`throttled`, `coalesced`, `unavailable`,
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nerve.clock import MS_PER_S, Clock
@@ -87,6 +87,13 @@ class Triggers:
         decision = self._flows[sense].finish(self._clock.monotonic(), again)
         if decision is not None:
             self._follow(sense, decision)
+
+    def forget(self, senses: Iterable[str]) -> None:
+        """Nobody is left to run these senses: what waits for them never will."""
+        for sense in senses:
+            self._deferred.discard(sense)
+            if self._flows[sense].drop():
+                self._count(sense, "unavailable")
 
     @property
     def are_quiet(self) -> bool:

@@ -10,7 +10,15 @@ Every message may arrive twice and must then do nothing new (commit, then tell).
 
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+)
 
 from nerve.config.models import SenseConfig
 from nerve.errors import MessageInvalid
@@ -29,6 +37,14 @@ MAX_TEXT_CHARS = 64 * 1024
 MAX_INTEGER = 2**63 - 1
 """What SQLite can store; a larger number in a message is nonsense."""
 
+
+def _something(payload: JsonValue) -> JsonValue:
+    if payload is None:
+        raise ValueError("null is no signal")
+    return payload
+
+
+Payload = Annotated[JsonValue, AfterValidator(_something)]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 
 
@@ -72,7 +88,7 @@ class CauseSignal(Message):
     id: Count
     sense: str
     at_us: Count
-    payload: JsonValue
+    payload: Payload
 
 
 class ComputeMessage(Message):
@@ -190,25 +206,40 @@ class BootFailedMessage(UpMessage):
     fault: Fault
 
 
+class StoredCause(Message):
+    """What is stored beside a signal: why it was observed.
+
+    Attributes:
+        boot, trigger: the trigger it answers; together they name one for ever.
+        depth: length of the chain of signals that led to it; 0 when time did.
+        signals: ids of the signals handed over; `left_out` more caused it.
+        merged: triggers that were merged into this one.
+    """
+
+    kind: TriggerKind
+    boot: str
+    trigger: Count
+    depth: Count
+    signals: tuple[Count, ...] = Field((), max_length=MAX_CAUSES)
+    left_out: Count = 0
+    merged: Count = 0
+
+
 class SignalMessage(UpMessage):
     """A signal that is durable in the sense's outbox.
 
     Attributes:
-        boot, trigger_id: the trigger it answers.
         seq: its place in the outbox of that `epoch`.
-        cause: what is stored beside the payload: kind, ids of signals, depth.
         duration_us: length of the compute; None when repeated from the outbox.
     """
 
     type: Literal["signal"] = "signal"
     sense: str
-    boot: str
-    trigger_id: Count
     epoch: str
     seq: Count
     at_us: Count
-    payload: JsonValue
-    cause: dict[str, JsonValue]
+    payload: Payload
+    cause: StoredCause
     duration_us: Count | None = None
 
 

@@ -12,6 +12,7 @@ its end after the deadline has fired is a soft timeout, whatever it returned.
 """
 
 import asyncio
+import contextlib
 import inspect
 import json
 import logging
@@ -30,6 +31,7 @@ from nerve.wire.messages import (
     FailedMessage,
     NoSignalMessage,
     SignalMessage,
+    StoredCause,
 )
 from nerve.worker.deadline import Deadline
 from nerve.worker.resident import Resident
@@ -72,7 +74,8 @@ class Executor:
             sense.abandon()
             return self._failed(message, error, began)
         finally:
-            sense.peers.close()
+            with contextlib.suppress(Exception):  # a peer's file may be gone; nothing was written
+                sense.peers.close()
         return reported
 
     def _observe(self, sense: Resident, message: ComputeMessage) -> str | None:
@@ -95,7 +98,7 @@ class Executor:
             boot=self._boot,
             trigger_id=message.trigger_id,
             positions=message.positions,
-            signal=None if payload is None else (at_us, payload, json.dumps(cause)),
+            signal=None if payload is None else (at_us, payload, cause.model_dump_json()),
         )
         if payload is None:
             return NoSignalMessage(
@@ -108,8 +111,6 @@ class Executor:
         return SignalMessage(
             generation=self._generation,
             sense=sense.name,
-            boot=self._boot,
-            trigger_id=message.trigger_id,
             epoch=sense.outbox.epoch,
             seq=seq,
             at_us=at_us,
@@ -192,16 +193,16 @@ def _trigger(message: ComputeMessage) -> Trigger:
     return Trigger(message.kind, signals, message.left_out, message.merged)
 
 
-def _cause(boot: str, message: ComputeMessage) -> dict[str, Any]:
-    return {
-        "kind": str(message.kind),
-        "boot": boot,
-        "trigger": message.trigger_id,
-        "depth": message.depth,
-        "signals": [signal.id for signal in message.signals],
-        "left_out": message.left_out,
-        "merged": message.merged,
-    }
+def _cause(boot: str, message: ComputeMessage) -> StoredCause:
+    return StoredCause(
+        kind=message.kind,
+        boot=boot,
+        trigger=message.trigger_id,
+        depth=message.depth,
+        signals=tuple(signal.id for signal in message.signals),
+        left_out=message.left_out,
+        merged=message.merged,
+    )
 
 
 def _reason(error: Exception) -> str:

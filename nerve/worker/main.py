@@ -41,6 +41,7 @@ from nerve.wire.messages import (
     SignalMessage,
     StopMessage,
     StoppedMessage,
+    StoredCause,
     UpMessage,
     WorkerSpec,
     dump,
@@ -195,15 +196,13 @@ class Worker:
                 message = SignalMessage(
                     generation=self._spec.generation,
                     sense=resident.name,
-                    boot=row.cause["boot"],
-                    trigger_id=row.cause["trigger"],
                     epoch=resident.outbox.epoch,
                     seq=row.seq,
                     at_us=row.at_us,
                     payload=row.payload,
-                    cause=row.cause,
+                    cause=StoredCause.model_validate_json(row.cause),
                 )
-            except (ValueError, TypeError, KeyError):
+            except ValueError:
                 logging.getLogger(f"sense.{resident.name}").error(  # noqa: TRY400  the row is the news
                     "row %d of nerve_outbox is damaged; it was skipped and left in place", row.seq
                 )

@@ -41,7 +41,7 @@ def assert_gone(processes):
     assert not alive
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stop_is_clean_and_leaves_no_process(counting, number):
     """BOOT-5"""
     running = counting.start()
@@ -240,6 +240,21 @@ def test_a_worker_that_cannot_start_is_reported_and_never_a_hang(project):
     running.log("group.fatal", source="one")
     running.signals("healthy")
     assert running.stop() == 0
+
+
+def test_running_once_ends_although_a_group_is_fatal(project):
+    """BOOT-2, RUN-8"""
+    project.sense("deadly", "import os\nos._exit(3)")
+    project.sense("healthy", QUIET.replace("None", "1"))
+    project.config(
+        """
+        senses: {deadly: {group: one}, healthy: {group: two}}
+        reflexes: [{kind: sense, sense: [deadly, healthy], interval: 1h}]
+        """
+    )
+    said, code = project.once()
+    assert code == 1
+    assert [e["sense"] for e in said if e["kind"] == "signal"] == ["healthy"]
 
 
 def test_garbage_from_a_worker_ends_that_worker_alone(project):

@@ -177,6 +177,21 @@ def test_an_outcome_is_taken_once(play):
     play(scene)
 
 
+def test_a_worker_that_lies_is_ended_and_changes_nothing(play):
+    """MSG-2"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        stray = {"trigger_id": 1, "at_us": 1, "duration_us": 1}
+        group._on_message(NoSignalMessage(generation=1, sense="cpu", **stray))
+        assert grouped.children[-1].killed == 1
+        group._on_message(ready(1))
+        assert grouped.children[-1].killed == 2
+        assert (group.state, hub.outcomes) == (WorkerState.IDLE, [])
+
+    play(scene)
+
+
 def test_nonsense_on_the_channel_ends_that_worker(play):
     """MSG-2"""
 

@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from nerve.supervisor.output import BURST_LINES, LINES_PER_S, MAX_LINE_CHARS, OutputLines
+from nerve.supervisor.output import MAX_LINE_CHARS, OutputLines
+from nerve.supervisor.rate import BURST_LINES, LINES_PER_S
 
 
 @pytest.fixture
@@ -39,10 +40,10 @@ def test_a_flood_is_cut_and_what_was_left_out_is_counted(pipe):
     output, writing = pipe
     os.write(writing, b"flood\n" * (BURST_LINES + 70))
     lines, _ = output.read(0.0)
-    assert (len(lines), output.take_left_out()) == (BURST_LINES, 0)
+    assert (len(lines), output.rate.take_left_out()) == (BURST_LINES, 0)
     os.write(writing, b"calm\n")
     lines, _ = output.read(1.0)
-    assert (lines, output.take_left_out()) == (["calm"], 70)
+    assert (lines, output.rate.take_left_out()) == (["calm"], 70)
     assert LINES_PER_S > 1
 
 

@@ -12,6 +12,7 @@ from nerve.wire.messages import (
     ComputeMessage,
     NoSignalMessage,
     SignalMessage,
+    StoredCause,
     dump,
     parse_down,
     parse_up,
@@ -47,19 +48,17 @@ def test_a_compute_message_survives_the_way():
     assert parse_down(dump(message)) == message
 
 
-@given(json_values)
+@given(json_values.filter(lambda value: value is not None))
 def test_any_payload_that_is_json_survives_the_way(payload):
     """MSG-1"""
     message = SignalMessage(
         generation=1,
         sense="disk",
-        boot="b",
-        trigger_id=1,
         epoch="e",
         seq=1,
         at_us=1,
         payload=payload,
-        cause={},
+        cause=StoredCause(kind=TriggerKind.MANUAL, boot="b", trigger=1, depth=0),
     )
     assert parse_up(dump(message)).payload == payload
 
@@ -95,6 +94,15 @@ def test_no_signal_is_a_message_of_its_own():
     message = NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1)
     assert json.loads(dump(message))["type"] == "no_signal"
     assert parse_up(dump(message)) == message
+
+
+def test_a_signal_without_a_payload_is_refused():
+    """MSG-1, SIG-3"""
+    frame = {"type": "signal", "generation": 1, "sense": "disk", "epoch": "e", "seq": 1, "at_us": 1}
+    cause = {"kind": "manual", "boot": "b", "trigger": 1, "depth": 0}
+    assert parse_up(json.dumps({**frame, "payload": 0, "cause": cause}).encode()).payload == 0
+    with pytest.raises(MessageInvalid, match="null is no signal"):
+        parse_up(json.dumps({**frame, "payload": None, "cause": cause}).encode())
 
 
 def test_a_refusal_never_repeats_what_came():

@@ -153,7 +153,7 @@ def test_context_tells_why_and_with_what(bench):
     assert told.payload == [
         "telling", "bench", 3, "manual", 2, [[7, "other", {"n": 1}, "1970-01-01T00:00:01.000001+00:00"]], ["other"], True
     ]  # fmt: skip
-    assert told.cause["signals"] == [7]
+    assert told.cause.signals == (7,)
 
 
 def test_a_secret_leaves_the_worker_masked_only(bench):

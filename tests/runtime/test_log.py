@@ -1,0 +1,141 @@
+"""What a person finds in the log afterwards."""
+
+import sqlite3
+
+import pytest
+
+MIXED = {
+    "failing": "def compute(db, peers, ctx): raise ValueError('no disk today')",
+    "slow": "import time\ndef compute(db, peers, ctx): time.sleep(60)",
+    "deadly": "import os\ndef compute(db, peers, ctx): os._exit(7)",
+    "broken": "import nothing_of_that_name",
+    "fine": "def compute(db, peers, ctx): return {'summary': 'all is well'}",
+}
+
+
+@pytest.fixture
+def mixed(project):
+    for name, source in MIXED.items():
+        project.sense(name, source)
+    project.sense("kept", MIXED["fine"], first='op.create_table("a", sa.Column("n", sa.Integer))')
+    project.config(
+        """
+        senses:
+          failing: {group: a}
+          slow: {group: b, timeout: 200ms}
+          deadly: {group: c}
+          broken: {group: a}
+          fine: {group: a}
+          kept: {group: a}
+        reflexes:
+          - {kind: sense, sense: [failing, slow, deadly, broken, fine, kept], interval: 1h}
+          - {kind: workflow, workflow: page-me, on: fine}
+        workflows:
+          page-me: {overflow: drop}
+        """
+    )
+    return project
+
+
+def test_everything_that_happened_is_a_row_with_its_source_and_reason(mixed):
+    """LOG-1"""
+    said, code = mixed.once()
+    assert code == 1
+    rows = {(e["type"], e["source"]): e["payload"] for e in said if e["kind"] == "log"}
+    assert {
+        ("nerve.started", "nerve"),
+        ("nerve.stopped", "nerve"),
+        ("worker.ready", "a"),
+        ("worker.stopped", "a"),
+        ("worker.died", "c"),
+        ("migration.applied", "kept"),
+        ("sense.unavailable", "broken"),
+        ("compute.error", "failing"),
+        ("compute.soft_timeout", "slow"),
+        ("compute.crashed", "deadly"),
+        ("workflow.not_run", "page-me"),
+    } <= set(rows)
+    assert rows["worker.died", "c"]["how"] == "exited with 7"
+    assert rows["worker.died", "c"]["running"] == "deadly"
+    assert "nothing_of_that_name" in rows["sense.unavailable", "broken"]["message"]
+    assert "no disk today" in rows["compute.error", "failing"]["message"]
+    assert "line 1, in compute" in rows["compute.error", "failing"]["traceback"]
+    assert rows["migration.applied", "kept"] == {"revision": "first"}
+
+
+def test_each_accepted_trigger_has_one_outcome(mixed):
+    """LOG-1: and what did not run has a reason"""
+    mixed.once()
+    outcomes = mixed.query("logs", "SELECT sense, outcome, count FROM outcomes ORDER BY sense")
+    assert outcomes == [
+        ("broken", "unavailable", 1),
+        ("deadly", "crashed", 1),
+        ("failing", "error", 1),
+        ("fine", "signal", 1),
+        ("kept", "signal", 1),
+        ("slow", "soft_timeout", 1),
+    ]
+
+
+def test_rows_and_signals_are_one_timeline_with_one_order(mixed):
+    """SIG-1, LOG-1"""
+    said, _ = mixed.once()
+    timeline = mixed.query("logs", "SELECT id, type FROM timeline ORDER BY id")
+    assert [i for i, _ in timeline] == [e["id"] for e in said]
+    assert [t for _, t in timeline] == [e.get("type", "signal") for e in said]
+    assert "signal" not in {t for (t,) in mixed.query("logs", "SELECT type FROM logs")}
+
+
+def test_a_flood_of_log_records_is_cut_counted_and_delays_nobody(project):
+    """LOG-5"""
+    project.sense(
+        "flooding",
+        "def compute(db, peers, ctx):\n    for n in range(20_000): ctx.log.info('line %d', n)\n    return 1",
+    )
+    project.config(
+        "senses: {flooding: {}}\nreflexes: [{kind: sense, sense: flooding, interval: 100ms}]"
+    )
+    running = project.start()
+    running.signals("flooding", 3)
+    running.stop()
+    kept = [e for e in running.said if e.get("type") == "log"]
+    assert 100 < len(kept) < 5_000
+
+
+def test_a_journal_is_refused_when_it_is_no_database(project):
+    """BOOT-6"""
+    project.config("{timezone: UTC}")
+    project.state.mkdir()
+    (project.state / "logs.db").write_bytes(b"nonsense " * 1000)
+    running = project.start()
+    assert running.wait() == 73
+    assert "DatabaseCorrupt" in running.errors()
+    assert (project.state / "logs.db").read_bytes() == b"nonsense " * 1000
+
+
+def test_a_damaged_signal_is_skipped_and_named(project):
+    """BOOT-6"""
+    project.sense("fine", MIXED["fine"])
+    project.sense(
+        "after", "def compute(db, peers, ctx): return [s.id for s in ctx.trigger.signals]"
+    )
+    project.config(
+        """
+        senses: {fine: {}, after: {}}
+        reflexes:
+          - {kind: sense, sense: fine, interval: 1h}
+          - {kind: sense, sense: after, on: fine}
+        """
+    )
+    project.once()
+    with sqlite3.connect(project.state / "logs.db") as writer:
+        writer.execute(
+            "INSERT INTO signals (id, sense, at_us, epoch, seq, payload, cause)"
+            " VALUES (500, 'fine', 1, 'x', 1, '{oops', '{}')"
+        )
+    writer.close()
+    said, _ = project.once()
+    (row,) = [e for e in said if e.get("type") == "row.invalid"]
+    assert row["payload"]["id"] == 500
+    (answer,) = [e for e in said if e["kind"] == "signal" and e["sense"] == "after"]
+    assert 500 not in answer["payload"]
