@@ -18,8 +18,9 @@ from nerve.process.launch import shut_down
 from nerve.store.blobs import BlobStore
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
+from nerve.supervisor.ledger import Tally
 from nerve.supervisor.preparation import workers_prepared
-from nerve.supervisor.supervisor import Observe, Supervisor, Tally
+from nerve.supervisor.supervisor import Observe, Supervisor
 
 
 def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
@@ -63,4 +64,4 @@ async def _supervise(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.request_stop, signal.Signals(number).name)
     await supervisor.run()
-    return supervisor.tally
+    return supervisor.ledger.tally

@@ -24,7 +24,7 @@ from nerve.clock import MS_PER_S
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.errors import Exit
-from nerve.supervisor.supervisor import Tally
+from nerve.supervisor.ledger import Tally
 from nerve.version import VERSION
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nerve.store.schema import prepare_journal
+from nerve.store.schema import JOURNAL_HEAD, is_at
 from nerve.store.sqlite import explain, open_owner
 
 Pair = tuple[str, str]
@@ -243,6 +243,19 @@ class Journal:
         with contextlib.suppress(sqlite3.Error):
             self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._raw.close()
+
+
+def prepare_journal(raw: sqlite3.Connection) -> list[str]:
+    """Bring logs.db to JOURNAL_HEAD; return the revisions applied, none at a usual start.
+
+    Raises DatabaseNewer, MigrationFailed or another DatabaseError.
+    """
+    if is_at(raw, JOURNAL_HEAD):
+        return []
+    # Late: SQLAlchemy and Alembic cost the parent 0.3 s, and only a new version needs them.
+    from nerve.store.migrations import JOURNAL_SCHEMA, upgrade
+
+    return upgrade(raw, JOURNAL_SCHEMA)
 
 
 def newest_id(reader: sqlite3.Connection) -> int:

@@ -3,6 +3,8 @@
     supervisor   the loop's events: ticks, messages, commits, deaths
     group        one group: its queue, what it runs, its worker's states and restarts
     child        one worker process: launch, channel, output, kill
+    triggers     from a cause to a place in a group's queue
+    ledger       what came of everything, on its way into the journal
     recorder     the journal's thread: one transaction per turn of the loop
     states       the legal states of a worker
 

@@ -20,7 +20,8 @@ from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError, WireError
 from nerve.supervisor.child import Child, ChildEvents, Exit
-from nerve.supervisor.hub import Hub, Running, trigger_ref
+from nerve.supervisor.hub import Hub, Running
+from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.restarts import DEATHS_WINDOW_S, MAX_DEATHS, Restarts
 from nerve.supervisor.states import IllegalMove, WorkerEvent, WorkerState, move
 from nerve.wire.messages import (
@@ -53,6 +54,7 @@ class Group:
         name: str,
         senses: dict[str, SenseConfig],
         hub: Hub,
+        ledger: Ledger,
         *,
         spec_for: Callable[[int], WorkerSpec],
         clock: Clock,
@@ -64,6 +66,7 @@ class Group:
         self.generation = 0
         self.stopped = asyncio.Event()
         self._hub = hub
+        self._ledger = ledger
         self._spec_for = spec_for
         self._clock = clock
         self._threads = threads
@@ -144,7 +147,7 @@ class Group:
             await child.start()
         except (OSError, EOFError, TimeoutError) as error:
             fault = {"message": f"the worker could not be started: {error!r}"}
-            self._hub.log(self.name, "worker.launch_failed", "error", fault)
+            self._ledger.log(self.name, "worker.launch_failed", "error", fault)
             self._on_exit(Exit(None))
             return
         self._child = child
@@ -154,7 +157,7 @@ class Group:
 
     def _on_boot_timeout(self) -> None:
         message = {"message": f"not ready within {BOOT_TIMEOUT_S:.0f} s; killed"}
-        self._hub.log(self.name, "worker.boot_timeout", "error", message)
+        self._ledger.log(self.name, "worker.boot_timeout", "error", message)
         self.kill()
 
     # --- computes -------------------------------------------------------------------
@@ -177,8 +180,8 @@ class Group:
         limits = {"timeout_ms": config.timeout_ms, "grace_period_ms": config.grace_period_ms}
         message = f"{running.sense} did not end within timeout and grace_period; worker killed"
         payload = {"message": message, **limits, "pid": pid}
-        ref = trigger_ref(self._hub.boot, running.trigger_id)
-        self._hub.log(running.sense, "worker.hard_timeout", "error", payload, ref=ref)
+        ref = self._ledger.trigger_ref(running.trigger_id)
+        self._ledger.log(running.sense, "worker.hard_timeout", "error", payload, ref=ref)
         self.kill()
 
     def _on_message(self, message: Up) -> None:
@@ -198,36 +201,38 @@ class Group:
             case ReadyMessage():
                 self._on_ready(message)
             case SignalMessage():
-                self._hub.take_signal(
+                self._ledger.take_signal(
                     message, self._end_if(message.sense, message.cause.trigger, message.cause.boot)
                 )
                 self.pump()
             case NoSignalMessage():
-                if ended := self._end_if(message.sense, message.trigger_id, self._hub.boot):
-                    self._hub.take_outcome(ended, "no_signal", message.at_us)
+                if ended := self._end_if(message.sense, message.trigger_id, self._ledger.boot):
+                    self._ledger.take_outcome(ended, "no_signal", message.at_us)
                 self.pump()
             case FailedMessage():
                 self._on_failed(message)
                 self.pump()
             case BootFailedMessage():
-                self._hub.log(self.name, "worker.boot_failed", "error", message.fault.model_dump())
+                self._ledger.log(
+                    self.name, "worker.boot_failed", "error", message.fault.model_dump()
+                )
             case _:
                 self._says_stopped = True
 
     def _on_failed(self, message: FailedMessage) -> None:
         ended = None
         if message.sense is not None and message.trigger_id is not None:
-            ended = self._end_if(message.sense, message.trigger_id, self._hub.boot)
+            ended = self._end_if(message.sense, message.trigger_id, self._ledger.boot)
         if ended is not None:
             outcome = "error" if message.outcome == "refused" else message.outcome
-            self._hub.take_outcome(ended, outcome, message.at_us, message.fault)
+            self._ledger.take_outcome(ended, outcome, message.at_us, message.fault)
         else:
-            self._hub.log(self.name, "message.refused", "error", message.fault.model_dump())
+            self._ledger.log(self.name, "message.refused", "error", message.fault.model_dump())
 
     def _end_if(self, sense: str, trigger_id: int, boot: str) -> Running | None:
         """End the compute that this is the outcome of; None for a repeat or a stray."""
         for running in (self._running, self._suspect):
-            if running and (running.sense, running.trigger_id, self._hub.boot) == (
+            if running and (running.sense, running.trigger_id, self._ledger.boot) == (
                 sense,
                 trigger_id,
                 boot,
@@ -258,53 +263,53 @@ class Group:
         if suspect is None:
             return
         report = next((r for r in ready.senses if r.name == suspect.sense), None)
-        key = (self._hub.boot, suspect.trigger_id)
+        key = (self._ledger.boot, suspect.trigger_id)
         committed = report is not None and (report.boot, report.trigger_id) == key
         if committed and report is not None and report.signalled:
             return  # the signal follows from the outbox, and is the outcome
         self._end(suspect)
         at_us = self._clock.now_us()
         if committed:
-            self._hub.take_outcome(suspect, "no_signal", at_us)
+            self._ledger.take_outcome(suspect, "no_signal", at_us)
         else:
             self._give_bad_outcome(suspect, at_us)
 
     def _give_bad_outcome(self, running: Running, at_us: int) -> None:
         if running.killed:
             fault = Fault(kind="killed", message="did not end within timeout and grace_period")
-            self._hub.take_outcome(running, "killed", at_us, fault)
+            self._ledger.take_outcome(running, "killed", at_us, fault)
         else:
             fault = Fault(kind="crashed", message="the worker died while this ran")
-            self._hub.take_outcome(running, "crashed", at_us, fault)
+            self._ledger.take_outcome(running, "crashed", at_us, fault)
 
     # --- what else a worker does ----------------------------------------------------
 
     def _on_broken(self, error: NerveError) -> None:
-        self._hub.log(self.name, "message.invalid", "error", {"message": str(error)})
+        self._ledger.log(self.name, "message.invalid", "error", {"message": str(error)})
         self.kill()
 
     def _on_printed(self, stream: str, lines: list[str], left_out: int) -> None:
         source = self._running.sense if self._running else self.name
         for line in lines:
-            self._hub.log(source, "output", "info", {"stream": stream, "text": line})
+            self._ledger.log(source, "output", "info", {"stream": stream, "text": line})
         if left_out:
             payload = {
                 "stream": stream,
                 "left_out": left_out,
                 "message": f"{left_out} lines left out",
             }
-            self._hub.log(source, "output.left_out", "warning", payload)
+            self._ledger.log(source, "output.left_out", "warning", payload)
 
     def _on_records_left_out(self, left_out: int) -> None:
         message = f"{left_out} log records left out"
-        self._hub.log(self.name, "log.left_out", "warning", {"message": message})
+        self._ledger.log(self.name, "log.left_out", "warning", {"message": message})
 
     def _on_record(self, record: logging.LogRecord) -> None:
         source = record.name.removeprefix("sense.")
         level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
         trigger_id = getattr(record, "trigger_id", None)
-        ref = trigger_ref(self._hub.boot, trigger_id) if isinstance(trigger_id, int) else None
-        self._hub.log(source, "log", level, {"message": record.getMessage()}, ref=ref)
+        ref = self._ledger.trigger_ref(trigger_id) if isinstance(trigger_id, int) else None
+        self._ledger.log(source, "log", level, {"message": record.getMessage()}, ref=ref)
 
     # --- the end of a worker --------------------------------------------------------
 
@@ -329,14 +334,14 @@ class Group:
     def _on_asked_exit(self, ended: Exit, pid: int | None) -> None:
         clean = self._says_stopped and ended.code == 0
         payload = {"pid": pid, "how": str(ended), "clean": clean}
-        self._hub.log(self.name, "worker.stopped", "info" if clean else "warning", payload)
+        self._ledger.log(self.name, "worker.stopped", "info" if clean else "warning", payload)
         self._conclude()
 
     def _on_death(self, ended: Exit, pid: int | None) -> None:
         running = self._suspect.sense if self._suspect else None
         payload = {"pid": pid, "how": str(ended), "running": running}
         payload["message"] = f"the worker {ended}" + (f" while {running} ran" if running else "")
-        self._hub.log(self.name, "worker.died", "error", payload)
+        self._ledger.log(self.name, "worker.died", "error", payload)
         delay_s = self._restarts.delay_s(self._clock.monotonic())
         if delay_s is None:
             self._give_up()
@@ -350,7 +355,7 @@ class Group:
             "message": f"{window}; not started again",
             "hint": "mend the sense, restart nerve",
         }
-        self._hub.log(self.name, "group.fatal", "error", payload)
+        self._ledger.log(self.name, "group.fatal", "error", payload)
         self._conclude()
         self._hub.gave_up(self.name)
 

@@ -1,15 +1,15 @@
-"""Between a group and the supervisor: what the one tells and asks the other.
+"""Between a group and the supervisor: what the one asks the other.
 
-Parent. A contract and two words, so that `group` can be read, and tested, without
+Parent. A contract and a word, so that `group` can be read, and tested, without
 the rest of the parent.
 """
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from nerve.reflex.causes import PendingTrigger
-from nerve.wire.messages import Fault, ReadyMessage, SignalMessage
+from nerve.wire.messages import ReadyMessage
 
 
 @dataclass(slots=True)
@@ -30,8 +30,6 @@ class Running:
 class Hub(Protocol):
     """What a group needs of the supervisor."""
 
-    boot: str
-
     def may_dispatch(self) -> bool:
         """Whether anything may be started now."""
         ...
@@ -47,30 +45,3 @@ class Hub(Protocol):
     def gave_up(self, name: str) -> None:
         """A group is FATAL and will report nothing more."""
         ...
-
-    def take_signal(self, message: SignalMessage, running: Running | None) -> None:
-        """A durable signal arrived; the outcome of `running` where that is not None."""
-        ...
-
-    def take_outcome(
-        self, running: Running, outcome: str, at_us: int, fault: Fault | None = None
-    ) -> None:
-        """A compute ended without a signal."""
-        ...
-
-    def log(
-        self,
-        source: str,
-        type_: str,
-        level: str,
-        payload: dict[str, Any],
-        *,
-        ref: str | None = None,
-    ) -> None:
-        """Write a log row."""
-        ...
-
-
-def trigger_ref(boot: str, trigger_id: int) -> str:
-    """How log rows and signals refer to one trigger."""
-    return f"trigger:{boot}/{trigger_id}"

@@ -39,12 +39,19 @@ class Recorder:
         committed: Committed,
         troubled: Callable[[NerveError], None],
         recovered: Callable[[], None],
+        filled: Callable[[], None],
     ) -> None:
+        """Start the thread; all callbacks are made on the loop.
+
+        `troubled` at the first failure of a row of them, `recovered` after the last;
+        `filled` when so much waits that no worker should be read until `committed`.
+        """
         self._journal = journal
         self._loop = loop
         self._committed = committed
         self._troubled = troubled
         self._recovered = recovered
+        self._filled = filled
         self._batch = Batch()
         self._in_hand: Batch | None = None
         self._flush: asyncio.Handle | None = None
@@ -61,6 +68,8 @@ class Recorder:
         """Record a signal with this turn's batch."""
         self._batch.entries.append(entry)
         self._soon()
+        if len(self._batch.entries) == MAX_WAITING_ENTRIES:
+            self._filled()
 
     def log(self, entry: LogEntry) -> None:
         """Record a log row with this turn's batch."""
@@ -81,11 +90,6 @@ class Recorder:
         self._idle.clear()
         if self._flush is None and self._in_hand is None:
             self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much waits that nothing more should be read."""
-        return len(self._batch.entries) >= MAX_WAITING_ENTRIES
 
     @property
     def has_entries(self) -> bool:

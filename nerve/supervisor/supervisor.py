@@ -13,33 +13,31 @@ checkpoint and exit, the journal is drained and closed.
 """
 
 import asyncio
-import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any
 
 from nerve.clock import Clock
 from nerve.config import Loaded
 from nerve.config.models import SenseConfig, WorkflowReflex
 from nerve.errors import NerveError
-from nerve.reflex.causes import MAX_ATTEMPTS, PendingTrigger
+from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.listeners import Listeners, pairs_of
 from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.group import Group
-from nerve.supervisor.hub import Running, trigger_ref
+from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.positions import Positions, causing_signal
 from nerve.supervisor.recorder import Recorder
 from nerve.supervisor.specification import worker_spec
 from nerve.supervisor.states import WorkerState
 from nerve.supervisor.triggers import Triggers
 from nerve.version import VERSION
-from nerve.wire.messages import Fault, ReadyMessage, SenseReport, SignalMessage
+from nerve.wire.messages import ReadyMessage, SenseReport
 
 DRAIN_TIMEOUT_S = 10.0
 """How long a stop waits for a journal that cannot be written."""
@@ -47,16 +45,6 @@ STARTER_THREADS = 4
 """Workers started or killed at the same time."""
 
 Observe = Callable[[int | None, SignalEntry | LogEntry], None]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run has come to, for its last line and its exit code."""
-
-    signals: int = 0
-    computes: int = 0
-    failures: int = 0
-    unavailable: set[str] = field(default_factory=set)
 
 
 class Supervisor:
@@ -79,8 +67,6 @@ class Supervisor:
         `observe` is called for every entry once it is durable; and with the id None for
         what cannot be recorded because the journal itself is in trouble.
         """
-        self.boot = secrets.token_hex(6)
-        self.tally = Tally()
         self._loaded = loaded
         self._state = state
         self._journal = journal
@@ -95,6 +81,14 @@ class Supervisor:
             committed=self._on_committed,
             troubled=self._on_trouble,
             recovered=self._on_recovery,
+            filled=lambda: self._pause(paused=True),
+        )
+        self.ledger = Ledger(
+            self._recorder,
+            loaded.redactor,
+            boot=secrets.token_hex(6),
+            clock=clock,
+            ended=self._on_ended,
         )
         self._groups = {
             name: self._group(name, senses) for name, senses in self._by_group().items()
@@ -104,7 +98,7 @@ class Supervisor:
             clock=clock,
             recorder=self._recorder,
             enqueue=lambda sense: self._group_of(sense).enqueue(sense),
-            log=self.log,
+            log=self.ledger.log,
         )
         pairs = pairs_of(loaded.config)
         self._listeners = Listeners(pairs)
@@ -130,11 +124,11 @@ class Supervisor:
         """Stop in an orderly way; a second time, at once."""
         if self._stopping.is_set():
             message = f"{reason} again: stopping at once, running computes are killed"
-            self.log("nerve", "nerve.hurried", "warning", {"message": message})
+            self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message})
             for group in self._groups.values():
                 group.kill()
             return
-        self.log("nerve", "nerve.stopping", "info", {"message": f"stopping: {reason}"})
+        self.ledger.log("nerve", "nerve.stopping", "info", {"message": f"stopping: {reason}"})
         self._stopping.set()
 
     async def _stop(self) -> None:
@@ -143,8 +137,8 @@ class Supervisor:
             group.stop()
         # Each group sets `stopped` within its own allowance, by killing if need be.
         await asyncio.gather(*(group.stopped.wait() for group in self._groups.values()))
-        payload = {"signals": self.tally.signals, "failures": self.tally.failures}
-        self.log("nerve", "nerve.stopped", "info", payload)
+        payload = {"signals": self.ledger.tally.signals, "failures": self.ledger.tally.failures}
+        self.ledger.log("nerve", "nerve.stopped", "info", payload)
         drained = await self._recorder.drain(DRAIN_TIMEOUT_S)
         # Only now: the threads of ended workers may still have handed over log records.
         loop = asyncio.get_running_loop()
@@ -152,18 +146,20 @@ class Supervisor:
         drained = drained and await self._recorder.drain(DRAIN_TIMEOUT_S)
         await loop.run_in_executor(None, self._recorder.close)
         if drained:
-            self._journal.end_boot(self.boot, how="stopped", at_us=self._clock.now_us())
+            self._journal.end_boot(self.ledger.boot, how="stopped", at_us=self._clock.now_us())
         self._journal.close()
 
     def _log_start(self) -> None:
         now_us, pid = self._clock.now_us(), os.getpid()
         installation = self._journal.installation(secrets.token_hex(16))
-        for crash in self._journal.begin_boot(self.boot, pid=pid, version=VERSION, at_us=now_us):
+        for crash in self._journal.begin_boot(
+            self.ledger.boot, pid=pid, version=VERSION, at_us=now_us
+        ):
             message = f"the run of process {crash.pid} ended without a word"
             payload = {"boot": crash.boot, "pid": crash.pid, "message": message}
-            self.log("nerve", "nerve.crashed", "warning", payload)
+            self.ledger.log("nerve", "nerve.crashed", "warning", payload)
         started = {
-            "boot": self.boot,
+            "boot": self.ledger.boot,
             "pid": pid,
             "version": VERSION,
             "installation": installation,
@@ -171,11 +167,13 @@ class Supervisor:
             "senses": len(self._loaded.config.senses),
             "groups": len(self._groups),
         }
-        self.log("nerve", "nerve.started", "info", started)
+        self.ledger.log("nerve", "nerve.started", "info", started)
         for reflex in self._loaded.config.reflexes:
             if isinstance(reflex, WorkflowReflex):
                 message = "workflows do not run in this version; this reflex does nothing"
-                self.log(reflex.workflow, "workflow.not_run", "warning", {"message": message})
+                self.ledger.log(
+                    reflex.workflow, "workflow.not_run", "warning", {"message": message}
+                )
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}
@@ -188,10 +186,11 @@ class Supervisor:
             name,
             senses,
             self,
+            self.ledger,
             spec_for=lambda generation: worker_spec(
                 self._loaded,
                 senses,
-                boot=self.boot,
+                boot=self.ledger.boot,
                 generation=generation,
                 blobs=self._state.blobs,
                 database_of=self._state.sense_db,
@@ -222,12 +221,19 @@ class Supervisor:
                 target, source = backlog.pair
                 message = f"{backlog.total} signals of {source} came that {target} has not answered"
                 payload = {"message": message, "source": source, "signals": backlog.total}
-                self.log(target, "reflex.backlog", "info", {**payload, "after": backlog.after})
+                self.ledger.log(
+                    target, "reflex.backlog", "info", {**payload, "after": backlog.after}
+                )
                 self.triggers.offer(target, backlog.cause)
 
     def _on_damaged(self, sense: str, signal_id: int) -> None:
         message = f"row {signal_id} of signals is damaged; it was skipped"
-        self.log(sense, "row.invalid", "error", {"message": message, "id": signal_id})
+        self.ledger.log(sense, "row.invalid", "error", {"message": message, "id": signal_id})
+
+    def _on_ended(self, sense: str, again: PendingTrigger | None) -> None:
+        self.triggers.finish(sense, again)
+        if self._once:
+            asyncio.get_running_loop().call_soon(self._stop_if_done)
 
     def _stop_if_done(self) -> None:
         """With `once`: stop when nothing runs and nothing is left to be answered."""
@@ -247,7 +253,7 @@ class Supervisor:
     def start_trigger(self, sense: str) -> tuple[int, PendingTrigger]:
         """Take what waits for a sense; it counts as started now. Returns its id as well."""
         self._trigger_id += 1
-        self.tally.computes += 1
+        self.ledger.tally.computes += 1
         return self._trigger_id, self.triggers.take(sense)
 
     def came_up(self, name: str, ready: ReadyMessage) -> None:
@@ -255,10 +261,10 @@ class Supervisor:
         for report in ready.senses:
             self._take_report(report)
         payload = {"generation": ready.generation, "senses": [r.name for r in ready.senses]}
-        self.log(name, "worker.ready", "info", payload)
+        self.ledger.log(name, "worker.ready", "info", payload)
         if not ready.preloaded:
             message = "the fork server's preload did not work; workers start slowly"
-            self.log(name, "worker.not_preloaded", "warning", {"message": message})
+            self.ledger.log(name, "worker.not_preloaded", "warning", {"message": message})
         self._has_reported(name)
 
     def gave_up(self, name: str) -> None:
@@ -268,82 +274,20 @@ class Supervisor:
         self._has_reported(name)
         self._stop_if_done()
 
-    def take_signal(self, message: SignalMessage, running: Running | None) -> None:
-        """Record a signal: the outcome of `running`, or a repeat from an outbox."""
-        payload, cause = _to_json(message.payload), message.cause.model_dump_json()
-        self._recorder.signal(
-            SignalEntry(message.sense, message.epoch, message.seq, message.at_us, payload, cause)
-        )
-        if running is not None:
-            self._conclude(running, "signal", message.at_us)
-        self._pause_if_full()
-
-    def take_outcome(
-        self, running: Running, outcome: str, at_us: int, fault: Fault | None = None
-    ) -> None:
-        """Record an outcome other than a signal."""
-        if fault is not None:
-            self.tally.failures += 1
-            payload = {**fault.model_dump(exclude_defaults=True), "kind": fault.kind}
-            ref = trigger_ref(self.boot, running.trigger_id)
-            self.log(running.sense, f"compute.{outcome}", "error", payload, ref=ref)
-        self._conclude(running, outcome, at_us)
-        self._pause_if_full()
-
-    def _conclude(self, running: Running, outcome: str, at_us: int) -> None:
-        """With the outcome go the cursors, in one transaction, and then the next in line."""
-        self._recorder.count(running.sense, outcome, at_us)
-        again = running.trigger if self._deserves_another(running, outcome) else None
-        if again is None:
-            for source, signal_id in running.trigger.positions.items():
-                self._recorder.cursor(running.sense, source, signal_id)
-        self.triggers.finish(running.sense, again)
-        if self._once:
-            asyncio.get_running_loop().call_soon(self._stop_if_done)
-
-    def _deserves_another(self, running: Running, outcome: str) -> bool:
-        """Whether signals are offered again, because the worker died over them or was killed.
-
-        A death is often nobody's fault here (memory was short, somebody killed it), and a
-        reaction to a signal must not be lost by it. But not for ever: it may be the signals.
-        """
-        if outcome not in {"crashed", "killed"} or not running.trigger.positions:
-            return False
-        if running.trigger.attempts < MAX_ATTEMPTS:
-            return True
-        newest = max(running.trigger.positions.values())
-        message = f"given up after {MAX_ATTEMPTS} attempts; goes on after signal {newest}"
-        payload = {"message": message, "positions": running.trigger.positions}
-        self.log(running.sense, "reflex.given_up", "error", payload)
-        return False
-
-    def log(
-        self,
-        source: str,
-        type_: str,
-        level: str,
-        payload: dict[str, Any],
-        *,
-        ref: str | None = None,
-    ) -> None:
-        """Write a log row, with secrets masked."""
-        text = _to_json(self._loaded.redactor.json(payload))
-        self._recorder.log(LogEntry(self._clock.now_us(), source, type_, level, ref, text))
-
     def _take_report(self, report: SenseReport) -> None:
         if report.fault is not None:
             self._mark_unavailable([report.name])
             payload = report.fault.model_dump(exclude_defaults=True)
-            self.log(report.name, "sense.unavailable", "error", payload)
+            self.ledger.log(report.name, "sense.unavailable", "error", payload)
             return
-        self.tally.unavailable.discard(report.name)
+        self.ledger.tally.unavailable.discard(report.name)
         self.triggers.unavailable.discard(report.name)
         for revision in report.migrated:
-            self.log(report.name, "migration.applied", "info", {"revision": revision})
+            self.ledger.log(report.name, "migration.applied", "info", {"revision": revision})
         self._positions.take_report(report)
 
     def _mark_unavailable(self, senses: Iterable[str]) -> None:
-        self.tally.unavailable.update(senses)
+        self.ledger.tally.unavailable.update(senses)
         self.triggers.unavailable.update(senses)
 
     def _has_reported(self, name: str) -> None:
@@ -367,11 +311,12 @@ class Supervisor:
         for entry_id, entry in zip(ids, batch.entries, strict=True):
             if isinstance(entry, SignalEntry) and entry_id is not None:
                 self._on_signal(entry_id, entry)
-        self._resume_if_paused()
+        if self._is_paused:
+            self._pause(paused=False)
         self._stop_if_done()
 
     def _on_signal(self, signal_id: int, entry: SignalEntry) -> None:
-        self.tally.signals += 1
+        self.ledger.tally.signals += 1
         if self._unreported or self._stopping.is_set():
             return  # the gate will take it up from the journal, or the next start will
         if not self._listeners.concerns(entry.sense):
@@ -382,8 +327,8 @@ class Supervisor:
 
     def _on_trouble(self, error: NerveError) -> None:
         """The journal cannot be written: nothing new is started until it can."""
-        payload = _to_json({"message": str(error), "hint": error.hint})
-        entry = LogEntry(self._clock.now_us(), "nerve", "storage.trouble", "error", None, payload)
+        payload = {"message": str(error), "hint": error.hint}
+        entry = self.ledger.entry("nerve", "storage.trouble", "error", payload)
         self._observe(None, entry)  # now, because recording it is what does not work
         self._recorder.log(entry)
 
@@ -392,23 +337,11 @@ class Supervisor:
         if self._recorder.left_out:
             payload["log_rows_left_out"] = self._recorder.left_out
             self._recorder.left_out = 0
-        self.log("nerve", "storage.recovered", "info", payload)
+        self.ledger.log("nerve", "storage.recovered", "info", payload)
         for group in self._groups.values():
             group.pump()
-
-    def _pause_if_full(self) -> None:
-        if self._recorder.is_full and not self._is_paused:
-            self._pause(paused=True)
-
-    def _resume_if_paused(self) -> None:
-        if self._is_paused and not self._recorder.is_full:
-            self._pause(paused=False)
 
     def _pause(self, *, paused: bool) -> None:
         self._is_paused = paused
         for group in self._groups.values():
             group.pause(paused=paused)
-
-
-def _to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -16,10 +16,10 @@ from nerve.config import load_config
 from nerve.errors import NerveError
 from nerve.store.journal import Journal, SignalEntry
 from nerve.supervisor.group import Group
-from nerve.supervisor.supervisor import Supervisor
+from nerve.supervisor.ledger import Ledger
 
 POINTS = {
-    "report": (Supervisor, "take_signal"),
+    "report": (Ledger, "take_signal"),
     "commit": (Journal, "commit"),
     "acknowledge": (Group, "acknowledge"),
 }

@@ -90,7 +90,7 @@ def test_a_flood_of_log_records_is_cut_counted_and_delays_nobody(project):
     """LOG-5"""
     project.sense(
         "flooding",
-        "def compute(db, peers, ctx):\n    for n in range(20_000): ctx.log.info('line %d', n)\n    return 1",
+        "def compute(db, peers, ctx):\n    for n in range(4_000): ctx.log.info('line %d', n)\n    return 1",
     )
     project.config(
         "senses: {flooding: {}}\nreflexes: [{kind: sense, sense: flooding, interval: 100ms}]"
@@ -99,7 +99,7 @@ def test_a_flood_of_log_records_is_cut_counted_and_delays_nobody(project):
     running.signals("flooding", 3)
     running.stop()
     kept = [e for e in running.said if e.get("type") == "log"]
-    assert 100 < len(kept) < 5_000
+    assert 100 < len(kept) < 2_000
 
 
 def test_a_journal_is_refused_when_it_is_no_database(project):

@@ -42,6 +42,9 @@ class FakeHub:
     def take_outcome(self, running, outcome, at_us, fault=None):
         self.outcomes.append((outcome, running.trigger_id))
 
+    def trigger_ref(self, trigger_id):
+        return f"trigger:{trigger_id}"
+
     def log(self, source, type_, level, payload, *, ref=None):
         self.logged.append(type_)
 
@@ -76,6 +79,7 @@ class Grouped:
         self.group = Group(
             "g",
             {"disk": SenseConfig()},
+            self.hub,
             self.hub,
             spec_for=None,
             clock=SystemClock(),

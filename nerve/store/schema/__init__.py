@@ -33,16 +33,3 @@ def current_revisions(raw: sqlite3.Connection, version_table: str) -> list[str]:
 def is_at(raw: sqlite3.Connection, head: str) -> bool:
     """Tell with one SELECT whether the runtime's tables in this database stand at `head`."""
     return current_revisions(raw, VERSION_TABLE) == [head]
-
-
-def prepare_journal(raw: sqlite3.Connection) -> list[str]:
-    """Bring logs.db to JOURNAL_HEAD; return the revisions applied, none at a usual start.
-
-    Raises DatabaseNewer, MigrationFailed or another DatabaseError.
-    """
-    if is_at(raw, JOURNAL_HEAD):
-        return []
-    # Late: SQLAlchemy and Alembic cost the parent 0.3 s, and only a new version needs them.
-    from nerve.store.migrations import JOURNAL_SCHEMA, upgrade
-
-    return upgrade(raw, JOURNAL_SCHEMA)

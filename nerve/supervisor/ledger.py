@@ -1,0 +1,127 @@
+"""What came of everything: outcomes, signals and log rows on their way into the journal.
+
+Parent, on the loop. Whatever a group tells is recorded here with all that belongs to
+it, into one turn's batch and so into one transaction: the signal, the count of the
+outcome, and the cursors of the signals that were answered by it.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nerve.clock import Clock
+from nerve.config import Redactor
+from nerve.reflex.causes import MAX_ATTEMPTS, PendingTrigger
+from nerve.store.journal import LogEntry, SignalEntry
+from nerve.supervisor.hub import Running
+from nerve.supervisor.recorder import Recorder
+from nerve.wire.messages import Fault, SignalMessage
+
+Ended = Callable[[str, PendingTrigger | None], None]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has come to, for its last line and its exit code."""
+
+    signals: int = 0
+    computes: int = 0
+    failures: int = 0
+    unavailable: set[str] = field(default_factory=set)
+
+
+class Ledger:
+    """The one who writes down."""
+
+    def __init__(
+        self, recorder: Recorder, redactor: Redactor, *, boot: str, clock: Clock, ended: Ended
+    ) -> None:
+        """`ended(sense, again)` is called with each outcome.
+
+        `again` is the trigger where it is to be tried once more, else None.
+        """
+        self.boot = boot
+        self.tally = Tally()
+        self._recorder = recorder
+        self._redactor = redactor
+        self._clock = clock
+        self._ended = ended
+
+    def log(
+        self,
+        source: str,
+        type_: str,
+        level: str,
+        payload: dict[str, Any],
+        *,
+        ref: str | None = None,
+    ) -> None:
+        """Write a log row, with secrets masked."""
+        self._recorder.log(self.entry(source, type_, level, payload, ref=ref))
+
+    def entry(
+        self,
+        source: str,
+        type_: str,
+        level: str,
+        payload: dict[str, Any],
+        *,
+        ref: str | None = None,
+    ) -> LogEntry:
+        """Make a log row of this moment, with secrets masked."""
+        text = _to_json(self._redactor.json(payload))
+        return LogEntry(self._clock.now_us(), source, type_, level, ref, text)
+
+    def take_signal(self, message: SignalMessage, running: Running | None) -> None:
+        """Record a durable signal: the outcome of `running`, or a repeat from an outbox."""
+        payload, cause = _to_json(message.payload), message.cause.model_dump_json()
+        self._recorder.signal(
+            SignalEntry(message.sense, message.epoch, message.seq, message.at_us, payload, cause)
+        )
+        if running is not None:
+            self._conclude(running, "signal", message.at_us)
+
+    def take_outcome(
+        self, running: Running, outcome: str, at_us: int, fault: Fault | None = None
+    ) -> None:
+        """Record an outcome other than a signal."""
+        if fault is not None:
+            self.tally.failures += 1
+            payload = {**fault.model_dump(exclude_defaults=True), "kind": fault.kind}
+            ref = self.trigger_ref(running.trigger_id)
+            self.log(running.sense, f"compute.{outcome}", "error", payload, ref=ref)
+        self._conclude(running, outcome, at_us)
+
+    def trigger_ref(self, trigger_id: int) -> str:
+        """How log rows refer to one trigger of this run."""
+        return f"trigger:{self.boot}/{trigger_id}"
+
+    def _conclude(self, running: Running, outcome: str, at_us: int) -> None:
+        """With the outcome go the cursors, in one transaction, and then the next in line."""
+        self._recorder.count(running.sense, outcome, at_us)
+        again = running.trigger if self._deserves_another(running, outcome) else None
+        if again is None:
+            for source, signal_id in running.trigger.positions.items():
+                self._recorder.cursor(running.sense, source, signal_id)
+        self._ended(running.sense, again)
+
+    def _deserves_another(self, running: Running, outcome: str) -> bool:
+        """Whether signals are offered again, because the worker died over them or was killed.
+
+        A death is often nobody's fault here (memory was short, somebody killed it), and a
+        reaction to a signal must not be lost by it. But not for ever: it may be the signals.
+        """
+        if outcome not in {"crashed", "killed"} or not running.trigger.positions:
+            return False
+        if running.trigger.attempts < MAX_ATTEMPTS:
+            return True
+        newest = max(running.trigger.positions.values())
+        message = f"given up after {MAX_ATTEMPTS} attempts; goes on after signal {newest}"
+        payload = {"message": message, "positions": running.trigger.positions}
+        self.log(running.sense, "reflex.given_up", "error", payload)
+        return False
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
