@@ -23,6 +23,7 @@ from nerve.errors import NerveError
 from nerve.logs import RecordsOf
 from nerve.process.launch import launch
 from nerve.process.tree import kill_tree
+from nerve.supervisor.child import ENTRY, Exit
 from nerve.supervisor.preparation import workers_prepared
 from nerve.supervisor.specification import worker_spec
 from nerve.wire.channel import READ_BYTES
@@ -38,9 +39,10 @@ from nerve.wire.messages import (
     parse_up,
 )
 
-ENTRY = "nerve.worker.main:run"
 DESCRIBE_TIMEOUT_S = 60.0
 """For the fork server's first start, and the import of one sense."""
+EXIT_TIMEOUT_S = 5.0
+MAX_LAST_WORDS_CHARS = 500
 MAX_PRINTED_BYTES = 256 * 1024
 
 
@@ -90,15 +92,15 @@ class ShortLived:
 
     @property
     def printed(self) -> str:
-        """What it printed so far, both streams as they came."""
-        return self._printed.decode(errors="replace")
+        """What it printed so far, both streams as they came, secrets masked."""
+        return self._loaded.redactor.text(self._printed.decode(errors="replace"))
 
     def send(self, message: Message) -> None:
         """Send a message without waiting for the answer; raises NerveError if it has died."""
         try:
             self._launched.channel.sendall(encode(dump(message)))
         except OSError as error:
-            raise NerveError(f"the worker is gone: {error}") from error
+            raise self._death() from error
 
     def receive(self, timeout_s: float) -> Up:
         """Wait for its next message.
@@ -111,11 +113,14 @@ class ShortLived:
             try:
                 received = self._launched.channel.recv(READ_BYTES)
             except TimeoutError as error:
-                raise NerveError(f"the worker did not answer within {timeout_s:.0f} s") from error
+                names = ", ".join(self._spec.senses)
+                message = f"the worker of {names} did not answer within {timeout_s:.0f} s"
+                hint = "something in it hangs: while it is imported, or in a migration"
+                raise NerveError(message, hint=hint) from error
             except OSError as error:
-                raise NerveError(f"the worker is gone: {error}") from error
+                raise self._death() from error
             if not received:
-                raise NerveError("the worker died", hint=self.printed.strip()[-500:])
+                raise self._death()
             self._frames = self._decoder.feed(received)
         return parse_up(frame)
 
@@ -123,6 +128,16 @@ class ShortLived:
         """Send a message and wait for the next one that comes."""
         self.send(message)
         return self.receive(timeout_s)
+
+    def _death(self) -> NerveError:
+        """Say how it ended, and the last that it printed."""
+        self._launched.process.join(EXIT_TIMEOUT_S)
+        names = ", ".join(self._spec.senses)
+        printed = self.printed.strip()[-MAX_LAST_WORDS_CHARS:]
+        hint = f"its last words: {printed}" if printed else "it printed nothing"
+        return NerveError(
+            f"the worker of {names} {Exit(self._launched.process.exitcode)}", hint=hint
+        )
 
     def _read_output(self, descriptor: int) -> None:
         with contextlib.suppress(OSError):

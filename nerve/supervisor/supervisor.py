@@ -128,7 +128,12 @@ class Supervisor:
             for group in self._groups.values():
                 group.kill()
             return
-        self.ledger.log("nerve", "nerve.stopping", "info", {"message": f"{reason}: nothing new starts, what runs may end"})
+        self.ledger.log(
+            "nerve",
+            "nerve.stopping",
+            "info",
+            {"message": f"{reason}: nothing new starts, what runs may end"},
+        )
         self._stopping.set()
 
     async def _stop(self) -> None:

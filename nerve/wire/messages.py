@@ -140,6 +140,18 @@ Down = Annotated[
 # --- up: worker to parent ---------------------------------------------------------------
 
 
+class FieldProblem(Message):
+    """What is wrong with one option.
+
+    Attributes:
+        field: its path below `options`, e.g. `["limits", 0]`.
+    """
+
+    field: tuple[str | int, ...]
+    message: str
+    hint: str = ""
+
+
 class Fault(Message):
     """What went wrong in a worker, for the log.
 
@@ -148,14 +160,14 @@ class Fault(Message):
         message: one line.
         traceback: the author's frames, or empty.
         hint: what to do, or empty.
-        field: for invalid options, the path of the option, e.g. `["per_core"]`.
+        problems: for invalid options, each of them.
     """
 
     kind: str
     message: str
     traceback: str = ""
     hint: str = ""
-    field: tuple[str | int, ...] = ()
+    problems: tuple[FieldProblem, ...] = ()
 
 
 class UpMessage(Message):

@@ -1,15 +1,18 @@
 """What can be known of a sense without running it.
 
 Worker, usually a short-lived one: this is how `nerve check`, `nerve describe` and
-`nerve list` learn about senses without importing them. No database is touched.
+`nerve test` learn about senses without importing them. No database on disk is touched;
+the migrations are tried on one in memory.
 """
 
 import inspect
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from nerve.config.secrets import Redactor
 from nerve.errors import SenseError
-from nerve.store.migrations import Migrations
+from nerve.store.migrations import Migrations, upgrade
 from nerve.wire.messages import DescribedMessage, Fault, WorkerSpec
 from nerve.worker.loader import LoadedSense, load, parse_options
 from nerve.worker.traces import describe_exception
@@ -26,6 +29,7 @@ def describe(name: str, spec: WorkerSpec, redactor: Redactor) -> DescribedMessag
     try:
         parse_options(loaded.options_model, config.options)
         revisions = _revisions(loaded)
+        _try_migrations(loaded)
     except Exception as error:  # noqa: BLE001  what else is known of it is worth telling
         fault = describe_exception(error, redactor)
     return DescribedMessage(
@@ -46,3 +50,11 @@ def _revisions(loaded: LoadedSense) -> tuple[str, ...]:
     if loaded.migrations is None:
         return ()
     return tuple(revision.revision for revision in Migrations(loaded.migrations).history())
+
+
+def _try_migrations(loaded: LoadedSense) -> None:
+    """Apply all of them to an empty database in memory; raises MigrationFailed."""
+    if loaded.migrations is None:
+        return
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
+        upgrade(scratch, Migrations(loaded.migrations))

@@ -20,8 +20,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from nerve.config.explain import wording
 from nerve.config.models import SenseConfig
-from nerve.config.names import module_name
+from nerve.config.names import closest, module_name
 from nerve.errors import SenseError
 
 ENTRY_POINTS = "nerve.senses"
@@ -64,18 +65,27 @@ class LoadedSense:
     metadata: Any
 
 
+@dataclass(frozen=True, slots=True)
+class OptionProblem:
+    """What is wrong with one option; `field` is its path below `options`."""
+
+    field: tuple[str | int, ...]
+    message: str
+    hint: str = ""
+
+
 class OptionsInvalid(SenseError):
     """The options in nerve.yaml do not fit the sense's `Options`.
 
     Attributes:
-        field: path of the first option at fault, below `options`.
+        problems: each option at fault.
     """
 
-    def __init__(self, message: str, *, field: tuple[str | int, ...]) -> None:
-        super().__init__(
-            message, kind="options_invalid", hint="see the sense's README or `nerve describe`"
-        )
-        self.field = field
+    def __init__(self, problems: tuple[OptionProblem, ...]) -> None:
+        lines = (f"{'.'.join(map(str, p.field)) or 'options'} {p.message}" for p in problems)
+        hint = "see the sense's README or `nerve describe`"
+        super().__init__("; ".join(lines), kind="options_invalid", hint=hint)
+        self.problems = problems
 
 
 def locate(name: str, config: SenseConfig, folder: Path) -> Location:
@@ -116,10 +126,16 @@ def parse_options(model: type[BaseModel] | None, options: dict[str, Any]) -> Any
     try:
         return model.model_validate(options)
     except ValidationError as error:
-        # Not the input: an option may be a secret.
-        found = error.errors(include_url=False, include_input=False)
-        message = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found)
-        raise OptionsInvalid(message, field=tuple(found[0]["loc"])) from error
+        found = error.errors(include_url=False)
+        raise OptionsInvalid(tuple(_problem(e, model) for e in found)) from None
+
+
+def _problem(error: Any, model: type[BaseModel]) -> OptionProblem:
+    path = tuple(error["loc"])
+    meant = None
+    if error["type"] == "extra_forbidden" and len(path) == 1:
+        meant = closest(str(path[0]), model.model_fields)
+    return OptionProblem(path, wording(error), f'did you mean "{meant}"?' if meant else "")
 
 
 def _import(location: Location) -> ModuleType:
@@ -129,14 +145,22 @@ def _import(location: Location) -> ModuleType:
         return _import_file(location.module, location.file)
     except ModuleNotFoundError as error:
         if error.name and location.module.startswith(error.name) and location.file is None:
-            raise SenseError(f"there is no module {location.module!r}", kind="not_found") from error
+            message = f"there is no module {location.module!r}"
+            raise SenseError(message, kind="not_found") from None
         raise _import_raised(error) from error
     except (Exception, SystemExit) as error:
         raise _import_raised(error) from error
 
 
 def _import_raised(error: BaseException) -> SenseError:
-    return SenseError(f"importing it raised {type(error).__name__}: {error}", kind="import_raised")
+    if isinstance(error, SyntaxError) and error.filename:
+        # Every sense is an __init__.py; the line alone says little.
+        message = f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
+        if error.text:
+            message += f": {error.text.strip()}"
+    else:
+        message = f"importing it raised {type(error).__name__}: {error}"
+    return SenseError(message, kind="import_raised")
 
 
 def _import_file(module: str, file: Path) -> ModuleType:
@@ -175,7 +199,7 @@ def _compute_of(module: ModuleType) -> Any:
         raise SenseError(
             f"its `compute` cannot be called as compute(db, peers, ctx): {error}",
             kind="wrong_signature",
-        ) from error
+        ) from None
     return compute
 
 
@@ -186,7 +210,7 @@ def _options_model_of(module: ModuleType) -> type[BaseModel] | None:
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise SenseError(
             "its `Options` is no pydantic model",
-            kind="options_invalid",
+            kind="options_no_model",
             hint="derive it from nerve.Options",
         )
     if model.__module__ == "nerve.sense":  # `from nerve import Options`, not a definition

@@ -1,24 +1,36 @@
 """Exceptions from author's code, as the log shows them.
 
-Worker; pure. The traceback starts at the author's first frame: what nerve and the
-import machinery did before it tells an author nothing.
+Worker; pure. A traceback begins and ends with a frame of the author's: what nerve, the
+libraries below it and the import machinery did tells an author nothing that the
+message does not tell. Where no such frame is, there is no traceback.
 """
 
 import re
+import sysconfig
 import traceback
 from pathlib import Path
-from types import TracebackType
+
+import alembic
+import pydantic
+import sqlalchemy
 
 import nerve
 from nerve.config.secrets import Redactor
 from nerve.errors import NerveError, SenseError
 from nerve.sense import SoftTimeout
-from nerve.wire.messages import Fault, shorten
+from nerve.wire.messages import Fault, FieldProblem, shorten
+from nerve.worker.loader import OptionsInvalid
 
 MAX_MESSAGE_CHARS = 2_000
 
-_OWN = str(Path(nerve.__file__).parent)
-_BATTERIES = str(Path(nerve.__file__).parent / "batteries")
+MAX_CHAIN = 5
+"""Exceptions of one chain that are shown, the last ones."""
+
+_BATTERIES = str(Path(nerve.__file__).parent / "batteries") + "/"
+_STDLIB = sysconfig.get_path("stdlib") + "/"
+_LIBRARIES = tuple(
+    f"{Path(package.__file__).parent}/" for package in (nerve, sqlalchemy, alembic, pydantic)
+)
 
 
 def describe_exception(error: BaseException, redactor: Redactor) -> Fault:
@@ -28,7 +40,16 @@ def describe_exception(error: BaseException, redactor: Redactor) -> Fault:
         message=shorten(redactor.text(_line(error)), MAX_MESSAGE_CHARS),
         traceback=shorten(redactor.text(_frames(error))),
         hint=error.hint if isinstance(error, NerveError) else "",
-        field=getattr(error, "field", ()),
+        problems=_problems(error, redactor),
+    )
+
+
+def _problems(error: BaseException, redactor: Redactor) -> tuple[FieldProblem, ...]:
+    if not isinstance(error, OptionsInvalid):
+        return ()
+    return tuple(
+        FieldProblem(field=p.field, message=redactor.text(p.message), hint=p.hint)
+        for p in error.problems
     )
 
 
@@ -50,25 +71,39 @@ def _line(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> str:
-    # Rules of ours that were broken: the message says all, unless the author's code was on the way.
-    shown = error.__cause__ if isinstance(error, SenseError) and error.__cause__ else error
-    tb = _from_author(shown.__traceback__)
-    if tb is None:
-        return ""
-    return "".join(traceback.format_exception(type(shown), shown, tb))
+    """The chain of exceptions, as far as it passed through the author's code."""
+    shown = traceback.TracebackException.from_exception(error, compact=True)
+    parts: list[str] = []
+    for link in _chain(shown):
+        link.stack = traceback.StackSummary.from_list(_authors(link.stack))
+        if link.stack:
+            link.__cause__ = link.__context__ = None
+            parts.append("".join(link.format()))
+    return "\nand then\n\n".join(parts)
 
 
-def _from_author(tb: TracebackType | None) -> TracebackType | None:
-    while tb is not None and _is_ours(tb.tb_frame.f_code.co_filename):
-        tb = tb.tb_next
-    return tb
+def _chain(shown: traceback.TracebackException) -> list[traceback.TracebackException]:
+    """The exception and what led to it, first cause first."""
+    chain = [shown]
+    while len(chain) < MAX_CHAIN:
+        link = chain[0]
+        earlier = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        if earlier is None:
+            break
+        chain.insert(0, earlier)
+    return chain
 
 
-def _is_ours(filename: str) -> bool:
-    if filename.startswith(("<frozen importlib", "<frozen runpy")):
-        return True
+def _authors(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    """From the author's first frame to the last one; what they passed through between stays."""
+    places = [at for at, frame in enumerate(stack) if not _is_library(frame.filename)]
+    return stack[places[0] : places[-1] + 1] if places else []
+
+
+def _is_library(filename: str) -> bool:
     if filename.startswith(_BATTERIES):
         return False
-    return filename.startswith(_OWN) or filename.endswith(
-        ("/asyncio/runners.py", "/asyncio/base_events.py")
-    )
+    if filename.startswith("<frozen "):
+        return True
+    in_stdlib = filename.startswith(_STDLIB) and "site-packages" not in filename
+    return in_stdlib or filename.startswith(_LIBRARIES)
