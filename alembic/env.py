@@ -24,7 +24,7 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from nerve.config.load import find_config, load_config
+from nerve.config.load import Loaded, find_config, load_config
 from nerve.errors import DatabaseMissing, NerveError
 from nerve.store.autogenerate import options_for, scratch
 from nerve.store.engine import core_connection
@@ -38,14 +38,37 @@ COMPARING = ("check", "revision")
 
 
 def run() -> None:
-    """Do what the command asks for, on the sense it names; raises NerveError."""
-    file = find_config(None, os.environ, Path.cwd())
-    loaded = load_config(file, environ=os.environ)
-    name = str(context.get_x_argument(as_dictionary=True).get("sense"))
+    """Do what the command asks for, on the sense it names; raises CommandError."""
+    try:
+        loaded = load_config(find_config(None, os.environ, Path.cwd()), environ=os.environ)
+    except NerveError as error:
+        raise CommandError(said(error)) from error
+    name = named_sense(loaded)
+    try:
+        with_sense(loaded, name)
+    except NerveError as error:
+        # What a sense's code raised may hold a secret.
+        raise CommandError(loaded.redactor.text(said(error))) from error
+
+
+def named_sense(loaded: Loaded) -> str:
+    """Return the sense of `-x sense=NAME`; raises CommandError."""
+    given = context.get_x_argument(as_dictionary=True)
+    known = ", ".join(sorted(loaded.config.senses)) or "none"
+    rule = f"say which sense with -x sense=NAME; those of {loaded.path} are: {known}"
+    if unknown := sorted(given.keys() - {"sense"}):
+        raise CommandError(f"there is no -x {unknown[0]}=...; {rule}")
+    name = given.get("sense")
+    if name is None:
+        raise CommandError(rule)
     if name not in loaded.config.senses:
-        known = ", ".join(sorted(loaded.config.senses)) or "none"
-        raise CommandError(f"say which sense with -x sense=NAME; those of {file} are: {known}")
-    sense = load(name, loaded.config.senses[name], file.parent)
+        raise CommandError(f"there is no sense {name!r}; {rule}")
+    return str(name)
+
+
+def with_sense(loaded: Loaded, name: str) -> None:
+    """Let Alembic run on one sense's revisions and database; raises NerveError."""
+    sense = load(name, loaded.config.senses[name], loaded.path.parent)
     migrations = Migrations(Path(str(sense.module.__file__)).parent / "migrations")
     # Before Alembic first looks: it reads them once.
     context.script.version_locations = [str(migrations.folder)]
@@ -94,9 +117,11 @@ def reading(state_dir: StateDir, name: str) -> sqlite3.Connection:
         return sqlite3.connect(":memory:", isolation_level=None)
 
 
+def said(error: NerveError) -> str:
+    """Put an error and its hint into one text."""
+    return f"{error}. {error.hint}" if error.hint else str(error)
+
+
 if context.is_offline_mode():
     raise CommandError("--sql is not supported: a batch rewrite needs the database it rewrites")
-try:
-    run()
-except NerveError as error:
-    raise CommandError(f"{error}. {error.hint}" if error.hint else str(error)) from error
+run()

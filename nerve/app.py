@@ -14,7 +14,7 @@ from nerve.clock import SystemClock
 from nerve.config import Loaded
 from nerve.errors import Exit
 from nerve.process.kernel import become_subreaper
-from nerve.process.launch import shut_down
+from nerve.process.launch import end_adopted, shut_down
 from nerve.store.blobs import BlobStore
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
@@ -43,7 +43,10 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
             )
     finally:
         shut_down()
+        end_adopted()
         os.close(lock)
+    if tally.unrecorded:
+        return Exit.INPUT_OUTPUT, tally
     failed = once and (tally.failures or tally.unavailable)
     return (Exit.FOUND if failed else Exit.OK), tally
 

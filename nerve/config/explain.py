@@ -23,9 +23,19 @@ from nerve.config.models import (
     WorkflowReflex,
 )
 from nerve.config.tree import TreePath
-from nerve.config.values import ENV_PATTERN, MAX_NAME_CHARS, NAME_PATTERN, USE_PATTERN
+from nerve.config.values import (
+    ENV_PATTERN,
+    MAX_NAME_CHARS,
+    NAME_PATTERN,
+    USE_PATTERN,
+    FieldMisfit,
+)
 
 PydanticError = Mapping[str, Any]
+MISSING = "is missing"
+UNKNOWN_KEY = "unknown key"
+_WHOLE = "must be a whole number"
+_MERGE_KEY = "<<"
 _UNIONS: dict[str, dict[str, type[BaseModel]]] = {
     "reflexes": {"sense": SenseReflex, "workflow": WorkflowReflex},
     "workflows": {"queue": QueueWorkflow, "drop": DropWorkflow},
@@ -49,8 +59,18 @@ _FIXED_WORDINGS = {
     "tuple_type": "must be a list",
     "list_type": "must be a list",
     "string_type": "must be text",
-    "missing": "is missing",
-    "extra_forbidden": "unknown key",
+    "set_type": "must be a list",
+    "frozen_set_type": "must be a list",
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "missing": MISSING,
+    "extra_forbidden": UNKNOWN_KEY,
 }
 _QUOTING = ("value_error", "string_pattern_mismatch")
 _LIMITS = {
@@ -68,10 +88,14 @@ _WORDINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         if context["min_length"] > 1
         else "must not be empty"
     ),
+    "too_long": lambda context: f"must hold at most {context['max_length']:,}",
+    "string_too_short": lambda context: f"is shorter than {context['min_length']:,} characters",
     "string_too_long": lambda context: f"is longer than {context['max_length']:,} characters",
     "literal_error": lambda context: f"must be {context['expected']}".replace("'", ""),
+    "enum": lambda context: f"must be {context['expected']}".replace("'", ""),
     "union_tag_invalid": lambda context: f"must be {_either(context['expected_tags'])}",
     "value_error": lambda context: str(context["error"]),
+    "assertion_error": lambda context: str(context["error"]) or "is not valid",
 }
 
 
@@ -88,14 +112,29 @@ def wording(error: PydanticError) -> str:
         )
     word = _WORDINGS.get(kind)
     # A type of an author's own options that has no words of ours.
-    return word(context) if word else re.sub(r"^\w+ should be", "must be", str(error["msg"]))
+    return word(context) if word else _plainer(str(error["msg"]))
+
+
+def _plainer(message: str) -> str:
+    return re.sub(r"^\w+ is\b", "is", re.sub(r"^\w+ should\b", "must", message))
+
+
+def option_problem(
+    sense: str, field: tuple[str | int, ...], message: str, hint: str = ""
+) -> Problem:
+    """Place what a worker found wrong with an option, in the words of `wording`."""
+    path = ("senses", sense, "options", *field)
+    if message == MISSING:  # the key has no place, so the message has to name it
+        return Problem(path[:-1], f"the key `{path[-1]}` is missing", hint)
+    return Problem(path, message, hint, at_key=message == UNKNOWN_KEY)
 
 
 def explain(errors: Sequence[PydanticError]) -> Iterator[Problem]:
     """Turn what `Config` refused into problems, in terms of nerve.yaml."""
     for error in errors:
         path = _path(error["loc"])
-        problem = _EXPLAINERS.get(error["type"], _value)(error, path)
+        explainer = _merge_key if path[-1:] == (_MERGE_KEY,) else _EXPLAINERS.get(error["type"])
+        problem = (explainer or _value)(error, path)
         yield replace(problem, quotes_value=error["type"] in _QUOTING)
 
 
@@ -107,7 +146,13 @@ def _path(loc: tuple[str | int, ...]) -> TreePath:
 
 
 def _value(error: PydanticError, path: TreePath) -> Problem:
-    return Problem(path, wording(error))
+    cause = error.get("ctx", {}).get("error")
+    return Problem((*path, cause.field) if isinstance(cause, FieldMisfit) else path, wording(error))
+
+
+def _merge_key(_error: PydanticError, path: TreePath) -> Problem:
+    hint = "write the keys out, or let an alias stand for a whole value"
+    return Problem(path, "merge keys are not part of YAML 1.2", hint, at_key=True)
 
 
 def _name(error: PydanticError, path: TreePath) -> Problem:

@@ -8,9 +8,23 @@ import os
 import stat
 from pathlib import Path
 
+_NAME_A_FILE = "see whether this is the file you mean"
+
 
 class FileUnfit(ValueError):
-    """A file cannot be read as configuration; the text says why, without its path."""
+    """A file cannot be read as configuration; the text says why, without its path.
+
+    Attributes:
+        hint: what to do about it; may be empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class FileMissing(FileUnfit):
+    """There is no such file; whoever asked for it knows where one comes from."""
 
 
 def read_small_file(path: Path, max_bytes: int) -> bytes:
@@ -18,16 +32,25 @@ def read_small_file(path: Path, max_bytes: int) -> bytes:
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise FileUnfit("is not a regular file")
+                raise FileUnfit("is not a regular file", _NAME_A_FILE)
             content = file.read(max_bytes + 1)
     except OSError as error:
-        raise FileUnfit(f"cannot be read: {error.strerror}") from error
+        raise _unreadable(error) from error
     except ValueError as error:
         # open() refuses a NUL character with a bare ValueError.
-        raise error if isinstance(error, FileUnfit) else FileUnfit("is no path") from error
+        raise error if isinstance(error, FileUnfit) else FileUnfit("is no path", _NAME_A_FILE) from error
     if len(content) > max_bytes:
-        raise FileUnfit(f"is over the limit of {max_bytes:,} bytes")
+        raise FileUnfit(f"is over the limit of {max_bytes:,} bytes", _NAME_A_FILE)
     return content
+
+
+def _unreadable(error: OSError) -> FileUnfit:
+    reason = f"cannot be read: {error.strerror}"
+    if isinstance(error, FileNotFoundError):
+        return FileMissing(reason)
+    if isinstance(error, PermissionError):
+        return FileUnfit(reason, "look at the owner and mode of the file and of its directory")
+    return FileUnfit(reason, _NAME_A_FILE if isinstance(error, IsADirectoryError) else "")
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -131,7 +131,7 @@ class Interpolator:
             content = read_small_file(path, MAX_SECRET_FILE_BYTES)
             return content.decode().rstrip("\r\n")
         except FileUnfit as error:
-            raise _Unresolved(f"the file {str(path)!r} {error}") from error
+            raise _Unresolved(f"the file {str(path)!r} {error}", error.hint) from error
         except UnicodeDecodeError as error:
             raise _Unresolved(f"the file {str(path)!r} is not UTF-8") from error
 

@@ -20,7 +20,7 @@ from nerve.config.blanks import without_blanks
 from nerve.config.document import Document, make_document
 from nerve.config.explain import explain
 from nerve.config.faults import MAX_FAULTS, ConfigFaults, Fault, Problem, by_place, one_fault
-from nerve.config.files import FileUnfit, read_small_file
+from nerve.config.files import FileMissing, FileUnfit, read_small_file
 from nerve.config.interpolation import Interpolator
 from nerve.config.models import Config, Reflex, SenseReflex, WorkflowReflex
 from nerve.config.overrides import apply_overrides
@@ -31,6 +31,7 @@ from nerve.config.yaml12 import MAX_FILE_BYTES, parse_file
 CONFIG_VARIABLE = "NERVE_CONFIG"
 STATE_DIR_VARIABLE = "NERVE_STATE_DIR"
 DEFAULT_FILE = "nerve.yaml"
+_MISSING_HINT = f"`nerve init` writes a first one; name another with --config or {CONFIG_VARIABLE}"
 _REFLEX: TypeAdapter[SenseReflex | WorkflowReflex] = TypeAdapter(Reflex)
 _SECTIONS = {("senses",), ("reflexes",), ("workflows",)}
 
@@ -113,7 +114,7 @@ def _read(path: Path) -> Node:
     try:
         content = read_small_file(path, MAX_FILE_BYTES)
     except FileUnfit as error:
-        hint = f"name another file with --config or {CONFIG_VARIABLE}"
+        hint = _MISSING_HINT if isinstance(error, FileMissing) else error.hint
         raise one_fault(Place(source), f"the file {str(path)!r} {error}", hint) from error
     return parse_file(content, source)
 
@@ -159,7 +160,11 @@ def _all_at_once(
 
 def _warnings(document: Document, config: Config) -> tuple[Fault, ...]:
     reflexes = dict(enumerate(config.reflexes))
-    found = [*references.cycles(reflexes), *references.never_run(reflexes, config.senses)]
+    found = [
+        *references.no_senses(config.senses),
+        *references.cycles(reflexes),
+        *references.never_run(reflexes, config.senses),
+    ]
     return tuple(by_place(document.fault(problem) for problem in found))
 
 

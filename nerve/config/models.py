@@ -20,6 +20,7 @@ from nerve.config.values import (
     Cron,
     Directory,
     DurationMs,
+    FieldMisfit,
     Flag,
     Name,
     Names,
@@ -122,9 +123,10 @@ class SenseReflex(Section):
             found = " and ".join(causes) if causes else "none"
             raise ValueError(f"needs exactly one of interval, cron and on; found {found}")
         if self.interval_ms is None and (self.jitter_ms is not None or self.align):
-            raise ValueError("jitter and align go with interval only")
+            field = "align" if self.align else "jitter"
+            raise FieldMisfit("jitter and align go with interval only", field=field)
         if self.interval_ms and self.jitter_ms and self.jitter_ms > self.interval_ms:
-            raise ValueError("jitter is longer than the interval")
+            raise FieldMisfit("jitter is longer than the interval", field="jitter")
         return self
 
     def _given(self, key: str) -> bool:

@@ -1,11 +1,13 @@
 """`--set a.b.c=value`: values from the command line, laid over the tree.
 
 The parent; pure. The value is read by the rules of the file (`[a, b]` is a list,
-`5s` text), a path's numbers index lists that are there already, and mappings on
-the way are made where they are missing. Names in nerve.yaml hold no dots, so the
-path needs no quoting; an option whose key holds one cannot be set here.
+`5s` text), a path's numbers (`reflexes.0.on` or, as faults write it, `reflexes[0].on`)
+index lists that are there already, and mappings on the way are made where they are
+missing. Names in nerve.yaml hold no dots, so the path needs no quoting; an option whose
+key holds one cannot be set here.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +16,7 @@ from nerve.config.faults import ConfigFaults, Fault, one_fault
 from nerve.config.tree import Node, Place, keyed
 from nerve.config.yaml12 import MAX_FILE_BYTES, parse_text
 
+_INDEX = re.compile(r"\[([0-9]+)\]")
 _FORM = "write --set senses.cpu-usage.timeout=5s"
 
 
@@ -35,7 +38,7 @@ def apply_overrides(tree: Node, overrides: Sequence[str]) -> tuple[Node, list[Fa
 def _apply(tree: Node, override: str) -> Node:
     path, equals, text = override.partition("=")
     place = Place(f"--set {path}"[:200])
-    steps = path.split(".")
+    steps = _INDEX.sub(r".\1", path).split(".")
     if not equals or not all(steps) or len(steps) > MAX_NESTING:
         raise one_fault(place, "not of the form path=value", _FORM)
     try:

@@ -1,9 +1,9 @@
 """What the parts of nerve.yaml say about each other.
 
-The parent; pure. A name that is used has to be there: that is a fault. Two things are
-allowed and probably not meant, and so are warnings: senses that trigger each other in
-a circle (the limit on causation chains ends it at run time), and a sense that
-nothing triggers. Names that differ never share a folder: `-` becomes `_`, and a
+The parent; pure. A name that is used has to be there: that is a fault. Three things are
+allowed and probably not meant, and so are warnings: no senses at all, senses that trigger
+each other in a circle (the limit on causation chains ends it at run time), and a sense
+that nothing triggers. Names that differ never share a folder: `-` becomes `_`, and a
 name holds no `_`.
 """
 
@@ -34,6 +34,13 @@ def unknown_names(
         yield from _unknown((*path, "on"), "sense", reflex.on or (), senses)
 
 
+def no_senses(senses: Collection[str]) -> Iterator[Problem]:
+    """Yield a warning where there is nothing to run."""
+    if not senses:
+        hint = "`nerve new sense NAME` writes one to begin from"
+        yield Problem(("senses",), "no senses are configured, so nothing will run", hint)
+
+
 def cycles(reflexes: Reflexes) -> Iterator[Problem]:
     """Yield a warning for each circle of senses that trigger each other, at most MAX_CYCLES."""
     edges = _edges(reflexes)
@@ -57,7 +64,7 @@ def never_run(reflexes: Reflexes, senses: Collection[str]) -> Iterator[Problem]:
     }
     for name in senses:
         if name not in triggered:
-            hint = f"only `nerve trigger {name}` runs it"
+            hint = "name it in one, with interval, cron or on"
             yield Problem(("senses", name), "no reflex triggers this sense", hint, at_key=True)
 
 

@@ -22,6 +22,20 @@ ENV_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
 MAX_NAME_CHARS = 64
 MAX_CONCURRENCY = 1_000
 MAX_QUEUE = 100_000
+_BOOLEAN_ONCE = frozenset({"yes", "no", "on", "off", "y", "n"})
+"""What YAML 1.1 took for true or false."""
+
+
+class FieldMisfit(ValueError):
+    """A field is wrong beside the others, which only the check of the whole section sees.
+
+    Attributes:
+        field: its key in nerve.yaml.
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 def _positive(ms: int) -> int:
@@ -61,9 +75,11 @@ def _true_or_false(value: object) -> object:
     # pydantic would take `on`, `y` and 1 too, which YAML 1.2 does not.
     if value in ("true", "false"):
         return value == "true"
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004  pydantic turns ValueErrors into its own
-    return value
+    if isinstance(value, bool):
+        return value
+    is_yaml_1_1 = isinstance(value, str) and value.lower() in _BOOLEAN_ONCE
+    more = f"; in YAML 1.2 {value} is text" if is_yaml_1_1 else ""
+    raise ValueError(f"must be true or false{more}")
 
 
 def _directory(path: str) -> str:

@@ -15,19 +15,24 @@ import multiprocessing
 import os
 import socket
 import sys
+import threading
 import time
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import forkserver, reduction
+from multiprocessing import forkserver, reduction, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
+from nerve.process.kernel import children
 from nerve.process.tree import kill_tree
 
 START_METHOD = "forkserver"
 SHUT_DOWN_TIMEOUT_S = 3.0
 SHUT_DOWN_POLL_S = 0.002
+
+_starting = threading.Lock()
+"""One start at a time: they swap `__main__`, and the standard library's own lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,32 @@ def shut_down() -> None:
         return
     server._forkserver_pid = server._forkserver_alive_fd = None  # noqa: SLF001
     os.close(alive)
-    give_up = time.monotonic() + SHUT_DOWN_TIMEOUT_S
+    if not _ends(pid, SHUT_DOWN_TIMEOUT_S):
+        kill_tree(pid)
+        _ends(pid, SHUT_DOWN_TIMEOUT_S)
+
+
+def end_adopted() -> int:
+    """Kill what this process has adopted, after the death of a fork server; return how many.
+
+    All that is below it but the resource tracker, which ends by itself and has to be last.
+    """
+    tracker = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]  # noqa: SLF001
+    adopted = [pid for pid in children(os.getpid()) if pid != tracker]
+    for pid in adopted:
+        kill_tree(pid)
+        _ends(pid, SHUT_DOWN_TIMEOUT_S)
+    return len(adopted)
+
+
+def _ends(pid: int, timeout_s: float) -> bool:
+    give_up = time.monotonic() + timeout_s
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(pid, os.WNOHANG) == (0, 0):
             if time.monotonic() > give_up:
-                kill_tree(pid)
+                return False
             time.sleep(SHUT_DOWN_POLL_S)
+    return True
 
 
 def launch(name: str, entry: str, spec: bytes, *, log_queue: Any = None) -> Launched:
@@ -103,8 +128,11 @@ def launch(name: str, entry: str, spec: bytes, *, log_queue: Any = None) -> Laun
     # Not daemonic: a daemon of multiprocessing may not have children, and a sense may want some.
     process = ForkServerProcess(target=_enter, args=arguments, name=name, daemon=False)
     try:
-        with _blank_main():
+        with _starting, _blank_main():
             process.start()
+            # Or the next start would poll this one from another thread, and whoever comes second
+            # reads an end of file for an exit code.
+            multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]  # noqa: SLF001
     except BaseException:
         ours.close()
         os.close(stdout)

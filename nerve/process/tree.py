@@ -49,6 +49,14 @@ def kill_descendants(pid: int) -> int:
     return len(killed)
 
 
+def kill_group(leader: int) -> None:
+    """SIGKILL what is left of the process group of a leader that has just ended."""
+    if leader <= 1:
+        raise ValueError(f"process group {leader} is everybody's")
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def send(pid: int, signal_number: signal.Signals) -> None:
     """Send a signal to one process; one that is gone already is what was wanted."""
     if pid <= 1:

@@ -13,7 +13,7 @@ import hashlib
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -24,6 +24,10 @@ from nerve.sense import TriggerKind
 
 RECHECK_S = 10.0
 """The longest wait for a time on the wall clock before it is looked at again."""
+MAX_CRON_STEPS = 200
+"""Times of an expression looked at to find one that is not past; an hour has 60."""
+MIN_WAIT_S = 0.001
+"""So that a timer is never due again in the moment in which it was."""
 NEVER = float("inf")
 
 
@@ -88,10 +92,15 @@ def next_cron_us(expression: str, timezone: str, after_us: int) -> int | None:
     """The first time strictly after `after_us` that a cron expression names; None if never."""
     local = to_datetime(after_us).astimezone(ZoneInfo(timezone))
     try:
-        found: datetime = next(CronSim(expression, local))
-    except (StopIteration, CronSimError):  # e.g. the 30th of February
+        # More than one, because in the hour that the autumn change repeats, the first one found
+        # may be the time of that name that has passed already.
+        for found in islice(CronSim(expression, local), MAX_CRON_STEPS):
+            found_us = int(found.timestamp()) * US_PER_S
+            if found_us > after_us:
+                return found_us
+    except CronSimError:  # e.g. the 30th of February
         return None
-    return int(found.timestamp()) * US_PER_S
+    return None
 
 
 def next_aligned_us(timer: Timer, after_us: int) -> int:
@@ -153,5 +162,5 @@ class Schedule:
         else:
             wall_us = next_cron_us(timer.cron, timer.timezone, now_us)
         if wall_us is not None:
-            wait = min((wall_us - now_us) / US_PER_S, RECHECK_S)
+            wait = max(MIN_WAIT_S, min((wall_us - now_us) / US_PER_S, RECHECK_S))
             heapq.heappush(self._heap, (now + wait, order, timer, wall_us))

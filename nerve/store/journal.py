@@ -74,6 +74,12 @@ class Batch:
         count, _ = self.counts.get((sense, outcome), (0, 0))
         self.counts[sense, outcome] = (count + number, at_us)
 
+    def apart(self) -> Iterator["Batch"]:
+        """Yield the entries in batches of their own, in their order, and the rest last."""
+        for entry in self.entries:
+            yield Batch([entry])
+        yield Batch(cursors=self.cursors, counts=self.counts)
+
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
         return not (self.entries or self.cursors or self.counts)
@@ -116,10 +122,12 @@ class Journal:
             self._raw.execute("BEGIN IMMEDIATE")
             ids, received = self._insert(batch)
             self._raw.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
             if self._raw.in_transaction:
                 self._raw.execute("ROLLBACK")
-            raise explain(error, self._path) from error
+            if isinstance(error, sqlite3.Error):
+                raise explain(error, self._path) from error
+            raise
         self._next_id += sum(1 for entry_id in ids if entry_id is not None)
         self._received.update(received)
         return ids
@@ -195,6 +203,13 @@ class Journal:
                 " last_at_us = excluded.last_at_us",
                 [(*pair, count, at_us) for pair, (count, at_us) in counts.items()],
             )
+
+    def received(self) -> dict[str, dict[str, int]]:
+        """For each sense, by epoch, the last `seq` of its outbox that is recorded."""
+        found: dict[str, dict[str, int]] = {}
+        for (sense, epoch), seq in list(self._received.items()):
+            found.setdefault(sense, {})[epoch] = seq
+        return found
 
     def cursors(self) -> dict[Pair, int]:
         """All cursors: (target, source) to the last signal whose consequence is recorded."""

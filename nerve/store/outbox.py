@@ -62,19 +62,40 @@ class Outbox:
         ).fetchone()
         return Identity(*row)
 
+    def begin_anew_if_behind(self, received: Mapping[str, int]) -> bool:
+        """Take a new epoch if the parent knows later signals than this database does.
+
+        Then the file has gone back in time: an older copy was restored, or a power loss
+        took its last commits. Its next signals would bear numbers that were used already,
+        and be taken for repeats. Those that still wait are recorded: they go.
+
+        Args:
+            received: by epoch, the last `seq` that the parent has recorded.
+        """
+        known = received.get(self.epoch, 0)
+        query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'nerve_outbox'"
+        (last,) = self._connection.execute(query).fetchone()
+        if last >= known:
+            return False
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("DELETE FROM nerve_outbox")
+        self._connection.execute("UPDATE nerve_identity SET epoch = lower(hex(randomblob(16)))")
+        self._connection.execute("COMMIT")
+        self.epoch = self.identity().epoch
+        return True
+
     def positions(self) -> dict[str, int]:
         """For each source, the last signal that a committed compute has dealt with."""
         rows = self._connection.execute("SELECT source, signal_id FROM nerve_position")
         return dict(rows.fetchall())
 
-    def holds_signal_of(self, trigger_id: int, boot: str) -> bool:
-        """Whether a signal that answers this trigger is not acknowledged yet."""
-        row = self._connection.execute(
-            "SELECT 1 FROM nerve_outbox WHERE trigger_id = ? AND json_valid(cause)"
-            " AND cause ->> 'boot' = ?",
-            (trigger_id, boot),
-        ).fetchone()
-        return row is not None
+    def rows_of(self, trigger_id: int) -> list[OutboxRow]:
+        """What waits that answers a trigger of this number, of whatever run."""
+        rows = self._connection.execute(
+            "SELECT seq, at_us, payload, cause FROM nerve_outbox WHERE trigger_id = ?",
+            (trigger_id,),
+        ).fetchall()
+        return [OutboxRow(seq, at_us, _decode(p), cause) for seq, at_us, p, cause in rows]
 
     def put(self, at_us: int, trigger_id: int, payload: str, cause: str) -> int:
         """Add a signal inside the compute's transaction; return its `seq`."""
@@ -137,5 +158,5 @@ class Outbox:
 def _decode(payload: str) -> Any:
     try:
         return json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

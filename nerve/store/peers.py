@@ -76,7 +76,7 @@ class PeerDatabases:
         except DatabaseMissing as error:
             raise PeerError(
                 f"the sense {name!r} has no database yet",
-                hint=f"`nerve status` tells why {name} has not started",
+                hint=f"`nerve logs --sense {name}` tells whether it could not start",
             ) from error
 
     def _open(self, name: str) -> sqlite3.Connection:

@@ -15,10 +15,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from nerve.clock import Clock
+from nerve.config import Redactor
 from nerve.errors import WireError
 from nerve.logs import RecordsOf
 from nerve.process.launch import Launched, launch
-from nerve.process.tree import kill_tree
+from nerve.process.tree import kill_group, kill_tree
 from nerve.supervisor.output import OutputLines
 from nerve.supervisor.rate import Rate
 from nerve.wire.channel import Channel, ChannelClosed
@@ -66,16 +67,22 @@ class Child:
     """A running worker."""
 
     def __init__(
-        self, spec: WorkerSpec, events: ChildEvents, *, clock: Clock, threads: Executor
+        self,
+        spec: WorkerSpec,
+        events: ChildEvents,
+        *,
+        clock: Clock,
+        threads: Executor,
     ) -> None:
         self.generation = spec.generation
         self.pid = 0
         self._spec = spec
+        self._redact = Redactor(spec.masked).text
         self._events = events
         self._clock = clock
         self._threads = threads
         self._loop = asyncio.get_running_loop()
-        self._is_gone = False
+        self.is_gone = False
         self._rate = Rate(clock.monotonic())
 
     async def start(self) -> None:
@@ -102,8 +109,8 @@ class Child:
         self._channel = Channel(launched.channel)
         now = self._clock.monotonic()
         self._outputs = {
-            "stdout": OutputLines(launched.stdout, now),
-            "stderr": OutputLines(launched.stderr, now),
+            "stdout": OutputLines(launched.stdout, now, self._redact),
+            "stderr": OutputLines(launched.stderr, now, self._redact),
         }
         self._loop.add_reader(self._channel, self._on_readable)
         self._loop.add_reader(launched.process.sentinel, self._on_sentinel)
@@ -112,20 +119,27 @@ class Child:
 
     def send(self, message: Message) -> None:
         """Send a message; after ChannelClosed or ChannelOverflow the child is to be ended."""
-        if self._is_gone:
+        if self.is_gone:
             raise ChannelClosed("the worker has exited")
         if self._channel.send(dump(message)):
             self._loop.add_writer(self._channel, self._on_writable)
 
     def kill(self) -> None:
         """SIGKILL the worker and all below it; `exited` follows."""
-        if not self._is_gone:
+        if not self.is_gone:
             # In a thread: the tree may be large, and looking through /proc takes milliseconds.
             self._threads.submit(kill_tree, self.pid)
 
+    def abandon(self) -> None:
+        """Hear nothing more of it: it was killed and does not go."""
+        self.is_gone = True
+        self._loop.remove_reader(self._launched.process.sentinel)
+        self._take_the_rest()
+        self._close()
+
     def pause(self, *, paused: bool) -> None:
         """Stop, or go on, reading what the worker says; meanwhile its own sends wait."""
-        if self._is_gone:
+        if self.is_gone:
             return
         if paused:
             self._loop.remove_reader(self._channel)
@@ -136,6 +150,8 @@ class Child:
         """Pass on one read's messages; False when nothing more will come."""
         try:
             for frame in self._channel.receive():
+                for stream in self._outputs:
+                    self._on_output(stream)  # printed before it was said, so by the same compute
                 self._events.message(parse_up(frame))
         except ChannelClosed:
             self._loop.remove_reader(self._channel)
@@ -175,18 +191,26 @@ class Child:
     def _on_sentinel(self) -> None:
         """The process is gone: take what it still had said, close everything, tell."""
         self._loop.remove_reader(self._launched.process.sentinel)
-        self._is_gone = True
+        self.is_gone = True
         self._take_the_rest()
-        self._channel.close()
-        for output in self._outputs.values():
-            output.close()
         self._launched.process.join(0)
         code = self._launched.process.exitcode
         self._launched.process.close()
-        # Blocks while its thread takes the last records, so not on the loop.
-        self._threads.submit(self._records.close)
+        self._close()
+        # What it left behind in its own process group; whatever set itself apart from that
+        # is with the fork server now, and ends with it.
+        kill_group(self.pid)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)  # ours to reap, if the fork server died with it
         # 255 is also what the standard library reports when the fork server died with it.
         self._events.exited(Exit(code))
+
+    def _close(self) -> None:
+        self._channel.close()
+        for output in self._outputs.values():
+            output.close()
+        # Blocks while its thread takes the last records, so not on the loop.
+        self._threads.submit(self._records.close)
 
     def _take_the_rest(self) -> None:
         # The dead write no more, so this ends: at most what the socket and the pipes held.
@@ -195,8 +219,12 @@ class Child:
         while waiting and self._channel.is_readable() and self._on_readable():
             pass
         for stream, output in self._outputs.items():
-            if self._loop.remove_reader(output.descriptor):
-                self._on_output(stream)
+            self._loop.remove_reader(output.descriptor)
+            lines, left_out = output.read_rest(self._clock.monotonic())
+            if lines or left_out:
+                self._events.printed(stream, lines, left_out)
+        if left_out := self._rate.take_left_out(at_the_end=True):
+            self._events.records_left_out(left_out)
 
 
 def _discard(launching: asyncio.Future[Launched]) -> None:

@@ -42,6 +42,8 @@ from nerve.wire.messages import (
 
 BOOT_TIMEOUT_S = 120.0
 """From the fork to `ready`: imports and migrations of a whole group."""
+KILL_TIMEOUT_S = 10.0
+"""For a killed worker to be gone; one that waits for a dead disk may never be."""
 STOP_MARGIN_S = 5.0
 """For a checkpoint and a clean exit, beyond the running compute's hard deadline."""
 
@@ -78,7 +80,10 @@ class Group:
         self._running: Running | None = None
         self._suspect: Running | None = None
         self._restarts = Restarts()
+        self._kill_timer: asyncio.TimerHandle | None = None
+        self._ran_at_deaths: list[str] = []
         self._says_stopped = False
+        self._was_ready = False
 
     # --- what the supervisor asks ---------------------------------------------------
 
@@ -86,7 +91,7 @@ class Group:
         """Start a worker, a new generation."""
         self._move(WorkerEvent.START)
         self.generation += 1
-        self._says_stopped = False
+        self._says_stopped = self._was_ready = False
         self._timer = self._loop.call_later(BOOT_TIMEOUT_S, self._on_boot_timeout)
         self._starting = self._loop.create_task(self._launch(self.generation))
 
@@ -97,7 +102,14 @@ class Group:
 
     def pump(self) -> None:
         """Dispatch the next compute, if the worker is free and there is one."""
-        if self.state is WorkerState.IDLE and self._queue and self._hub.may_dispatch():
+        if (
+            self.state is WorkerState.IDLE
+            and self._queue
+            and self._suspect is None  # its outcome is on the way, and there is room for one
+            and self._child is not None
+            and not self._child.is_gone
+            and self._hub.may_dispatch()
+        ):
             self._dispatch(self._queue.popleft())
 
     def acknowledge(self, sense: str, epoch: str, seq: int) -> None:
@@ -122,9 +134,11 @@ class Group:
             self._send(StopMessage())
 
     def kill(self) -> None:
-        """End the worker at once."""
+        """End the worker at once; one that cannot be killed is given up after a while."""
         if self._child is not None:
             self._child.kill()
+            if self._kill_timer is None:
+                self._kill_timer = self._loop.call_later(KILL_TIMEOUT_S, self._on_kill_timeout)
 
     @property
     def is_quiet(self) -> bool:
@@ -145,7 +159,7 @@ class Group:
         child = Child(self._spec_for(generation), events, clock=self._clock, threads=self._threads)
         try:
             await child.start()
-        except (OSError, EOFError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  no thread, no descriptor, no fork server, ...
             fault = {"message": f"the worker could not be started: {error!r}"}
             self._ledger.log(self.name, "worker.launch_failed", "error", fault)
             self._on_exit(Exit(None))
@@ -156,8 +170,11 @@ class Group:
             self._send(StopMessage())
 
     def _on_boot_timeout(self) -> None:
-        message = {"message": f"not ready within {BOOT_TIMEOUT_S:.0f} s; killed"}
+        senses = ", ".join(self.senses)
+        text = f"not ready within {BOOT_TIMEOUT_S:.0f} s, killed; it loads and migrates: {senses}"
+        message = {"message": text, "hint": "`nerve check` tells which one hangs"}
         self._ledger.log(self.name, "worker.boot_timeout", "error", message)
+        self._hub.failed(self.name)
         self.kill()
 
     # --- computes -------------------------------------------------------------------
@@ -252,6 +269,7 @@ class Group:
 
     def _on_ready(self, ready: ReadyMessage) -> None:
         self._move(WorkerEvent.READY)
+        self._was_ready = True
         if self.state is WorkerState.IDLE:
             self._cancel_timer()
         self._resolve_suspect(ready)
@@ -313,10 +331,21 @@ class Group:
 
     # --- the end of a worker --------------------------------------------------------
 
+    def _on_kill_timeout(self) -> None:
+        """Killed, and still there: in the kernel's hands, or the fork server is stopped."""
+        if self._child is not None:
+            message = f"process {self._child.pid} does not end although it was killed; given up"
+            self._ledger.log(self.name, "worker.unkillable", "error", {"message": message})
+            self._child.abandon()
+            self._on_exit(Exit(None))
+
     def _on_exit(self, ended: Exit) -> None:
         pid = self._child.pid if self._child else None
         self._child = None
         self._cancel_timer()
+        if self._kill_timer is not None:
+            self._kill_timer.cancel()
+            self._kill_timer = None
         self._set_suspect()
         was_asked = self.state is WorkerState.STOPPING
         self._move(WorkerEvent.EXIT)
@@ -339,10 +368,16 @@ class Group:
 
     def _on_death(self, ended: Exit, pid: int | None) -> None:
         running = self._suspect.sense if self._suspect else None
+        doing = f" while {running} ran" if running else ""
+        if not self._was_ready:
+            doing = f" while it loaded and migrated {', '.join(self.senses)}"
+        self._ran_at_deaths.append(running or "nothing")
         payload = {"pid": pid, "how": str(ended), "running": running}
-        payload["message"] = f"the worker {ended}" + (f" while {running} ran" if running else "")
+        payload["message"] = f"the worker {ended}{doing}"
         self._ledger.log(self.name, "worker.died", "error", payload)
-        delay_s = self._restarts.delay_s(self._clock.monotonic())
+        if not self._was_ready:
+            self._hub.failed(self.name)
+        delay_s = self._restarts.delay_s(self._clock.monotonic(), was_ready=self._was_ready)
         if delay_s is None:
             self._give_up()
         else:
@@ -350,9 +385,10 @@ class Group:
 
     def _give_up(self) -> None:
         self._move(WorkerEvent.GIVE_UP)
-        window = f"{MAX_DEATHS} deaths within {DEATHS_WINDOW_S:.0f} s"
+        ran = ", ".join(dict.fromkeys(self._ran_at_deaths[-MAX_DEATHS:]))
+        message = f"{MAX_DEATHS} deaths in a row or within {DEATHS_WINDOW_S:.0f} s"
         payload = {
-            "message": f"{window}; not started again",
+            "message": f"{message}; not started again; running at the deaths: {ran}",
             "hint": "mend the sense, restart nerve",
         }
         self._ledger.log(self.name, "group.fatal", "error", payload)

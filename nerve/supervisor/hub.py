@@ -42,6 +42,10 @@ class Hub(Protocol):
         """The worker of a group is ready, with what it says of its senses."""
         ...
 
+    def failed(self, name: str) -> None:
+        """A worker of a group has died before it was ready; another one is started."""
+        ...
+
     def gave_up(self, name: str) -> None:
         """A group is FATAL and will report nothing more."""
         ...

@@ -23,11 +23,17 @@ Ended = Callable[[str, PendingTrigger | None], None]
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has come to, for its last line and its exit code."""
+    """What a run has come to, for its last line and its exit code.
+
+    Attributes:
+        unrecorded: signals and log rows that could not be made durable; the signals are
+            safe in their senses' databases.
+    """
 
     signals: int = 0
     computes: int = 0
     failures: int = 0
+    unrecorded: int = 0
     unavailable: set[str] = field(default_factory=set)
 
 
@@ -70,8 +76,8 @@ class Ledger:
         ref: str | None = None,
     ) -> LogEntry:
         """Make a log row of this moment, with secrets masked."""
-        text = _to_json(self._redactor.json(payload))
-        return LogEntry(self._clock.now_us(), source, type_, level, ref, text)
+        text = _writable(_to_json(self._redactor.json(payload)))
+        return LogEntry(self._clock.now_us(), _writable(source), type_, level, ref, text)
 
     def take_signal(self, message: SignalMessage, running: Running | None) -> None:
         """Record a durable signal: the outcome of `running`, or a repeat from an outbox."""
@@ -121,6 +127,11 @@ class Ledger:
         payload = {"message": message, "positions": running.trigger.positions}
         self.log(running.sense, "reflex.given_up", "error", payload)
         return False
+
+
+def _writable(text: str) -> str:
+    # A file name may hold half a character (PEP 383), and no database takes that.
+    return text.encode("utf-8", "replace").decode()
 
 
 def _to_json(value: Any) -> str:

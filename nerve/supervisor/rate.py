@@ -27,9 +27,9 @@ class Rate:
         self._left_out += lines - passing
         return passing
 
-    def take_left_out(self) -> int:
+    def take_left_out(self, *, at_the_end: bool = False) -> int:
         """Return, once it is over, how many lines a flood has lost; 0 without one."""
-        if self._allowed < 1:
+        if self._allowed < 1 and not at_the_end:
             return 0  # one number at the end says more than many on the way
         count, self._left_out = self._left_out, 0
         return count

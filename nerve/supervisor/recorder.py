@@ -92,6 +92,12 @@ class Recorder:
             self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
 
     @property
+    def waiting_entries(self) -> int:
+        """How many signals and log rows are not durable yet."""
+        in_hand = len(self._in_hand.entries) if self._in_hand is not None else 0
+        return in_hand + len(self._batch.entries)
+
+    @property
     def has_entries(self) -> bool:
         """Whether a signal or log row is on its way that is not durable yet."""
         return bool(self._in_hand is not None or self._batch.entries)
@@ -137,10 +143,20 @@ class Recorder:
                 ids = self._journal.commit(batch)
             except StateError as error:
                 self._tell(self._on_failure, error)
-            except Exception as error:  # noqa: BLE001  the thread's entry: it must not die in silence
-                self._tell(self._on_failure, NerveError(f"cannot record: {error!r}"))
+            except Exception:  # noqa: BLE001  an entry no database takes: it must not stop the rest
+                self._tell(self._on_success, self._one_by_one(batch))
             else:
                 self._tell(self._on_success, ids)
+
+    def _one_by_one(self, batch: Batch) -> list[int | None]:
+        ids: list[int | None] = []
+        for part in batch.apart():
+            try:
+                ids += self._journal.commit(part)
+            except Exception:  # noqa: BLE001  this is the one; or all, and then each is counted
+                ids += [None] * len(part.entries)
+                self.left_out += len(part.entries)
+        return ids
 
     def _tell(self, callback: Callable[..., None], argument: object) -> None:
         try:

@@ -3,7 +3,9 @@
 Parent; pure. The first death in a while is answered at once; further ones within
 DEATHS_WINDOW_S wait, twice as long each time, and the MAX_DEATHS-th ends it. Being
 ready in between does not reset the window: a worker that comes up well and dies
-at its first compute is no better than one that never comes up.
+at its first compute is no better than one that never comes up. Deaths before
+`ready` count whatever lies between them, because a start that hangs takes longer
+to be given up than the window is long.
 """
 
 import random
@@ -20,15 +22,18 @@ class Restarts:
 
     def __init__(self) -> None:
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._failed_starts = 0
 
-    def delay_s(self, now: float) -> float | None:
+    def delay_s(self, now: float, *, was_ready: bool) -> float | None:
         """Note a death at `now`, in seconds on the monotonic clock.
 
         Returns how many seconds to wait before the next start, or None for: no more.
         """
         self._deaths.append(now)
-        recent = sum(now - death <= DEATHS_WINDOW_S for death in self._deaths)
-        if recent == MAX_DEATHS:
+        self._failed_starts = 0 if was_ready else self._failed_starts + 1
+        in_window = sum(now - death <= DEATHS_WINDOW_S for death in self._deaths)
+        recent = max(in_window, self._failed_starts)
+        if recent >= MAX_DEATHS:
             return None
         if recent == 1:
             return 0.0

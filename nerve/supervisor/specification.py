@@ -1,6 +1,7 @@
-"""What a worker is told at its start: its own part of the configuration, and no more.
+"""What a worker is told at its start: its own part of the configuration.
 
-Parent and commands; pure but for the environment it is handed.
+Parent and commands; pure. It also gets every secret value of the file, not only its own,
+because it masks them all in whatever it writes.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from nerve.config.models import SenseConfig
 from nerve.wire.messages import WorkerSpec
 
 
-def worker_spec(
+def worker_spec(  # noqa: PLR0913  each is said by its name
     loaded: Loaded,
     senses: Mapping[str, SenseConfig],
     *,
@@ -20,12 +21,14 @@ def worker_spec(
     blobs: Path,
     database_of: Callable[[str], Path],
     environ: Mapping[str, str],
+    received: Mapping[str, dict[str, int]] | None = None,
 ) -> WorkerSpec:
     """Specify the worker of a group.
 
     Args:
         senses: those of the group, at least one; all others are their peers.
         database_of: path of the database of any configured sense.
+        received: what the journal has of each sense's outbox, where there is a journal.
         environ: where the variables are taken from that a sense asks for under `env:`.
     """
     asked = {variable for sense in senses.values() for variable in sense.env}
@@ -37,6 +40,7 @@ def worker_spec(
         blobs=str(blobs),
         senses=dict(senses),
         databases={name: str(database_of(name)) for name in loaded.config.senses},
+        received={name: (received or {}).get(name, {}) for name in senses},
         env={variable: environ[variable] for variable in sorted(asked) if variable in environ},
         masked=loaded.redactor.values,
     )

@@ -15,6 +15,7 @@ checkpoint and exit, the journal is drained and closed.
 import asyncio
 import os
 import secrets
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -39,6 +40,9 @@ from nerve.supervisor.triggers import Triggers
 from nerve.version import VERSION
 from nerve.wire.messages import ReadyMessage, SenseReport
 
+GATE_PATIENCE_S = 20.0
+"""How long all groups wait for the slowest one at the start. After that they begin without it:
+one import that hangs must not keep everybody waiting."""
 DRAIN_TIMEOUT_S = 10.0
 """How long a stop waits for a journal that cannot be written."""
 STARTER_THREADS = 4
@@ -117,7 +121,9 @@ class Supervisor:
             group.start()
         if not self._groups:
             self._open_gate()
+        patience = asyncio.get_running_loop().call_later(GATE_PATIENCE_S, self._lose_patience)
         await self._stopping.wait()
+        patience.cancel()
         await self._stop()
 
     def request_stop(self, reason: str) -> None:
@@ -150,9 +156,12 @@ class Supervisor:
         await loop.run_in_executor(None, self._threads.shutdown)
         drained = drained and await self._recorder.drain(DRAIN_TIMEOUT_S)
         await loop.run_in_executor(None, self._recorder.close)
-        if drained:
-            self._journal.end_boot(self.ledger.boot, how="stopped", at_us=self._clock.now_us())
-        self._journal.close()
+        try:
+            if drained:
+                self._journal.end_boot(self.ledger.boot, how="stopped", at_us=self._clock.now_us())
+        finally:
+            self._journal.close()
+        self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
 
     def _log_start(self) -> None:
         now_us, pid = self._clock.now_us(), os.getpid()
@@ -200,6 +209,7 @@ class Supervisor:
                 blobs=self._state.blobs,
                 database_of=self._state.sense_db,
                 environ=self._environ,
+                received=self._journal.received(),
             ),
             clock=self._clock,
             threads=self._threads,
@@ -210,12 +220,28 @@ class Supervisor:
 
     def _open_gate(self) -> None:
         """Every group has reported: take up what nobody answered yet, and begin to tick."""
-        self._take_up_signals()
+        try:
+            self._take_up_signals()
+        except (NerveError, sqlite3.Error) as error:
+            # Live signals are heard all the same; what is missing is taken up at the next start.
+            message = f"what was not answered before cannot be read: {error}"
+            self.ledger.log("nerve", "reflex.backlog_unreadable", "error", {"message": message})
         if self._once:
             self.triggers.begin_once()
             self._stop_if_done()
         else:
             self.triggers.begin()
+
+    def _lose_patience(self) -> None:
+        late, self._unreported = self._unreported, set()
+        if not late or self._stopping.is_set():
+            return
+        for name in late:
+            senses = ", ".join(self._groups[name].senses)
+            message = f"not ready after {GATE_PATIENCE_S:.0f} s; the others begin without it"
+            hint = f"it loads and migrates {senses}; `nerve check` tells which one hangs"
+            self.ledger.log(name, "group.slow", "warning", {"message": message, "hint": hint})
+        self._open_gate()
 
     def _take_up_signals(self) -> None:
         with closing(open_reader(self._state.journal_path)) as reader:
@@ -271,6 +297,14 @@ class Supervisor:
             message = "the fork server's preload did not work; workers start slowly"
             self.ledger.log(name, "worker.not_preloaded", "warning", {"message": message})
         self._has_reported(name)
+
+    def failed(self, name: str) -> None:
+        """Nobody waits any longer for a group that did not come up at its first try."""
+        if self._once:  # there will be no later
+            self._mark_unavailable(self._groups[name].senses)
+            self.triggers.forget(self._groups[name].senses)
+        self._has_reported(name)
+        self._stop_if_done()
 
     def gave_up(self, name: str) -> None:
         """Nothing more comes from this group."""

@@ -42,8 +42,9 @@ class FrameDecoder:
                 end = start + _LENGTH.size + self._announced(start)
                 if len(self._pending) < end:
                     break
-                yield bytes(self._pending[start + _LENGTH.size : end])
-                start = end
+                frame = bytes(self._pending[start + _LENGTH.size : end])
+                start = end  # before the yield: a frame that its taker chokes on is not given twice
+                yield frame
         finally:
             # Once per read and not once per frame: cutting a bytearray's head moves its tail.
             del self._pending[:start]

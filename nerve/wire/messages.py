@@ -31,6 +31,8 @@ MAX_CAUSES_BYTES = 1024 * 1024
 """Payloads of the signals handed to one compute, together, as JSON."""
 MAX_PAYLOAD_BYTES = 1024 * 1024
 """One signal's payload as JSON; beyond it a compute should store a blob."""
+MAX_PAYLOAD_DEPTH = 64
+"""Levels of lists and mappings in a payload; pydantic's parser stops at 200."""
 MAX_TEXT_CHARS = 64 * 1024
 """A traceback or message that goes up; longer ones lose their middle."""
 
@@ -63,6 +65,7 @@ class WorkerSpec(Message):
         databases: where the database of every configured sense lies, peers included.
         env: environment variables that senses of this group asked for.
         masked: values to be masked in whatever the worker writes or sends.
+        received: for each sense, by epoch, the last `seq` of its outbox that is recorded.
         open_databases: False for a worker that only describes.
     """
 
@@ -74,6 +77,7 @@ class WorkerSpec(Message):
     blobs: str
     senses: dict[str, SenseConfig]
     databases: dict[str, str]
+    received: dict[str, dict[str, Count]] = Field(default_factory=dict)
     env: dict[str, str] = Field(default_factory=dict, repr=False)
     masked: tuple[str, ...] = Field((), repr=False)
     open_databases: bool = True

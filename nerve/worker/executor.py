@@ -27,6 +27,7 @@ from nerve.errors import SenseError
 from nerve.sense import Blobs, Context, Signal, SoftTimeout, Trigger
 from nerve.wire.messages import (
     MAX_PAYLOAD_BYTES,
+    MAX_PAYLOAD_DEPTH,
     ComputeMessage,
     FailedMessage,
     NoSignalMessage,
@@ -153,6 +154,7 @@ class Executor:
             if isinstance(result, BaseModel):
                 result = result.model_dump(mode="json")
             value = self._redactor.json(_JSON.validate_python(result, strict=True))
+            _refuse_depth(value)
             text = json.dumps(value, allow_nan=False, ensure_ascii=False)
             size = len(text.encode())
         except (ValueError, RecursionError) as error:  # pydantic's and Unicode's are ValueErrors
@@ -203,6 +205,14 @@ def _cause(boot: str, message: ComputeMessage) -> StoredCause:
         left_out=message.left_out,
         merged=message.merged,
     )
+
+
+def _refuse_depth(value: Any, left: int = MAX_PAYLOAD_DEPTH) -> None:
+    if left == 0:
+        raise ValueError(f"it is nested deeper than {MAX_PAYLOAD_DEPTH} levels")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _refuse_depth(inner, left - 1)
 
 
 def _reason(error: Exception) -> str:

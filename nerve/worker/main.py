@@ -26,6 +26,7 @@ from nerve.errors import MessageInvalid
 from nerve.logs import send_records_to
 from nerve.process import guard
 from nerve.store.blobs import BlobStore
+from nerve.store.outbox import Identity, OutboxRow
 from nerve.wire.channel import BlockingChannel, ChannelClosed
 from nerve.wire.messages import (
     AcknowledgeMessage,
@@ -46,14 +47,16 @@ from nerve.wire.messages import (
     WorkerSpec,
     dump,
     parse_down,
+    parse_up,
 )
 from nerve.worker.deadline import Deadline
 from nerve.worker.describe import describe
 from nerve.worker.executor import Executor
 from nerve.worker.isolation import isolate
 from nerve.worker.loader import load
+from nerve.worker.orphans import reap_orphans
 from nerve.worker.resident import Resident
-from nerve.worker.traces import describe_exception
+from nerve.worker.traces import describe_exception, writable
 
 
 def run(spec_json: bytes, sock: socket.socket, log_queue: Any) -> None:
@@ -99,18 +102,23 @@ class Worker:
         """Bring up every sense of the group, and say how each came up."""
         if not self._spec.open_databases:
             return
-        for name in self._spec.senses:
-            try:
-                self._residents[name] = self._resident(name)
-            except Exception as error:  # noqa: BLE001  author's code: import, options, migrations
-                self._faults[name] = describe_exception(error, self._redactor)
+        reports = tuple(self._bring_up(name) for name in self._spec.senses)
         preloaded = guard.guarded_by(os.getppid())
-        reports = tuple(self._report(name) for name in self._spec.senses)
         self._send(
             ReadyMessage(generation=self._spec.generation, preloaded=preloaded, senses=reports)
         )
         for resident in self._residents.values():
             self._repeat_outbox(resident)
+
+    def _bring_up(self, name: str) -> SenseReport:
+        try:
+            resident = self._resident(name)
+            report = self._report(resident)
+        except Exception as error:  # noqa: BLE001  author's code: import, options, migrations
+            self._faults[name] = describe_exception(error, self._redactor)
+            return SenseReport(name=name, fault=self._faults[name])
+        self._residents[name] = resident
+        return report
 
     def serve(self) -> None:
         """Answer messages until `stop`."""
@@ -143,6 +151,7 @@ class Worker:
             self._refuse("unavailable", why, message)
             return
         self._send(self._executor.execute(resident, message))
+        reap_orphans()
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:
         self._send(
@@ -152,7 +161,7 @@ class Worker:
                 sense=message.sense if message else None,
                 trigger_id=message.trigger_id if message else None,
                 at_us=SystemClock().now_us(),
-                fault=Fault(kind=kind, message=why),
+                fault=Fault(kind=kind, message=writable(why)),
             )
         )
 
@@ -175,39 +184,57 @@ class Worker:
         resident.open()
         return resident
 
-    def _report(self, name: str) -> SenseReport:
-        if name in self._faults:
-            return SenseReport(name=name, fault=self._faults[name])
-        resident = self._residents[name]
+    def _report(self, resident: Resident) -> SenseReport:
+        if resident.outbox.begin_anew_if_behind(self._spec.received.get(resident.name, {})):
+            logging.getLogger(f"sense.{resident.name}").warning(
+                "its database is older than what was recorded of it: restored, or cut by a power "
+                "loss; its signals are counted anew"
+            )
         identity = resident.outbox.identity()
         return SenseReport(
-            name=name,
+            name=resident.name,
             epoch=identity.epoch,
             boot=identity.boot,
             trigger_id=identity.trigger_id,
             positions=resident.outbox.positions(),
-            signalled=resident.outbox.holds_signal_of(identity.trigger_id, identity.boot),
+            signalled=self._signalled(resident, identity),
             migrated=tuple(resident.migrated),
         )
 
+    def _signalled(self, resident: Resident, identity: Identity) -> bool:
+        rows = resident.outbox.rows_of(identity.trigger_id)
+        messages = (self._message_of(resident, row) for row in rows)
+        return any(message and message.cause.boot == identity.boot for message in messages)
+
     def _repeat_outbox(self, resident: Resident) -> None:
         for row in resident.outbox.waiting():
-            try:
-                message = SignalMessage(
-                    generation=self._spec.generation,
-                    sense=resident.name,
-                    epoch=resident.outbox.epoch,
-                    seq=row.seq,
-                    at_us=row.at_us,
-                    payload=row.payload,
-                    cause=StoredCause.model_validate_json(row.cause),
-                )
-            except ValueError:
-                logging.getLogger(f"sense.{resident.name}").error(  # noqa: TRY400  the row is the news
+            if message := self._message_of(resident, row):
+                self._send(message)
+            else:
+                logging.getLogger(f"sense.{resident.name}").error(
                     "row %d of nerve_outbox is damaged; it was skipped and left in place", row.seq
                 )
-            else:
-                self._send(message)
+
+    def _message_of(self, resident: Resident, row: OutboxRow) -> SignalMessage | None:
+        """Make the message of a stored signal; None for a damaged one.
+
+        Parsed once more, as the parent will: what it refuses would end this worker, at every
+        start again.
+        """
+        try:
+            message = SignalMessage(
+                generation=self._spec.generation,
+                sense=resident.name,
+                epoch=resident.outbox.epoch,
+                seq=row.seq,
+                at_us=row.at_us,
+                payload=row.payload,
+                cause=StoredCause.model_validate_json(row.cause),
+            )
+            parse_up(dump(message))
+        except (ValueError, MessageInvalid, RecursionError):
+            return None
+        return message
 
     def _stop(self) -> None:
         for resident in self._residents.values():

@@ -29,7 +29,7 @@ MAX_CHAIN = 5
 _BATTERIES = str(Path(nerve.__file__).parent / "batteries") + "/"
 _STDLIB = sysconfig.get_path("stdlib") + "/"
 _LIBRARIES = tuple(
-    f"{Path(package.__file__).parent}/" for package in (nerve, sqlalchemy, alembic, pydantic)
+    f"{Path(str(package.__file__)).parent}/" for package in (nerve, sqlalchemy, alembic, pydantic)
 )
 
 
@@ -37,11 +37,16 @@ def describe_exception(error: BaseException, redactor: Redactor) -> Fault:
     """Turn an exception into a fault: its kind, one line, and the author's frames."""
     return Fault(
         kind=_kind(error),
-        message=shorten(redactor.text(_line(error)), MAX_MESSAGE_CHARS),
-        traceback=shorten(redactor.text(_frames(error))),
+        message=shorten(redactor.text(writable(_line(error))), MAX_MESSAGE_CHARS),
+        traceback=shorten(redactor.text(writable(_frames(error)))),
         hint=error.hint if isinstance(error, NerveError) else "",
         problems=_problems(error, redactor),
     )
+
+
+def writable(text: str) -> str:
+    """Spell out what UTF-8 cannot hold: names of files may have half characters in them."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _problems(error: BaseException, redactor: Redactor) -> tuple[FieldProblem, ...]:

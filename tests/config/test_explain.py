@@ -1,12 +1,23 @@
 """Options are an author's own model: its faults get the same words."""
 
 from datetime import date
+from enum import StrEnum
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from nerve.config.explain import wording
+from nerve.config.explain import option_problem, wording
+
+
+class Level(StrEnum):
+    LOW = "low"
+    HIGH = "high"
+
+
+def _sound(zone):
+    assert isinstance(zone, str), "zones have names"
+    return zone
 
 
 class Options(BaseModel):
@@ -17,7 +28,10 @@ class Options(BaseModel):
     since: Annotated[date, Field(ge=date(2026, 1, 1))] = date(2026, 1, 1)
     hosts: Annotated[list[str], Field(min_length=2)] = ["a", "b"]
     mode: Literal["fast", "slow"] = "fast"
-    code: Annotated[str, Field(pattern="^x$", max_length=3)] = "x"
+    code: Annotated[str, Field(pattern="^x$", min_length=1, max_length=3)] = "x"
+    flag: bool = False
+    level: Level = Level.LOW
+    zone: Annotated[object, AfterValidator(_sound)] = None
     nested: dict[str, int] = {}
 
 
@@ -33,7 +47,14 @@ class Options(BaseModel):
         ({"mode": "x"}, "must be fast or slow"),
         ({"code": "y"}, "must match ^x$"),
         ({"nested": 1}, "must be a mapping, with a key and a value on each line"),
-        ({"count": None}, "must be a valid integer"),
+        ({"count": None}, "must be a whole number"),
+        ({"count": "many"}, "must be a whole number"),
+        ({"count": 1_000.5}, "must be a whole number"),
+        ({"share": "x"}, "must be a number"),
+        ({"flag": "maybe"}, "must be true or false"),
+        ({"code": ""}, "is shorter than 1 characters"),
+        ({"level": "x"}, "must be low or high"),
+        ({"zone": 7}, "zones have names"),
         ({"other": 1}, "unknown key"),
     ],
 )
@@ -43,3 +64,14 @@ def test_an_error_of_a_model_is_said_without_jargon(given, said):
         Options.model_validate(given)
     [error] = caught.value.errors()
     assert wording(error) == said
+
+
+def test_an_option_is_placed_at_its_value_and_an_unknown_one_at_its_key():
+    """CFG-1"""
+    wrong = option_problem("disk", ("limits", 0), "must be a number")
+    assert (wrong.path, wrong.at_key) == (("senses", "disk", "options", "limits", 0), False)
+    unknown = option_problem("disk", ("limts",), "unknown key", 'did you mean "limits"?')
+    assert (unknown.at_key, unknown.hint) == (True, 'did you mean "limits"?')
+    missing = option_problem("disk", ("limits",), "is missing")
+    assert missing.path == ("senses", "disk", "options")
+    assert missing.message == "the key `limits` is missing"

@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -69,7 +71,7 @@ nerve.yaml:11:5: reflexes[2]: the key `kind` is missing; it is sense or workflow
 nerve.yaml:12:5: reflexes[3]: the key `on` is missing
 nerve.yaml:13:32: reflexes[4].workflow: there is no workflow 'pageme'; did you mean "page-me"?
 nerve.yaml:14:42: reflexes[5].interval: must be longer than nothing
-nerve.yaml:14:53: reflexes[5].align: must be true or false
+nerve.yaml:14:53: reflexes[5].align: must be true or false; in YAML 1.2 on is text
 nerve.yaml:15:4: reflexes[6]: must be a mapping, with a key and a value on each line
 nerve.yaml:16:38: reflexes[7].cron: bad cron expression '99 * * * *': Bad minute
 nerve.yaml:17:26: reflexes[8].sense: must not be empty
@@ -197,6 +199,49 @@ def test_a_reflex_has_one_kind_and_one_kind_of_cause(faults, reflex, said):
     )
     assert line.startswith("nerve.yaml:4:")
     assert said in line
+
+
+def test_a_field_that_is_wrong_beside_another_is_shown_itself(faults):
+    """CFG-1"""
+    [line] = faults(
+        "senses: {a: }\nreflexes:\n  - {kind: sense, sense: a, interval: 1s, jitter: 2s}\n"
+    )
+    assert line == "nerve.yaml:3:51: reflexes[0].jitter: jitter is longer than the interval"
+
+
+def test_a_merge_key_is_named_as_what_it_is(faults):
+    lines = faults(
+        "x: &d {group: host}\nsenses:\n  disk:\n    <<: *d\n  heat: {<<: *d}\n  <<: {net: }\n"
+    )
+    assert [line.partition(": ")[0] for line in lines if "merge keys" in line] == [
+        "nerve.yaml:4:5",
+        "nerve.yaml:5:10",
+        "nerve.yaml:6:3",
+    ]
+
+
+def test_a_file_without_senses_is_a_warning(load):
+    [warning] = load("senses: {}").warnings
+    assert str(warning).startswith("nerve.yaml:1:9: senses: no senses are configured")
+
+
+def test_a_file_that_may_not_be_read_says_where_to_look(monkeypatch, load, faults):
+    """CFG-1"""
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)  # root may read everything
+    with pytest.raises(ConfigFaults) as caught:
+        load_config(Path("nerve.yaml"), environ={})
+    assert "owner and mode" in caught.value.faults[0].hint
+
+
+def test_a_file_that_is_missing_says_how_to_get_one(tmp_path):
+    """CFG-1"""
+    with pytest.raises(ConfigFaults) as caught:
+        load_config(tmp_path / "nerve.yaml", environ={})
+    assert "`nerve init`" in caught.value.faults[0].hint
 
 
 def test_a_workflow_that_queues_has_room_for_a_hundred(load):

@@ -14,6 +14,13 @@ def test_a_value_from_the_command_line_wins(load):
     assert config.reflexes[0].interval_ms == 1_000
 
 
+def test_an_index_may_be_written_as_faults_write_it(load, faults):
+    config = load(TEXT, "reflexes[0].interval=1s", "reflexes[0].on=").config
+    assert config.reflexes[0].interval_ms == 1_000
+    [line] = faults(TEXT, "reflexes[0].interval=5x")
+    assert line.startswith("--set reflexes[0].interval: not a duration")
+
+
 def test_mappings_on_the_way_are_made(load):
     config = load(TEXT, "senses.net.options.a.b=1", "senses.heat.timeout=9s").config
     assert config.senses["net"].options == {"a": {"b": 1}}

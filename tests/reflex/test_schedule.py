@@ -60,6 +60,31 @@ def test_cron_follows_its_time_zone_over_the_change_of_daylight_saving():
     assert next_cron_us("30 8 * * *", "Europe/Berlin", first) == us(2026, 3, 30, 6, 30)
 
 
+@given(
+    st.integers(us(2026, 10, 24) // US, us(2026, 10, 26) // US),
+    st.sampled_from(["30 2 * * *", "15 2 * * *", "*/15 * * * *", "0 3 * * *", "5 1-4 * * *"]),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"]),
+)
+def test_the_next_cron_time_is_always_later_in_the_hour_that_comes_twice_too(second, cron, zone):
+    """SIG-4"""
+    found = next_cron_us(cron, zone, second * US)
+    assert second * US < found <= (second + 26 * 3600) * US
+
+
+def test_a_cron_timer_goes_on_over_the_change_of_daylight_saving():
+    """SIG-4"""
+    timer = Timer("disk", TriggerKind.CRON, cron="30 2 * * *", timezone="Europe/Berlin")
+    start_us = us(2026, 10, 24, 12, 0, 0)
+    schedule, ticks = Schedule([timer], now=0.0, now_us=start_us), []
+    while schedule.next_due() < 3 * 86_400:
+        now = schedule.next_due()
+        now_us = start_us + int(now * US)
+        ticks += [now_us for _ in schedule.pop_due(now, now_us)]
+    assert [tick // US for tick in ticks] == [
+        us(2026, 10, day, hour, 30) // US for day, hour in ((25, 0), (26, 1), (27, 1))
+    ]
+
+
 def test_a_cron_time_that_never_comes_is_never_due():
     assert next_cron_us("0 0 30 2 *", "UTC", us(2026, 1, 1)) is None
     timer = Timer("disk", TriggerKind.CRON, cron="0 0 30 2 *")

@@ -15,6 +15,7 @@ from nerve.clock import rfc3339
 from nerve.config import load_config
 from nerve.errors import NerveError
 from nerve.store.journal import Journal, SignalEntry
+from nerve.supervisor import supervisor
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger
 
@@ -65,6 +66,8 @@ def kill_at(point):
 def main():
     if point := os.environ.get("KILL_PARENT"):
         kill_at(point)
+    if patience := os.environ.get("GATE_PATIENCE_S"):
+        supervisor.GATE_PATIENCE_S = float(patience)
     try:
         loaded = load_config(Path("nerve.yaml"), environ=os.environ)
         code, _ = app.run(loaded, once="--once" in sys.argv, observe=observe)

@@ -4,6 +4,8 @@ import sqlite3
 
 import pytest
 
+from nerve.process.kernel import is_alive
+
 MIXED = {
     "failing": "def compute(db, peers, ctx): raise ValueError('no disk today')",
     "slow": "import time\ndef compute(db, peers, ctx): time.sleep(60)",
@@ -139,3 +141,81 @@ def test_a_damaged_signal_is_skipped_and_named(project):
     assert row["payload"]["id"] == 500
     (answer,) = [e for e in said if e["kind"] == "signal" and e["sense"] == "after"]
     assert 500 not in answer["payload"]
+
+
+def test_a_file_name_with_half_a_character_stops_nobody(project):
+    """LOG-6, RUN-5"""
+    project.sense(
+        "odd",
+        r"def compute(db, peers, ctx):\n    ctx.log.info('file %s', '\udcff.txt')\n    return 1".replace(
+            "\\n", "\n"
+        ),
+    )
+    project.config("senses: {odd: {}}\nreflexes: [{kind: sense, sense: odd, interval: 1h}]")
+    said, code = project.once()
+    assert code == 0
+    assert [e["payload"] for e in said if e["kind"] == "signal"] == [1]
+    (row,) = [e for e in said if e.get("type") == "log"]
+    assert row["payload"]["message"].startswith("file ")
+
+
+def test_objects_in_a_log_record_do_not_reach_the_parent(project):
+    """LOG-4, invariant 1"""
+    project.sense(
+        "odd",
+        """
+        import os
+        class Thing:
+            def __reduce__(self):
+                return (os.mkdir, ("made-by-unpickling",))
+        def compute(db, peers, ctx):
+            ctx.log.logger.info("before", extra={"thing": Thing()})
+            ctx.log.info("after %s", Thing.__name__)
+            return 1
+        """,
+    )
+    project.config("senses: {odd: {}}\nreflexes: [{kind: sense, sense: odd, interval: 1h}]")
+    said, code = project.once()
+    assert code == 0
+    assert [e["payload"]["message"] for e in said if e.get("type") == "log"] == [
+        "before",
+        "after Thing",
+    ]
+    assert not (project.root / "made-by-unpickling").exists()
+
+
+def test_an_import_that_hangs_keeps_the_other_groups_waiting_for_a_while_only(project):
+    """BOOT-2, BOOT-3"""
+    project.sense("hanging", "while True: pass")
+    project.sense("fine", MIXED["fine"])
+    project.config(
+        """
+        senses: {hanging: {group: a}, fine: {group: b}}
+        reflexes: [{kind: sense, sense: [hanging, fine], interval: 50ms}]
+        """
+    )
+    running = project.start(GATE_PATIENCE_S="1")
+    (slow,) = running.log("group.slow", source="a")
+    running.signals("fine", 2)
+    assert "hanging" in slow["payload"]["hint"]
+    assert running.stop() == 0
+
+
+def test_what_a_worker_leaves_in_its_process_group_ends_with_it(project):
+    """RUN-3"""
+    project.sense(
+        "leaving",
+        """
+        import os, subprocess
+        def compute(db, peers, ctx):
+            child = subprocess.Popen(["sleep", "600"])
+            print(child.pid, flush=True)
+            os._exit(3)
+        """,
+    )
+    project.config("senses: {leaving: {}}\nreflexes: [{kind: sense, sense: leaving, interval: 1h}]")
+    running = project.start()
+    (line,) = running.log("output", source="leaving")
+    running.log("worker.ready", 2)
+    assert not is_alive(int(line["payload"]["text"]))
+    assert running.stop() == 0

@@ -33,6 +33,9 @@ class FakeHub:
     def came_up(self, name, ready):
         self.ready.append(ready.generation)
 
+    def failed(self, name):
+        self.logged.append("failed")
+
     def gave_up(self, name):
         self.given_up.append(name)
 
@@ -56,6 +59,7 @@ class FakeChild:
         self.sent = []
         self.killed = 0
         self.is_dead = False
+        self.is_gone = False
 
     def send(self, message):
         if self.is_dead:
@@ -64,6 +68,9 @@ class FakeChild:
 
     def kill(self):
         self.killed += 1
+
+    def abandon(self):
+        self.abandoned = True
 
 
 def ready(generation, **more):
@@ -204,6 +211,62 @@ def test_nonsense_on_the_channel_ends_that_worker(play):
         group._on_broken(WireError("nonsense"))
         assert grouped.children[-1].killed == 1
         assert hub.logged[-1] == "message.invalid"
+
+    play(scene)
+
+
+def test_a_death_before_ready_keeps_nobody_waiting(play):
+    """BOOT-2"""
+
+    async def scene(grouped, group, hub):
+        group._on_exit(Exit(3))
+        assert hub.logged == ["worker.died", "failed"]
+        await grouped.restarted()
+        group._on_message(ready(2))
+        group._on_exit(Exit(3))
+        assert hub.logged.count("failed") == 1
+
+    play(scene)
+
+
+def test_nothing_is_dispatched_while_an_outcome_is_unclear(play):
+    """RUN-1"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        group._on_message(ready(2, boot="boot", trigger_id=1, signalled=True))
+        group.enqueue("disk")
+        assert group.state is WorkerState.IDLE  # until the signal has come from the outbox
+
+    play(scene)
+
+
+def test_nothing_is_dispatched_to_a_worker_that_is_gone(play):
+    """MSG-5"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        grouped.children[-1].is_gone = True
+        group.enqueue("disk")
+        assert group.state is WorkerState.IDLE
+
+    play(scene)
+
+
+def test_a_worker_that_cannot_be_killed_is_given_up(play, monkeypatch):
+    """BOOT-5"""
+    monkeypatch.setattr("nerve.supervisor.group.KILL_TIMEOUT_S", 0.0)
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.stop()
+        group.kill()
+        await group.stopped.wait()
+        assert grouped.children[-1].abandoned
+        assert "worker.unkillable" in hub.logged
 
     play(scene)
 

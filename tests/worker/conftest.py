@@ -35,7 +35,7 @@ class Bench:
             )
         self._settings[name] = settings
 
-    def start(self):
+    def start(self, **more):
         """Start the worker; return its report of each sense by name."""
         lines = ["senses:"]
         for name, settings in self._settings.items():
@@ -44,6 +44,7 @@ class Bench:
         (self.root / "nerve.yaml").write_text("\n".join(lines))
         loaded = load_config(self.root / "nerve.yaml", environ={})
         spec = short_spec(loaded, loaded.config.senses, self.root / "data")
+        spec = spec.model_copy(update=more)
         self.worker = self._worker = ShortLived(spec, loaded).__enter__()
         ready = self.worker.receive(PATIENCE_S)
         assert isinstance(ready, ReadyMessage), ready

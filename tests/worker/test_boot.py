@@ -200,3 +200,20 @@ def test_compute_needs_a_sense_that_is_there(bench):
         ComputeMessage(sense="nobody", trigger_id=1, kind=TriggerKind.MANUAL), 30
     )
     assert json.loads(answer.model_dump_json())["fault"]["kind"] == "unavailable"
+
+
+def test_a_database_that_has_gone_back_in_time_counts_its_signals_anew(bench):
+    """SIG-2: an older copy was restored, or a power loss took the last commits"""
+    bench.sense("kept", HEALTHY)
+    epoch = bench.start()["kept"].epoch
+    bench.close()
+    copy = bench.database("kept").read_bytes()
+    bench.start()
+    last = [bench.run("kept") for _ in range(3)][-1]
+    bench.close()
+    for file in bench.database("kept").parent.glob("kept.db*"):
+        file.unlink()
+    bench.database("kept").write_bytes(copy)
+    report = bench.start(received={"kept": {epoch: last.seq}})["kept"]
+    assert report.epoch != epoch
+    assert bench.run("kept").epoch == report.epoch

@@ -190,3 +190,46 @@ def test_blobs_are_stored_and_read_back(bench):
     )
     bench.start()
     assert bench.run("big").payload["size"] == 5_000_000
+
+
+def test_a_payload_nested_too_deep_for_the_parent_is_an_error_of_that_compute(bench):
+    """RUN-5, MSG-2"""
+    bench.sense(
+        "deep",
+        "def compute(db, peers, ctx):\n    v = 1\n    for _ in range(ctx.options['n']): v = [v]\n    return v",
+        options="{n: 60}",
+    )
+    bench.sense("deeper", (bench.root / "senses/deep/__init__.py").read_text(), options="{n: 210}")
+    bench.start()
+    assert bench.run("deep").type == "signal"
+    assert bench.run("deeper").fault.kind == "payload_invalid"
+
+
+def test_an_error_with_half_a_character_is_an_error_like_any_other(bench):
+    """RUN-5"""
+    bench.sense("odd", r"def compute(db, peers, ctx): raise ValueError('file \udcff')")
+    bench.start()
+    assert bench.run("odd").fault.message == r"ValueError: file \udcff"
+
+
+def test_what_a_sense_leaves_behind_is_reaped_and_what_it_waits_for_is_left_to_it(bench):
+    """RUN-5"""
+    bench.sense(
+        "leaving",
+        """
+        import os, subprocess
+        kept = []
+        def compute(db, peers, ctx):
+            subprocess.run(["sh", "-c", "true & exit 0"])
+            code = kept[-1].wait() if kept else None
+            kept.append(subprocess.Popen(["sh", "-c", "exit 7"]))
+            os.waitid(os.P_PID, kept[-1].pid, os.WEXITED | os.WNOWAIT)
+            own = open(f"/proc/self/task/{os.getpid()}/children").read().split()
+            return [code, len(own)]
+        """,
+    )
+    bench.start()
+    for _ in range(5):
+        last = bench.run("leaving")
+    assert last.payload[0] == 7
+    assert last.payload[1] <= 3

@@ -1,0 +1,40 @@
+"""Reaping what a worker has adopted.
+
+Worker, between computes. A worker is a subreaper: what its children leave behind
+becomes its child, and would stay a zombie for ever. What the sense itself has
+started and may still ask for its exit code is left to it: taking it away would make
+`Popen.wait` report a success that was none.
+"""
+
+import gc
+import multiprocessing.process
+import os
+import subprocess
+
+from nerve.process.kernel import children, is_alive
+
+
+def reap_orphans() -> int:
+    """Reap every dead child that nobody waits for; return how many there were."""
+    if not _something_died():
+        return 0
+    expected = _expected()
+    dead = [pid for pid in children(os.getpid()) if not is_alive(pid) and pid not in expected]
+    for pid in dead:
+        os.waitpid(pid, os.WNOHANG)
+    return len(dead)
+
+
+def _something_died() -> bool:
+    # One system call, and the usual answer is no; what follows costs milliseconds.
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
+
+
+def _expected() -> set[int]:
+    """Process ids of which somebody in this process holds a handle."""
+    popen = {o.pid for o in gc.get_objects() if isinstance(o, subprocess.Popen)}
+    forked = {p.pid for p in multiprocessing.process._children if p.pid}  # type: ignore[attr-defined]  # noqa: SLF001
+    return popen | forked
