@@ -1,5 +1,6 @@
 """The command line.
 
+    streams     stdin, stdout and stderr are there, or /dev/null in their place
     program     the table of commands; each is imported when it is used
     boundary    errors become exit codes and a line for a person
     settings    the configuration a command was pointed at
@@ -21,6 +22,9 @@ from nerve.errors import Exit
 def main() -> None:
     """Run the command line of this process; does not return."""
     try:
+        from nerve.cli.streams import ensure_streams
+
+        ensure_streams()
         from nerve.cli.program import program
 
         program(prog_name="nerve")

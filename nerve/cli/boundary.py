@@ -10,17 +10,18 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from nerve.cli.output import say
+from nerve.cli.output import say, stdout_named
 from nerve.cli.wording import counted, visible, visible_lines
 from nerve.errors import ConfigurationInvalid, Exit, NerveError
 
 if TYPE_CHECKING:
     from nerve.config.faults import ConfigFaults
+    from nerve.config.secrets import Redactor
 
 DEBUG_VARIABLE = "NERVE_DEBUG"
 
@@ -32,7 +33,8 @@ def guarded(act: Callable[[], object]) -> int:
     """
     try:
         result = act()
-        sys.stdout.flush()
+        with stdout_named():
+            sys.stdout.flush()
     except (click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except NerveError as error:
@@ -61,6 +63,18 @@ def explain(error: NerveError) -> None:
         say(line)
     if error.hint:
         say("  hint: " + "\n        ".join(visible_lines(error.hint)))
+
+
+@contextlib.contextmanager
+def masked(redactor: "Redactor") -> Iterator[None]:
+    """Mask secrets in what errors from inside say: an author's code may have put them there."""
+    try:
+        yield
+    except Exception as error:
+        error.args = tuple(redactor.json(list(map(str, error.args))))
+        if isinstance(error, NerveError):
+            error.hint = redactor.text(error.hint)
+        raise
 
 
 def discard_stdout() -> None:

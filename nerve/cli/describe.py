@@ -13,7 +13,7 @@ import click
 
 from nerve.cli.causes import listeners_of, runs_of
 from nerve.cli.check import describe_each
-from nerve.cli.output import emit, emit_json, emit_table, json_option, say
+from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option, say
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.tallies import Count, counts
 from nerve.cli.wording import counted, json_text, local_time, visible, visible_lines
@@ -104,13 +104,14 @@ def _show(
 ) -> None:
     emit(click.style(facts.pop("sense"), bold=True))
     for line in visible_lines(facts.pop("doc")):
-        emit(f"  {line}".rstrip())
+        text = line.lstrip()
+        emit_hanging("  " + line.removesuffix(text), text)
     size = facts.pop("size_bytes")
     facts["database"] += f" ({size:,} bytes)" if size is not None else " (none yet)"
     for label, value in facts.items():
         text = ", ".join(value) if isinstance(value, list) else value
         if text:
-            emit(f"{label + ':':<{_LABEL_CELLS}} {visible(text)}")
+            emit_hanging(f"{label + ':':<{_LABEL_CELLS}} ", visible(text))
     for count in known:
         last = local_time(count.last_at_us, zone)
         emit(f"{count.outcome + ':':<{_LABEL_CELLS}} {counted(count.count, 'time')}, last {last}")

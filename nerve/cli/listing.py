@@ -17,7 +17,7 @@ def list_() -> None:
     """List the senses or the reflexes."""
 
 
-@list_.command()
+@list_.command(short_help="The senses, what runs them, how the last run ended.")
 @json_option
 @config_options
 @click.pass_obj
@@ -32,12 +32,12 @@ def senses(settings: Settings, as_json: bool) -> None:
         if as_json:
             shown = {"sense": name, "group": sense.group, "found": where, "place": str(place)}
             emit_json({**shown, "runs": runs, "last": last and last.as_json()})
-        rows.append((name, sense.group, where, "; ".join(runs) or "nothing", last))
+        rows.append((name, sense.group, where, last, "; ".join(runs) or "nothing"))
     if as_json:
         return
     zone = ZoneInfo(loaded.config.timezone)
-    columns = ("sense", "group", "found", "runs", "last outcome")
-    emit_table(columns, [(*cells, _last(last, zone)) for *cells, last in rows])
+    columns = ("sense", "group", "found", "last outcome", "runs")
+    emit_table(columns, [(*cells, _last(last, zone), runs) for *cells, last, runs in rows])
     if not rows:
         say(f"{loaded.path} has no senses")
 

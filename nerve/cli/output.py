@@ -7,12 +7,12 @@ program tells it to where NO_COLOR is set.
 import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from nerve.cli.wording import cells, cut, json_text, padded, visible
+from nerve.cli.wording import cells, cut, hanging, json_text, padded, visible
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 _GAP = "  "
@@ -26,21 +26,32 @@ def say(text: str) -> None:
 
 def emit(line: str) -> None:
     """Put one line of data on stdout."""
-    click.echo(line)
+    with stdout_named():
+        click.echo(line)
+
+
+def emit_hanging(head: str, text: str) -> None:
+    """Put a visible text beside its head on stdout; a terminal wraps it, with its indent."""
+    for line in hanging(head, text, terminal_width()):
+        emit(line.rstrip())
 
 
 def emit_json(value: Any) -> None:
     """Put one JSON value on stdout, as one line."""
-    click.echo(json_text(value))
+    emit(json_text(value))
 
 
-def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Put aligned columns on stdout; on a terminal they are cut to its width."""
+def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, wrap: bool = True) -> None:
+    """Put aligned columns on stdout, as wide as they are.
+
+    On a terminal the last column is wrapped to what is left for it, or with `wrap=False`
+    every line is cut.
+    """
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(cells, column)) for column in zip(columns, *shown, strict=True)]
-    emit(click.style(_line(columns, widths), bold=True))
-    for row in shown:
-        emit(_line(row, widths))
+    for row, bold in ((columns, True), *((row, False) for row in shown)):
+        for line in _lines(row, widths, wrap=wrap):
+            emit(click.style(line, bold=True) if bold else line)
 
 
 def emit_tab_separated(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -54,12 +65,30 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def terminal_width() -> int | None:
+    """Return the terminal's present width in cells; None where stdout is none."""
+    return shutil.get_terminal_size().columns if is_terminal() else None
+
+
+@contextlib.contextmanager
+def stdout_named() -> Iterator[None]:
+    """Let an OSError that is raised inside say that it concerns standard output."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
 def json_option(command: _Decorated) -> _Decorated:
     """Add `--json` to a command, as the argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
 
 
-def _line(cells_of_row: Sequence[str], widths: Sequence[int]) -> str:
-    pairs = zip(cells_of_row, widths, strict=True)
-    line = _GAP.join(padded(cell, width) for cell, width in pairs).rstrip()
-    return cut(line, shutil.get_terminal_size().columns) if is_terminal() else line
+def _lines(row: Sequence[str], widths: Sequence[int], *, wrap: bool) -> list[str]:
+    *before, last = [padded(cell, width) for cell, width in zip(row, widths, strict=True)]
+    head, text, width = "".join(cell + _GAP for cell in before), last.rstrip(), terminal_width()
+    if wrap:
+        return [line.rstrip() for line in hanging(head, text, width)]
+    line = (head + text).rstrip()
+    return [line if width is None else cut(line, width)]

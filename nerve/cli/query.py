@@ -33,6 +33,7 @@ MAX_LIMIT = 1_000_000
 TIME_LIMIT_S = 30.0
 STEPS_BETWEEN_LOOKS = 10_000
 """Instructions of SQLite's machine between two looks at the clock; some hundred microseconds."""
+_BEGIN_HINT = "begin with SELECT"
 
 
 @click.command(
@@ -93,9 +94,9 @@ def _fetch(
     reader.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS)
     try:
         cursor = reader.execute(sql)
-        return _distinct([name for name, *_ in cursor.description or ()]), cursor.fetchmany(
-            max_rows
-        )
+        if cursor.description is None:  # nothing but blanks or a comment, or BEGIN
+            raise NerveError("the statement asks for nothing", hint=_BEGIN_HINT)
+        return _distinct([name for name, *_ in cursor.description]), cursor.fetchmany(max_rows)
     except (sqlite3.Error, sqlite3.Warning) as error:
         if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
             raise _refused(error) from error
@@ -106,7 +107,7 @@ def _fetch(
 
 def _refused(error: Exception) -> NerveError:
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH:
-        return NerveError("only statements that read are let through", hint="begin with SELECT")
+        return NerveError("only statements that read are let through", hint=_BEGIN_HINT)
     return NerveError(f"SQL: {error}")
 
 
@@ -125,9 +126,11 @@ def _show(columns: list[str], rows: list[tuple[Any, ...]], *, as_json: bool) -> 
         for row in rows:
             emit_json(dict(zip(columns, map(_json_value, row), strict=True)))
         return
-    write = emit_table if is_terminal() else emit_tab_separated
-    if columns:
-        write(columns, [[_cell(value) for value in row] for row in rows])
+    shown = [[_cell(value) for value in row] for row in rows]
+    if is_terminal():
+        emit_table(columns, shown, wrap=False)
+    else:
+        emit_tab_separated(columns, shown)
 
 
 def _json_value(value: Any) -> Any:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from nerve.cli.moments import parse_moment
-from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.output import emit, emit_json, json_option, say, terminal_width
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.timeline import (
     LEVELS,
@@ -27,12 +27,14 @@ from nerve.cli.timeline import (
     Timeline,
     open_timeline,
 )
-from nerve.cli.wording import local_time, padded, sentence, visible
+from nerve.cli.wording import hanging, local_time, padded, sentence, visible
 from nerve.clock import SystemClock
 from nerve.config import Loaded
 from nerve.config.names import closest
 from nerve.errors import Exit
 
+PARENT = "nerve"
+"""What log rows of the parent itself have for a source."""
 POLL_S = 0.1
 """How often `--follow` looks for more."""
 DEFAULT_LIMIT = 100
@@ -47,10 +49,16 @@ def _paging(command: _Decorated) -> _Decorated:
     options = (
         click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C."),
         click.option(
-            "--since-id", type=click.IntRange(min=0), metavar="N", help="From after this id on."
+            "--since-id",
+            type=click.IntRange(0, MAX_ID),
+            metavar="N",
+            help="From after this id on.",
         ),
         click.option(
-            "--before-id", type=click.IntRange(min=1), metavar="N", help="The last before this id."
+            "--before-id",
+            type=click.IntRange(1, MAX_ID),
+            metavar="N",
+            help="The last before this id.",
         ),
         click.option(
             "--limit",
@@ -117,15 +125,18 @@ def _run(
 ) -> Exit:
     if paging["before_id"] and (paging["follow"] or paging["since_id"] is not None):
         raise click.UsageError("--before-id goes neither with --follow nor with --since-id")
+    stranger = _stranger(loaded, selection)
     with open_timeline(loaded) as timeline:
         if paging["follow"]:
+            if stranger:  # else somebody waits for ever
+                say(click.style("warning: ", fg="yellow") + stranger)
             return _follow(timeline, selection, show, paging)
         page, hint = _page(timeline, selection, paging)
     _show_all(page.entries, show)
     if page.more and page.entries:
         say(f"more: {again(context, **hint)}")
     elif not page.entries:
-        _say_nothing_found(loaded, selection)
+        say(f"nothing found: {stranger}" if stranger else "nothing found")
     return Exit.OK
 
 
@@ -185,17 +196,19 @@ def _shower(loaded: Loaded, *, as_json: bool, show_type: bool) -> _Show:
         return lambda entry: emit_json(as_object(entry))
     zone = ZoneInfo(loaded.config.timezone)
     width = max((len(name) for name in loaded.config.senses), default=0)
-    return lambda entry: emit(_line(entry, zone, width, show_type=show_type))
+    return lambda entry: _show_line(entry, zone, width, show_type=show_type)
 
 
-def _line(entry: Entry, zone: ZoneInfo, width: int, *, show_type: bool) -> str:
+def _show_line(entry: Entry, zone: ZoneInfo, width: int, *, show_type: bool) -> None:
     text = sentence(entry.payload)
     if show_type and entry.type != "signal":
         text = f"{visible(entry.type)}: {text}" if text else visible(entry.type)
-    if entry.level in _COLOURS:
-        text = f"{entry.level}: {click.style(text, fg=_COLOURS[entry.level])}"
+    level = f"{entry.level}: " if entry.level in _COLOURS else ""
     source = padded(visible(entry.source), width)
-    return f"{entry.id:>6}  {local_time(entry.at_us, zone)}  {source}  {text}"
+    head = f"{entry.id:>6}  {local_time(entry.at_us, zone)}  {source}  {level}"
+    colour = _COLOURS.get(entry.level)
+    for line in hanging(head, text, terminal_width(), lambda part: click.style(part, fg=colour)):
+        emit(line)
 
 
 def _since_us(since: str | None, loaded: Loaded) -> int | None:
@@ -208,8 +221,12 @@ def _since_us(since: str | None, loaded: Loaded) -> int | None:
         raise click.BadParameter(str(error), param_hint="--since") from error
 
 
-def _say_nothing_found(loaded: Loaded, selection: Selection) -> None:
-    guess = None
-    if selection.source and selection.source not in loaded.config.senses:
-        guess = closest(selection.source, loaded.config.senses)
-    say(f'nothing found; did you mean "{guess}"?' if guess else "nothing found")
+def _stranger(loaded: Loaded, selection: Selection) -> str:
+    """Say that nothing bears the name that was asked for; empty where something does."""
+    name, senses = selection.source, loaded.config.senses
+    parts = {PARENT, *(sense.group for sense in senses.values())}
+    if name is None or name in senses or (name in parts and not selection.signals_only):
+        return ""
+    guess = closest(name, senses)
+    meant = f'; did you mean "{guess}"?' if guess else ""
+    return f"{loaded.path.name} has no sense {name!r}{meant}"

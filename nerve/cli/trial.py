@@ -17,7 +17,7 @@ import click
 
 from nerve.cli.output import emit, emit_json, json_option, say
 from nerve.cli.settings import Settings, config_options, require_sense
-from nerve.cli.wording import json_text, visible, visible_lines
+from nerve.cli.wording import counted, json_text, visible, visible_lines
 from nerve.clock import MS_PER_S, US_PER_MS
 from nerve.config import Loaded
 from nerve.errors import Exit, NerveError
@@ -182,7 +182,7 @@ def _emit_remains(remains: Remains) -> None:
 
 def _show_remains(remains: Remains) -> None:
     for table, count in remains.rows.items():
-        emit(f"table {visible(table)}: {count:,} rows")
+        emit(f"table {visible(table)}: {counted(count, 'row')}")
     for level, message in remains.logs:
         emit(f"log {visible(level)}: {visible(message)}")
     if remains.printed:

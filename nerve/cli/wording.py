@@ -8,12 +8,16 @@ obeys escape sequences; so whatever is not nerve's own text passes `visible` or
 import json
 import re
 import unicodedata
+from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from typing import Any
 
 from nerve.clock import to_datetime
 
 ELLIPSIS = "…"
+MIN_TEXT_CELLS = 20
+"""A text beside something else is readable from here on."""
+BELOW_INDENT_CELLS = 4
 # Control characters, what turns the direction of writing, line separators, lone surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -64,13 +68,45 @@ def cut(text: str, width: int) -> str:
     """Shorten a visible text to `width` cells, with an ellipsis where that took something."""
     if cells(text) <= width:
         return text
-    taken, used = 0, 1  # the ellipsis
-    for character in text:
-        used += _cells_of(character)
-        if used > width:
-            break
-        taken += 1
-    return text[:taken] + ELLIPSIS
+    room = width - cells(ELLIPSIS)
+    return (next(_pieces(text, room)) if room > 0 else "") + ELLIPSIS
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Break a visible text between words into lines of `width` cells; a longer word is broken."""
+    lines: list[str] = []
+    line: str | None = None
+    for word in text.split(" "):
+        for piece in _pieces(word, width):
+            longer = piece if line is None else f"{line} {piece}"
+            if line is not None and cells(longer) > width:
+                lines.append(line)
+                longer = piece
+            line = longer
+    return [*lines, line or ""]
+
+
+def hanging(
+    head: str, text: str, width: int | None, style: Callable[[str], str] = str
+) -> list[str]:
+    """Lay a visible text out beside its head, its further lines below its first.
+
+    Where that would leave less than MIN_TEXT_CELLS for it, all of it stands below the head.
+
+    Args:
+        head: what stands before the text.
+        text: what may take several lines.
+        width: of the terminal, in cells; None for one line, however long.
+        style: applied to the text, line by line.
+    """
+    if width is None:
+        return [head + style(text)]
+    indent = cells(head)
+    if width - indent >= MIN_TEXT_CELLS:
+        first, *rest = wrapped(text, width - indent)
+        return [head + style(first), *(" " * indent + style(line) for line in rest)]
+    below = wrapped(text, max(1, width - BELOW_INDENT_CELLS))
+    return [head.rstrip(), *(" " * BELOW_INDENT_CELLS + style(line) for line in below)]
 
 
 def padded(text: str, width: int) -> str:
@@ -79,13 +115,27 @@ def padded(text: str, width: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Write `1 sense`, `2 senses`, `0 reflexes`."""
+    """Write `1 sense`, `2 senses`, `0 reflexes`, `3 entries`."""
     plural = f"{noun}es" if noun.endswith("x") else f"{noun}s"
+    if noun.endswith("ry"):
+        plural = f"{noun[:-1]}ies"
     return f"{number:,} {noun if number == 1 else plural}"
 
 
 def _compact(value: Any) -> str:
     return visible(value) if isinstance(value, str) and value else json_text(value)
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    """Cut a word into pieces of at most `width` cells, each of at least one character."""
+    start = used = 0
+    for index, character in enumerate(word):
+        size = _cells_of(character)
+        if used + size > width and index > start:
+            yield word[start:index]
+            start, used = index, 0
+        used += size
+    yield word[start:]
 
 
 def _cells_of(character: str) -> int:

@@ -89,7 +89,11 @@ _WORDINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         else "must not be empty"
     ),
     "too_long": lambda context: f"must hold at most {context['max_length']:,}",
-    "string_too_short": lambda context: f"is shorter than {context['min_length']:,} characters",
+    "string_too_short": lambda context: (
+        f"is shorter than {context['min_length']:,} characters"
+        if context["min_length"] > 1
+        else "must not be empty"
+    ),
     "string_too_long": lambda context: f"is longer than {context['max_length']:,} characters",
     "literal_error": lambda context: f"must be {context['expected']}".replace("'", ""),
     "enum": lambda context: f"must be {context['expected']}".replace("'", ""),

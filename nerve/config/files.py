@@ -38,7 +38,8 @@ def read_small_file(path: Path, max_bytes: int) -> bytes:
         raise _unreadable(error) from error
     except ValueError as error:
         # open() refuses a NUL character with a bare ValueError.
-        raise error if isinstance(error, FileUnfit) else FileUnfit("is no path", _NAME_A_FILE) from error
+        unfit = error if isinstance(error, FileUnfit) else FileUnfit("is no path", _NAME_A_FILE)
+        raise unfit from None
     if len(content) > max_bytes:
         raise FileUnfit(f"is over the limit of {max_bytes:,} bytes", _NAME_A_FILE)
     return content

@@ -102,3 +102,5 @@ def send_records_to(queue: Any, redactor: Redactor) -> None:
     # Alembic tells of every step of every start; what it did is in the worker's report.
     for library in QUIET_LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)
+    # A connection that a sense has closed or broken is told as that compute's error, once.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)

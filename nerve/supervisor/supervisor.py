@@ -45,6 +45,8 @@ GATE_PATIENCE_S = 20.0
 one import that hangs must not keep everybody waiting."""
 DRAIN_TIMEOUT_S = 10.0
 """How long a stop waits for a journal that cannot be written."""
+HURRY_AFTER_S = 0.5
+"""A second request to stop sooner than this is the same one, sent twice."""
 STARTER_THREADS = 4
 """Workers started or killed at the same time."""
 
@@ -110,6 +112,7 @@ class Supervisor:
         self._unreported = set(self._groups)
         self._trigger_id = 0
         self._stopping = asyncio.Event()
+        self._asked_to_stop_at = 0.0
         self._is_paused = False
 
     # --- start and stop -------------------------------------------------------------
@@ -128,19 +131,17 @@ class Supervisor:
 
     def request_stop(self, reason: str) -> None:
         """Stop in an orderly way; a second time, at once."""
-        if self._stopping.is_set():
+        now = self._clock.monotonic()
+        if not self._stopping.is_set():
+            self._asked_to_stop_at = now
+            message = f"{reason}: nothing new starts, what runs may end"
+            self.ledger.log("nerve", "nerve.stopping", "info", {"message": message})
+            self._stopping.set()
+        elif now - self._asked_to_stop_at >= HURRY_AFTER_S:
             message = f"{reason} again: stopping at once, running computes are killed"
             self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message})
             for group in self._groups.values():
                 group.kill()
-            return
-        self.ledger.log(
-            "nerve",
-            "nerve.stopping",
-            "info",
-            {"message": f"{reason}: nothing new starts, what runs may end"},
-        )
-        self._stopping.set()
 
     async def _stop(self) -> None:
         self.triggers.end()

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
 from nerve.clock import Clock, to_datetime
+from nerve.config.durations import format_duration
 from nerve.config.secrets import Redactor
 from nerve.errors import SenseError
 from nerve.sense import Blobs, Context, Signal, SoftTimeout, Trigger
@@ -73,7 +74,7 @@ class Executor:
         except BaseException as error:  # noqa: BLE001  the boundary around code that is not ours
             self._deadline.disarm()
             sense.abandon()
-            return self._failed(message, error, began)
+            return self._failed(sense, message, error, began)
         finally:
             with contextlib.suppress(Exception):  # a peer's file may be gone; nothing was written
                 sense.peers.close()
@@ -120,8 +121,16 @@ class Executor:
             duration_us=self._since_us(began),
         )
 
-    def _failed(self, message: ComputeMessage, error: BaseException, began: float) -> FailedMessage:
+    def _failed(
+        self, sense: Resident, message: ComputeMessage, error: BaseException, began: float
+    ) -> FailedMessage:
         timed_out = self._deadline.fired or isinstance(error, SoftTimeout)
+        fault = describe_exception(error, self._redactor)
+        if timed_out:
+            timeout = format_duration(sense.config.timeout_ms)
+            told = f"did not end within its timeout of {timeout}"
+            hint = f"make it quicker, or raise senses.{sense.name}.timeout"
+            fault = fault.model_copy(update={"kind": "soft_timeout", "message": told, "hint": hint})
         return FailedMessage(
             generation=self._generation,
             outcome="soft_timeout" if timed_out else "error",
@@ -129,7 +138,7 @@ class Executor:
             trigger_id=message.trigger_id,
             at_us=self._clock.now_us(),
             duration_us=self._since_us(began),
-            fault=describe_exception(error, self._redactor),
+            fault=fault,
         )
 
     def _context(self, sense: Resident, message: ComputeMessage, deadline: float) -> Context:

@@ -95,7 +95,7 @@ class Resident:
             raise SenseError(
                 "the compute ended its own transaction",
                 kind="transaction_ended",
-                hint="nerve commits and rolls back; remove db.rollback() and db.close()",
+                hint="nerve commits and rolls back; remove COMMIT, db.rollback() and db.close()",
             )
         seq = 0
         if signal is not None:

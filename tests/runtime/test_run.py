@@ -142,7 +142,10 @@ def test_a_second_interrupt_stops_at_once(project):
     running.process.send_signal(signal.SIGINT)
     running.log("nerve.stopping")
     began = time.monotonic()
-    assert running.stop(signal.SIGINT) == 0
+    while not any(entry.get("type") == "nerve.hurried" for entry in running.said):
+        running.process.send_signal(signal.SIGINT)  # one that comes too soon is the first, repeated
+        time.sleep(0.1)
+    assert running.wait() == 0
     assert time.monotonic() - began < 10
 
 
