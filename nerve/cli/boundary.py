@@ -71,7 +71,7 @@ def masked(redactor: "Redactor") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        error.args = tuple(redactor.json(list(map(str, error.args))))
+        error.args = tuple(redactor.json(list(error.args)))
         if isinstance(error, NerveError):
             error.hint = redactor.text(error.hint)
         raise

@@ -14,10 +14,12 @@ from nerve.cli.output import emit, emit_json, json_option, say
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import counted, visible, visible_lines
 from nerve.config import ConfigFaults, Fault, Loaded, Problem
+from nerve.config.explain import option_problem
 from nerve.errors import Exit
 from nerve.process.launch import shut_down
 from nerve.supervisor.shortlived import describe_senses
 from nerve.wire.messages import DescribedMessage
+from nerve.wire.messages import Fault as WorkerFault
 
 OPTIONS_INVALID = "options_invalid"
 
@@ -61,10 +63,8 @@ def describe_each(loaded: Loaded, names: list[str]) -> list[DescribedMessage]:
 
 def _check_senses(loaded: Loaded, *, as_json: bool) -> Exit:
     failed = [d for d in describe_each(loaded, list(loaded.config.senses)) if d.fault]
-    for described, fault in _faults(loaded, failed):
-        _tell(fault, "error", as_json=as_json)
-        if not as_json and described.fault and described.fault.traceback:
-            say("\n".join(f"    {line}" for line in visible_lines(described.fault.traceback)))
+    for described in failed:
+        _tell_failed(loaded, described, as_json=as_json)
     if not failed:
         return Exit.OK
     if not as_json:
@@ -73,21 +73,22 @@ def _check_senses(loaded: Loaded, *, as_json: bool) -> Exit:
     return Exit.CONFIGURATION if OPTIONS_INVALID in kinds else Exit.FOUND
 
 
-def _faults(
-    loaded: Loaded, failed: list[DescribedMessage]
-) -> Iterator[tuple[DescribedMessage, Fault]]:
-    for described in failed:
-        assert described.fault is not None  # noqa: S101  only the failed come here
-        kind, field = described.fault.kind, described.fault.field
-        options = ("options", *field) if kind == OPTIONS_INVALID else ()
-        message = f"{kind}: {described.fault.message}"
-        problem = Problem(
-            ("senses", described.sense, *options),
-            message,
-            described.fault.hint,
-            at_key=not options,
-        )
-        yield described, loaded.document.fault(problem)
+def _tell_failed(loaded: Loaded, described: DescribedMessage, *, as_json: bool) -> None:
+    fault = described.fault
+    assert fault is not None  # noqa: S101  only the failed come here
+    for problem in _problems(described.sense, fault):
+        _tell(loaded.fault(problem), "error", as_json=as_json)
+    # Options that do not fit are no fault of the code, whose frames would only be in the way.
+    if fault.traceback and not fault.problems and not as_json:
+        say("\n".join(f"    {line}" for line in visible_lines(fault.traceback)))
+
+
+def _problems(sense: str, fault: WorkerFault) -> Iterator[Problem]:
+    for option in fault.problems:
+        yield option_problem(sense, option.field, option.message, option.hint)
+    if not fault.problems:
+        message = f"{fault.kind}: {fault.message}"
+        yield Problem(("senses", sense), message, fault.hint, at_key=True)
 
 
 def _tell(fault: Fault, severity: str, *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ def config() -> None:
     """Show the configuration as it takes effect."""
 
 
-@config.command()
+@config.command(short_help="Print it: defaults and --set applied, secrets masked.")
 @json_option
 @config_options
 @click.pass_obj

@@ -6,17 +6,23 @@ meanwhile: a database has one writer, so it refuses to run beside a running nerv
 The others read, or look at what the revisions make of an empty database.
 """
 
+import io
 import os
 import sqlite3
-from contextlib import closing
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from nerve.cli.boundary import masked
 from nerve.cli.output import emit, emit_json, emit_table, json_option, say
 from nerve.cli.settings import Settings, config_options, require_sense
+from nerve.cli.wording import visible_lines
+from nerve.config import Loaded
 from nerve.errors import DatabaseMissing, Exit, NerveError
 from nerve.store.autogenerate import compare, new_revision
 from nerve.store.migrations import SENSE_SCHEMA, Migrations
@@ -52,19 +58,12 @@ def db() -> None:
 @click.pass_obj
 def upgrade(settings: Settings, sense: str) -> None:
     """Apply what is pending, as a start of nerve would. Refuses while nerve runs."""
-    loaded = _load(settings, sense)
-    loaded.state.create()
-    lock = loaded.state.lock()
-    try:
-        with closing(open_owner(loaded.state.sense_db(sense), full_sync=True)) as raw:
-            apply(raw, SENSE_SCHEMA)
-            applied = apply(raw, loaded.migrations)
-    finally:
-        os.close(lock)
-    for revision in applied:
-        emit(revision)
-    if not applied:
-        say(f"{sense} is up to date: {loaded.migrations.head() or 'it has no revisions'}")
+    with _opened(settings, sense) as loaded:
+        applied = _upgrade(loaded)
+        for revision in applied:
+            emit(revision)
+        if not applied:
+            say(f"{sense} is up to date: {loaded.migrations.head() or 'it has no revisions'}")
 
 
 @db.command()
@@ -74,10 +73,10 @@ def upgrade(settings: Settings, sense: str) -> None:
 @click.pass_obj
 def current(settings: Settings, sense: str, as_json: bool) -> None:
     """Print the revision the database stands at."""
-    loaded = _load(settings, sense)
-    revision = _current(loaded)
+    with _opened(settings, sense) as loaded:
+        revision, head = _current(loaded), loaded.migrations.head()
     if as_json:
-        emit_json({"sense": sense, "current": revision, "head": loaded.migrations.head()})
+        emit_json({"sense": sense, "current": revision, "head": head})
     elif revision is not None:
         emit(revision)
     else:
@@ -91,9 +90,11 @@ def current(settings: Settings, sense: str, as_json: bool) -> None:
 @click.pass_obj
 def history(settings: Settings, sense: str, as_json: bool) -> None:
     """List the revisions, oldest first, and where the database stands."""
-    loaded = _load(settings, sense)
-    stands_at = _current(loaded)
-    rows = [(s.revision, (s.doc or "").split("\n")[0]) for s in loaded.migrations.history()]
+    with _opened(settings, sense) as loaded:
+        stands_at = _current(loaded)
+        rows = [(s.revision, (s.doc or "").split("\n")[0]) for s in loaded.migrations.history()]
+    if stands_at is not None and stands_at not in {revision for revision, _ in rows}:
+        say(f"the database stands at {stands_at}, which is none of the revisions here")
     if as_json:
         for revision, doc in rows:
             emit_json({"revision": revision, "doc": doc, "current": revision == stands_at})
@@ -102,15 +103,15 @@ def history(settings: Settings, sense: str, as_json: bool) -> None:
     emit_table(("revision", "database", "does"), marked)
 
 
-@db.command()
+@db.command(short_help="Tell what the revisions lack to make the metadata.")
 @click.argument("sense")
 @json_option
 @config_options
 @click.pass_obj
 def check(settings: Settings, sense: str, as_json: bool) -> Exit:
     """Tell what the revisions lack to make the sense's `metadata`; exit 1 if anything."""
-    loaded = _load(settings, sense)
-    lacking = compare(loaded.migrations, _metadata(loaded))
+    with _opened(settings, sense) as loaded:
+        lacking = compare(loaded.migrations, _metadata(loaded))
     for difference in lacking:
         if as_json:
             emit_json({"sense": sense, "lacking": difference})
@@ -129,16 +130,38 @@ def check(settings: Settings, sense: str, as_json: bool) -> Exit:
 @click.pass_obj
 def revision(settings: Settings, sense: str, message: str, autogenerate: bool) -> None:
     """Write a new revision file, and print its path."""
-    loaded = _load(settings, sense)
-    metadata = _metadata(loaded) if autogenerate else None
-    loaded.migrations.folder.mkdir(exist_ok=True)
-    emit(str(new_revision(loaded.migrations, message, metadata=metadata)))
+    with _opened(settings, sense) as loaded:
+        metadata = _metadata(loaded) if autogenerate else None
+        loaded.migrations.folder.mkdir(exist_ok=True)
+        emit(str(new_revision(loaded.migrations, message, metadata=metadata)))
     say("read it before you use it; it is applied at the next start, or by: nerve db upgrade")
 
 
-def _load(settings: Settings, name: str) -> _Sense:
+@contextmanager
+def _opened(settings: Settings, name: str) -> Iterator[_Sense]:
+    """Load a sense for a command.
+
+    What its code and its revisions say meanwhile, in print or in errors, is the author's:
+    it goes to stderr, which is talk, and has its secrets masked.
+    """
     loaded = settings.load()
     require_sense(loaded, name)
+    with masked(loaded.redactor), warnings.catch_warnings():
+        # Alembic warns of what `Migrations` raises an error for.
+        warnings.filterwarnings("ignore", "Revision .* is not present")
+        printed = io.StringIO()
+        try:
+            with redirect_stdout(printed), redirect_stderr(printed):
+                sense = _load(loaded, name)
+                sense.migrations.history()  # imports the revisions, now and once
+        finally:
+            for line in visible_lines(loaded.redactor.text(printed.getvalue())):
+                if line:
+                    say(f"{name} printed: {line}")
+        yield sense
+
+
+def _load(loaded: Loaded, name: str) -> _Sense:
     sense = load(name, loaded.config.senses[name], loaded.path.parent)
     if not hasattr(sense.module, "__path__"):
         raise NerveError(
@@ -147,6 +170,17 @@ def _load(settings: Settings, name: str) -> _Sense:
         )
     folder = Path(str(sense.module.__file__)).parent / "migrations"
     return _Sense(name, StateDir(loaded.state_dir), Migrations(folder), sense.metadata)
+
+
+def _upgrade(sense: _Sense) -> list[str]:
+    sense.state.create()
+    lock = sense.state.lock()
+    try:
+        with closing(open_owner(sense.state.sense_db(sense.name), full_sync=True)) as raw:
+            apply(raw, SENSE_SCHEMA)
+            return apply(raw, sense.migrations)
+    finally:
+        os.close(lock)
 
 
 def _current(sense: _Sense) -> str | None:

@@ -9,6 +9,7 @@ what comes, until Ctrl-C.
 import shlex
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -206,9 +207,12 @@ def _show_line(entry: Entry, zone: ZoneInfo, width: int, *, show_type: bool) -> 
     level = f"{entry.level}: " if entry.level in _COLOURS else ""
     source = padded(visible(entry.source), width)
     head = f"{entry.id:>6}  {local_time(entry.at_us, zone)}  {source}  {level}"
-    colour = _COLOURS.get(entry.level)
-    for line in hanging(head, text, terminal_width(), lambda part: click.style(part, fg=colour)):
+    for line in hanging(head, text, terminal_width(), partial(_coloured, entry.level)):
         emit(line)
+
+
+def _coloured(level: str, text: str) -> str:
+    return click.style(text, fg=_COLOURS[level]) if level in _COLOURS else text
 
 
 def _since_us(since: str | None, loaded: Loaded) -> int | None:

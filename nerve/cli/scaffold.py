@@ -6,8 +6,9 @@ written passes `nerve check` and `nerve test`. The texts lie in `templates/`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from nerve.cli.output import emit, say
 from nerve.cli.settings import Settings, config_options
 from nerve.config.names import module_name
 from nerve.config.values import MAX_NAME_CHARS, NAME_PATTERN
-from nerve.errors import Exit, NerveError, StateError, StateForbidden
+from nerve.errors import ConfigurationInvalid, Exit, NerveError, StateError, StateForbidden
 
 _IGNORED = "data/"
 
@@ -33,7 +34,7 @@ def init(directory: Path) -> None:
     """Write a first nerve.yaml, which watches this machine with the built-in senses."""
     files = {directory / "nerve.yaml": _template("nerve.yaml.txt")}
     ignore = directory / ".gitignore"
-    if not ignore.exists():
+    if not _is_there(ignore):
         files[ignore] = f"{_IGNORED}\n"
     _write_all(files)
     _make(directory / "senses")
@@ -48,7 +49,7 @@ def new() -> None:
     """Write a new sense to begin from."""
 
 
-@new.command()
+@new.command(short_help="Write a sense into senses/ beside nerve.yaml.")
 @click.argument("name")
 @config_options
 @click.pass_obj
@@ -61,21 +62,39 @@ def sense(settings: Settings, name: str) -> None:
         hint = f"small letters, digits and hyphens, a letter first, at most {MAX_NAME_CHARS}"
         raise NameInvalid(f"{name!r} is no name for a sense", hint=hint)
     config = settings.path()
-    if not config.is_file():
-        raise NerveError(f"there is no {config}", hint="`nerve init` writes one")
+    if not _is_there(config):
+        raise ConfigurationInvalid(f"there is no {config}", hint="`nerve init` writes one")
     folder = config.parent / "senses" / module_name(name)
-    if folder.exists() or folder.with_suffix(".py").exists():
-        raise _is_there(folder if folder.exists() else folder.with_suffix(".py"))
+    for path in (folder, folder.with_suffix(".py")):
+        _require_free(path)
     files = {
         folder / "__init__.py": _template("sense.py.txt", name),
         folder / "migrations" / "0001_readings.py": _template("migration.py.txt", name),
         folder / "README.md": _template("README.md.txt", name),
     }
     _write_all(files)
-    say(f"add to {config}:")
-    say(f"\n  under senses:    {name}: {{}}")
-    say(f"  under reflexes:  - {{kind: sense, sense: {name}, interval: 10s}}\n")
+    _say_next(settings, name)
+
+
+def _say_next(settings: Settings, name: str) -> None:
+    from nerve.worker.loader import ENTRY_POINTS
+
+    if entry_points(group=ENTRY_POINTS, name=name):
+        say(f"it is used in place of the sense {name} that is installed")
+    if name in _configured(settings):
+        say(f"{settings.path()} has it already")
+    else:
+        say(f"add to {settings.path()}:")
+        say(f"\n  under senses:    {name}: {{}}")
+        say(f"  under reflexes:  - {{kind: sense, sense: {name}, interval: 10s}}\n")
     say(f"then try it: nerve test {name}")
+
+
+def _configured(settings: Settings) -> Collection[str]:
+    try:
+        return settings.load().config.senses
+    except ConfigurationInvalid:  # half written: no reason not to help with the rest
+        return ()
 
 
 def _template(file: str, name: str = "") -> str:
@@ -85,8 +104,7 @@ def _template(file: str, name: str = "") -> str:
 
 def _write_all(files: Mapping[Path, str]) -> None:
     for path in files:
-        if path.exists() or path.is_symlink():
-            raise _is_there(path)
+        _require_free(path)
     for path, text in files.items():
         _make(path.parent)
         try:
@@ -104,8 +122,20 @@ def _make(directory: Path) -> None:
         raise _refused(directory, error) from error
 
 
-def _is_there(path: Path) -> StateError:
-    return StateError(f"{path} is there already", path=path, hint="nothing was written")
+def _require_free(path: Path) -> None:
+    if _is_there(path):
+        raise StateError(f"{path} is there already", path=path, hint="nothing was written")
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether something bears this name, a link that leads nowhere included."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _refused(path, error) from error
+    return True
 
 
 def _refused(path: Path, error: OSError) -> StateError:

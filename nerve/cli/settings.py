@@ -5,6 +5,7 @@ remembers which at night. The configuration is read when a command asks for it.
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,7 +74,20 @@ def require_sense(loaded: "Loaded", name: str) -> None:
     guess = closest(name, senses)
     known = ", ".join(senses) or "none"
     hint = f'did you mean "{guess}"?' if guess else f"the senses are: {known}"
+    if local := local_sense(loaded.path, name):
+        hint = f"{local} is there; add `{name}: {{}}` under senses: to use it"
     raise NoSuchSense(f"{loaded.path.name} has no sense {name!r}", hint=hint)
+
+
+def local_sense(config: Path, name: str) -> Path | None:
+    """Return the folder or file of a sense beside nerve.yaml, or None; nothing is imported."""
+    from nerve.config.names import module_name
+    from nerve.config.values import NAME_PATTERN
+
+    if not re.fullmatch(NAME_PATTERN, name):
+        return None
+    folder = config.parent / "senses" / module_name(name)
+    return next((p for p in (folder, folder.with_suffix(".py")) if os.path.lexists(p)), None)
 
 
 def _remember_config(context: click.Context, _parameter: click.Parameter, value: str) -> None:

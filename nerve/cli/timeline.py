@@ -9,14 +9,16 @@ handed out as `Damaged`, in its place; the rows around it are as good as ever.
 
 import json
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nerve.clock import rfc3339
 from nerve.config import Loaded
-from nerve.errors import DatabaseError, DatabaseMissing, NothingHasRun
+from nerve.errors import DatabaseError, DatabaseMissing, NothingHasRun, StateError
 from nerve.store.journal import newest_id
 from nerve.store.schema import JOURNAL_HEAD, VERSION_TABLE, current_revisions
 from nerve.store.sqlite import explain, open_reader
@@ -191,6 +193,7 @@ def open_timeline(loaded: Loaded) -> Iterator[Timeline]:
 def open_journal(loaded: Loaded) -> Iterator[sqlite3.Connection]:
     """Open logs.db for reading; raises as `open_timeline` does."""
     path = StateDir(loaded.state_dir).journal_path
+    _refuse_misplaced(loaded.state_dir, path)
     try:
         reader = open_reader(path)
     except DatabaseMissing as error:
@@ -201,6 +204,22 @@ def open_journal(loaded: Loaded) -> Iterator[sqlite3.Connection]:
             yield reader
         except sqlite3.Error as error:
             raise explain(error, path) from error
+
+
+def _refuse_misplaced(state_dir: Path, journal: Path) -> None:
+    """Tell a file where a directory should be, and the reverse, from what is not there."""
+    if _mode(state_dir) not in (None, stat.S_IFDIR):
+        hint = "state_dir must be a directory; name another, or move the file away"
+        raise StateError(f"{state_dir} is not a directory", path=state_dir, hint=hint)
+    if _mode(journal) not in (None, stat.S_IFREG):
+        raise StateError(f"{journal} is not a file", path=journal, hint="move it away")
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except OSError:  # missing, or out of reach: who opens it will tell
+        return None
 
 
 def _require_schema(reader: sqlite3.Connection, loaded: Loaded) -> None:

@@ -81,7 +81,7 @@ class Group:
         self._suspect: Running | None = None
         self._restarts = Restarts()
         self._kill_timer: asyncio.TimerHandle | None = None
-        self._ran_at_deaths: list[str] = []
+        self._ran_at_deaths: deque[str] = deque(maxlen=MAX_DEATHS)
         self._says_stopped = False
         self._was_ready = False
 
@@ -156,8 +156,9 @@ class Group:
             records_left_out=self._on_records_left_out,
             exited=self._on_exit,
         )
-        child = Child(self._spec_for(generation), events, clock=self._clock, threads=self._threads)
         try:
+            spec = self._spec_for(generation)
+            child = Child(spec, events, clock=self._clock, threads=self._threads)
             await child.start()
         except Exception as error:  # noqa: BLE001  no thread, no descriptor, no fork server, ...
             fault = {"message": f"the worker could not be started: {error!r}"}
@@ -385,7 +386,7 @@ class Group:
 
     def _give_up(self) -> None:
         self._move(WorkerEvent.GIVE_UP)
-        ran = ", ".join(dict.fromkeys(self._ran_at_deaths[-MAX_DEATHS:]))
+        ran = ", ".join(dict.fromkeys(self._ran_at_deaths))
         message = f"{MAX_DEATHS} deaths in a row or within {DEATHS_WINDOW_S:.0f} s"
         payload = {
             "message": f"{message}; not started again; running at the deaths: {ran}",
