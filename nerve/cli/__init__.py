@@ -6,6 +6,7 @@
     settings    the configuration a command was pointed at
     output      what goes to stdout, which is data, and to stderr, which is talk
     wording     payloads and names as text that is safe to show
+    journal     opening the journal, or saying why there is none to read
     timeline    reading the journal, by pages and live
 
 Commands run in a process of their own; only `nerve run` becomes the parent. The

@@ -15,6 +15,7 @@ from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import counted, visible, visible_lines
 from nerve.config import ConfigFaults, Fault, Loaded, Problem
 from nerve.config.explain import option_problem
+from nerve.config.faults import by_place
 from nerve.errors import Exit
 from nerve.process.launch import shut_down
 from nerve.supervisor.shortlived import describe_senses
@@ -76,8 +77,8 @@ def _check_senses(loaded: Loaded, *, as_json: bool) -> Exit:
 def _tell_failed(loaded: Loaded, described: DescribedMessage, *, as_json: bool) -> None:
     fault = described.fault
     assert fault is not None  # noqa: S101  only the failed come here
-    for problem in _problems(described.sense, fault):
-        _tell(loaded.fault(problem), "error", as_json=as_json)
+    for located in by_place(map(loaded.fault, _problems(described.sense, fault))):
+        _tell(located, "error", as_json=as_json)
     # Options that do not fit are no fault of the code, whose frames would only be in the way.
     if fault.traceback and not fault.problems and not as_json:
         say("\n".join(f"    {line}" for line in visible_lines(fault.traceback)))

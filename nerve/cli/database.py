@@ -59,11 +59,11 @@ def db() -> None:
 def upgrade(settings: Settings, sense: str) -> None:
     """Apply what is pending, as a start of nerve would. Refuses while nerve runs."""
     with _opened(settings, sense) as loaded:
-        applied = _upgrade(loaded)
-        for revision in applied:
-            emit(revision)
-        if not applied:
-            say(f"{sense} is up to date: {loaded.migrations.head() or 'it has no revisions'}")
+        applied, head = _upgrade(loaded), loaded.migrations.head()
+    for revision in applied:
+        emit(revision)
+    if not applied:
+        say(f"{sense} is up to date: {head or 'it has no revisions'}")
 
 
 @db.command()
@@ -133,13 +133,14 @@ def revision(settings: Settings, sense: str, message: str, autogenerate: bool) -
     with _opened(settings, sense) as loaded:
         metadata = _metadata(loaded) if autogenerate else None
         loaded.migrations.folder.mkdir(exist_ok=True)
-        emit(str(new_revision(loaded.migrations, message, metadata=metadata)))
+        path = new_revision(loaded.migrations, message, metadata=metadata)
+    emit(str(path))
     say("read it before you use it; it is applied at the next start, or by: nerve db upgrade")
 
 
 @contextmanager
 def _opened(settings: Settings, name: str) -> Iterator[_Sense]:
-    """Load a sense for a command.
+    """Load a sense, for work that shows nothing itself.
 
     What its code and its revisions say meanwhile, in print or in errors, is the author's:
     it goes to stderr, which is talk, and has its secrets masked.
@@ -152,13 +153,11 @@ def _opened(settings: Settings, name: str) -> Iterator[_Sense]:
         printed = io.StringIO()
         try:
             with redirect_stdout(printed), redirect_stderr(printed):
-                sense = _load(loaded, name)
-                sense.migrations.history()  # imports the revisions, now and once
+                yield _load(loaded, name)
         finally:
             for line in visible_lines(loaded.redactor.text(printed.getvalue())):
                 if line:
                     say(f"{name} printed: {line}")
-        yield sense
 
 
 def _load(loaded: Loaded, name: str) -> _Sense:

@@ -5,6 +5,7 @@ the journal how it has done. What one source does not have is left out.
 """
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +14,15 @@ import click
 
 from nerve.cli.causes import listeners_of, runs_of
 from nerve.cli.check import describe_each
-from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option, say
+from nerve.cli.output import (
+    emit,
+    emit_hanging,
+    emit_json,
+    emit_table,
+    json_option,
+    say,
+    terminal_width,
+)
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.tallies import Count, counts
 from nerve.cli.wording import counted, json_text, local_time, visible, visible_lines
@@ -103,7 +112,8 @@ def _show(
     described: DescribedMessage, facts: dict[str, Any], known: list[Count], zone: ZoneInfo
 ) -> None:
     emit(click.style(facts.pop("sense"), bold=True))
-    for line in visible_lines(facts.pop("doc")):
+    doc = visible_lines(facts.pop("doc"))
+    for line in doc if terminal_width() is None else _reflowed(doc):
         text = line.lstrip()
         emit_hanging("  " + line.removesuffix(text), text)
     size = facts.pop("size_bytes")
@@ -120,6 +130,13 @@ def _show(
         say(click.style(f"{described.fault.kind}: ", fg="red") + visible(described.fault.message))
         for line in visible_lines(described.fault.traceback):
             say(f"  {line}".rstrip())
+
+
+def _reflowed(lines: list[str]) -> Iterator[str]:
+    """Join the lines of each paragraph; what is indented or a list stays as it was written."""
+    for is_prose, group in groupby(lines, lambda line: line[:1].isalpha() or line[:1] == "`"):
+        written = list(group)
+        yield from [" ".join(written)] if is_prose else written
 
 
 def _show_options(described: DescribedMessage) -> None:

@@ -1,11 +1,12 @@
 """`nerve run`: this process becomes the parent.
 
-What happens goes to stdout, worded for whoever is there; a header and a last line
-go to stderr. It runs in the foreground until SIGTERM or Ctrl-C; a supervisor such
-as systemd may put it where it wants it.
+What happens goes to stdout, worded for whoever is there; a header, once something does
+happen, and a last line go to stderr. It runs in the foreground until SIGTERM or Ctrl-C;
+a supervisor such as systemd may put it where it wants it.
 """
 
 import os
+import select
 import shutil
 import sys
 import time
@@ -47,8 +48,15 @@ def run(context: click.Context, once: bool, as_json: bool) -> Exit:
     A first Ctrl-C or SIGTERM lets running computes end; a second one ends at once.
     """
     loaded = context.obj.load()
-    _say_header(loaded)
-    outlet = Outlet(_wording(context, loaded, as_json=as_json), _write_out)
+    for warning in loaded.warnings:
+        say(click.style("warning: ", fg="yellow") + visible(str(warning)))
+    outlet = Outlet(
+        _wording(context, loaded, as_json=as_json),
+        _write_out,
+        # Not before: a start that is refused would have said that Ctrl-C stops it.
+        begin=lambda: _say_header(loaded),
+        complain=_say_unwritable,
+    )
     started = time.monotonic()
     try:
         code, tally = run_app(loaded, once=once, observe=outlet.observe)
@@ -58,7 +66,7 @@ def run(context: click.Context, once: bool, as_json: bool) -> Exit:
         if not outlet.close():
             discard_stdout()
     _say_end(tally, time.monotonic() - started)
-    return code
+    return Exit.INPUT_OUTPUT if outlet.unwritten and code is Exit.OK else code
 
 
 def _wording(context: click.Context, loaded: Loaded, *, as_json: bool) -> terminal.Word:
@@ -77,13 +85,19 @@ def _wording(context: click.Context, loaded: Loaded, *, as_json: bool) -> termin
 def _write_out(text: str) -> None:
     # Past sys.stdout: a thread blocked inside its lock would keep the process from ending.
     rest = text.encode(errors="backslashreplace")
+    descriptor = sys.stdout.fileno()
     while rest:
-        rest = rest[os.write(sys.stdout.fileno(), rest) :]
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # a program that shares the terminal may have made it so
+            select.select([], [descriptor], [])
+
+
+def _say_unwritable(error: OSError) -> None:
+    say(f"nerve: standard output: {error.strerror}; it goes on, and `nerve logs` has all of it")
 
 
 def _say_header(loaded: Loaded) -> None:
-    for warning in loaded.warnings:
-        say(click.style("warning: ", fg="yellow") + visible(str(warning)))
     groups = {sense.group for sense in loaded.config.senses.values()}
     senses = counted(len(loaded.config.senses), "sense")
     say(f"nerve {VERSION}: {senses} in {counted(len(groups), 'group')}, from {loaded.path}")
@@ -98,3 +112,8 @@ def _say_end(tally: Tally, duration_s: float) -> None:
         f", not available: {', '.join(sorted(tally.unavailable))}" if tally.unavailable else ""
     )
     say(f"stopped after {duration}: {signals}, {failures}{missing}")
+    if tally.unrecorded:
+        say(
+            f"{counted(tally.unrecorded, 'entry')} could not be written to logs.db; signals among "
+            "them are safe in their senses' databases and are told again at the next start"
+        )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nerve.cli.timeline import open_journal
+from nerve.cli.journal import open_journal
 from nerve.clock import rfc3339
 from nerve.config import Loaded
 from nerve.errors import NothingHasRun

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from nerve.cli.wording import cut, json_text, padded, sentence, visible, visible_lines
+from nerve.cli.wording import cut, hanging, json_text, padded, sentence, visible, visible_lines
 from nerve.clock import rfc3339, to_datetime
 from nerve.store.journal import LogEntry, SignalEntry
 
@@ -58,7 +58,8 @@ class ForPerson:
 
     Attributes:
         zone: whose time of day is shown.
-        width: tells the terminal's present width in cells; routine lines are cut to it.
+        width: tells the terminal's present width in cells; routine lines are cut to it, and
+            warnings and errors wrapped.
         source_cells: width of the column with the senses' names.
         colour: whether to use colours.
     """
@@ -76,7 +77,7 @@ class ForPerson:
         if isinstance(entry, SignalEntry):
             return cut(head + sentence(payload), self.width()) + "\n"
         if entry.level in _COLOURS:
-            return head + "\n".join(self._alarm(entry, payload)) + "\n"
+            return "\n".join(self._alarm(head, entry, payload)) + "\n"
         if entry.type in ROUTINE:
             return None
         return self._styled(cut(head + _told(entry, payload), self.width()), dim=True) + "\n"
@@ -86,21 +87,24 @@ class ForPerson:
         time = to_datetime(entry.at_us).astimezone(self.zone).strftime("%H:%M:%S")
         return f"{time}  {padded(visible(source), self.source_cells)}  "
 
-    def _alarm(self, entry: LogEntry, payload: Any) -> list[str]:
+    def _alarm(self, head: str, entry: LogEntry, payload: Any) -> list[str]:
         """Word a warning or an error: never cut, and with all that helps when it is new."""
-        lines = [self._styled(_told(entry, payload), fg=_COLOURS[entry.level])]
+        lines = self._hanging(head, _told(entry, payload), fg=_COLOURS[entry.level])
         is_repeat = self._last_alarms.get(entry.source) == entry.payload
         self._last_alarms[entry.source] = entry.payload
         if isinstance(payload, dict) and not is_repeat:
             if hint := payload.get("hint"):
-                lines.append(f"{_INDENT}hint: {visible(str(hint))}")
+                lines += self._hanging(f"{_INDENT}hint: ", visible(str(hint)))
             if traceback := payload.get("traceback"):
-                frames = visible_lines(str(traceback))
-                lines += [self._styled(_INDENT + line, dim=True) for line in frames]
+                for line in visible_lines(str(traceback)):
+                    lines += self._hanging(_INDENT, line, dim=True)
         return lines
 
+    def _hanging(self, head: str, text: str, **style: Any) -> list[str]:
+        return hanging(head, text, self.width(), lambda line: self._styled(line, **style))
+
     def _styled(self, text: str, **style: Any) -> str:
-        return click.style(text, **style) if self.colour else text
+        return click.style(text, **style) if self.colour and style else text
 
 
 def _told(entry: LogEntry, payload: Any) -> str:

@@ -9,20 +9,15 @@ handed out as `Damaged`, in its place; the rows around it are as good as ever.
 
 import json
 import sqlite3
-import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from nerve.cli.journal import open_journal
 from nerve.clock import rfc3339
 from nerve.config import Loaded
-from nerve.errors import DatabaseError, DatabaseMissing, NothingHasRun, StateError
 from nerve.store.journal import newest_id
-from nerve.store.schema import JOURNAL_HEAD, VERSION_TABLE, current_revisions
-from nerve.store.sqlite import explain, open_reader
-from nerve.store.state_dir import StateDir
 
 FOLLOW_PAGE_ROWS = 1_000
 LEVELS = ("debug", "info", "warning", "error")
@@ -181,66 +176,9 @@ class Timeline:
 
 @contextmanager
 def open_timeline(loaded: Loaded) -> Iterator[Timeline]:
-    """Open the journal of an installation for reading.
-
-    Raises NothingHasRun where there is none yet, DatabaseCorrupt and its kin.
-    """
+    """Open the journal of an installation for reading; raises as `open_journal` does."""
     with open_journal(loaded) as reader:
         yield Timeline(reader)
-
-
-@contextmanager
-def open_journal(loaded: Loaded) -> Iterator[sqlite3.Connection]:
-    """Open logs.db for reading; raises as `open_timeline` does."""
-    path = StateDir(loaded.state_dir).journal_path
-    _refuse_misplaced(loaded.state_dir, path)
-    try:
-        reader = open_reader(path)
-    except DatabaseMissing as error:
-        raise _nothing_has_run(loaded) from error
-    with closing(reader):
-        try:
-            _require_schema(reader, loaded)
-            yield reader
-        except sqlite3.Error as error:
-            raise explain(error, path) from error
-
-
-def _refuse_misplaced(state_dir: Path, journal: Path) -> None:
-    """Tell a file where a directory should be, and the reverse, from what is not there."""
-    if _mode(state_dir) not in (None, stat.S_IFDIR):
-        hint = "state_dir must be a directory; name another, or move the file away"
-        raise StateError(f"{state_dir} is not a directory", path=state_dir, hint=hint)
-    if _mode(journal) not in (None, stat.S_IFREG):
-        raise StateError(f"{journal} is not a file", path=journal, hint="move it away")
-
-
-def _mode(path: Path) -> int | None:
-    try:
-        return stat.S_IFMT(path.stat().st_mode)
-    except OSError:  # missing, or out of reach: who opens it will tell
-        return None
-
-
-def _require_schema(reader: sqlite3.Connection, loaded: Loaded) -> None:
-    found = current_revisions(reader, VERSION_TABLE)
-    if not found:  # a first start was killed before it had made the tables
-        raise _nothing_has_run(loaded)
-    if found != [JOURNAL_HEAD]:
-        path = StateDir(loaded.state_dir).journal_path
-        raise DatabaseError(
-            f"{path} stands at revision {', '.join(found)}, this nerve reads {JOURNAL_HEAD}",
-            path=path,
-            hint="use the version of nerve that runs there; `nerve run` migrates an older file",
-        )
-
-
-def _nothing_has_run(loaded: Loaded) -> NothingHasRun:
-    return NothingHasRun(
-        f"nothing has run here yet: there is no journal in {loaded.state_dir}",
-        path=loaded.state_dir,
-        hint="start it with: nerve run",
-    )
 
 
 def _entry(row: tuple[Any, ...]) -> Entry | Damaged:

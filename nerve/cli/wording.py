@@ -15,7 +15,7 @@ from typing import Any
 from nerve.clock import to_datetime
 
 ELLIPSIS = "…"
-MIN_TEXT_CELLS = 20
+MIN_TEXT_CELLS = 16
 """A text beside something else is readable from here on."""
 BELOW_INDENT_CELLS = 4
 # Control characters, what turns the direction of writing, line separators, lone surrogates.
@@ -69,7 +69,8 @@ def cut(text: str, width: int) -> str:
     if cells(text) <= width:
         return text
     room = width - cells(ELLIPSIS)
-    return (next(_pieces(text, room)) if room > 0 else "") + ELLIPSIS
+    first = next(_pieces(text, room))
+    return (first if cells(first) <= room else "") + ELLIPSIS
 
 
 def wrapped(text: str, width: int) -> list[str]:

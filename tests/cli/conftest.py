@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
-from contextlib import ExitStack, closing
+import termios
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,27 @@ def background(project):
             return process
 
         yield start
+
+
+@pytest.fixture
+def on_terminal(project):
+    """Run a command on a terminal of 80 columns; return the lines it shows there."""
+
+    def run(*arguments):
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        streams = {"stdin": theirs, "stdout": theirs, "stderr": subprocess.DEVNULL}
+        done = project.process(*arguments, env={"NO_COLOR": "1"}, **streams)
+        os.close(theirs)
+        assert done.returncode == 0
+        shown = b""
+        with open(ours, "rb", buffering=0) as terminal, suppress(OSError):
+            while part := terminal.read(65_536):
+                shown += part
+        return shown.decode().replace("\r\n", "\n").splitlines()
+
+    run.project = project
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+import os
 import signal as signals
 import subprocess
 import sys
@@ -5,7 +6,8 @@ import sys
 import click
 import pytest
 
-from nerve.cli.boundary import guarded
+from nerve.cli.boundary import guarded, masked
+from nerve.config import Redactor
 from nerve.errors import AlreadyRunning, Exit, NerveError
 
 
@@ -59,6 +61,18 @@ def test_clicks_own_errors_are_left_to_click():
         guarded(fail_with(click.UsageError("what?")))
 
 
+@pytest.mark.parametrize("kind", [NerveError, LookupError])
+def test_a_secret_in_an_error_is_masked(capsys, kind):
+    """CFG-8"""
+
+    def act():
+        with masked(Redactor(["s3cret-token"])):
+            raise kind("bad s3cret-token", *([] if kind is NerveError else [7]))
+
+    guarded(act)
+    assert "s3cret-token" not in capsys.readouterr().err
+
+
 def test_a_command_returns_its_exit_code_or_ends_well():
     assert guarded(lambda: Exit.FOUND) == 1
     assert guarded(lambda: None) == 0
@@ -82,6 +96,7 @@ def test_a_missing_configuration_is_78_with_what_to_do(project):
     assert done.exit_code == 78
     assert "nerve.yaml" in done.stderr
     assert "--config" in done.stderr
+    assert "`nerve init`" in done.stderr
 
 
 def test_a_reader_that_goes_away_is_no_failure(project, signal):
@@ -108,7 +123,14 @@ def test_a_full_disk_behind_stdout_is_told(project, signal):
     with open("/dev/full", "w") as full:
         done = project.process("signals", stdout=full)
     assert done.returncode == Exit.INPUT_OUTPUT == 74
-    assert done.stderr == "nerve: No space left on device\n"
+    assert done.stderr == "nerve: standard output: No space left on device\n"
+
+
+def test_without_stdout_a_command_does_what_it_does(project, signal):
+    """CTL-3"""
+    project.record(signal())
+    done = project.process("logs", preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_ctrl_c_while_following_ends_with_0(project, background, signal):

@@ -17,6 +17,13 @@ def compute(db, peers, ctx):
     print("printed")
     return {"percent": ctx.options.percent}
 """
+DEMANDING = OPTIONS.replace("Field(90, description", "Field(description")
+LEAKY = """\
+def compute(db, peers, ctx):
+    print("the token is", ctx.secrets["token"])
+    ctx.log.warning("token %s", ctx.secrets["token"])
+    raise LookupError(ctx.secrets["token"])
+"""
 FAILING = """\
 def compute(db, peers, ctx):
     raise LookupError("lost \\x1b[2J")
@@ -80,6 +87,19 @@ def test_an_option_that_does_not_fit_is_a_fault_of_the_configuration(one, json_l
     (finding,) = errors
     assert (finding["line"], finding["column"]) == (3, 24)
     assert finding["field"] == "senses.disk.options.percent"
+    assert finding["message"] == "must be a whole number"
+
+
+def test_every_option_that_does_not_fit_has_its_own_place_and_words(one):
+    """CFG-1"""
+    done = one(DEMANDING, "{names: [1], percnt: 7}").process("check")
+    assert done.returncode == 78
+    assert done.stderr.splitlines()[-4:] == [
+        "nerve.yaml:3:14: senses.disk.options: the key `percent` is missing",
+        "nerve.yaml:3:23: senses.disk.options.names[0]: must be text",
+        'nerve.yaml:3:27: senses.disk.options.percnt: unknown key; did you mean "percent"?',
+        "nerve: 1 sense cannot run",
+    ]
 
 
 def test_a_warning_is_told_and_is_no_failure(one):
@@ -109,6 +129,17 @@ def test_a_trial_that_fails_shows_the_authors_frames_and_ends_with_1(one):
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_trial_shows_no_secret(project, arguments):
+    """CFG-8"""
+    project.write("nerve.yaml", "senses: {disk: {secrets: {token: tok-very-secret}}}\n")
+    project.sense("disk", LEAKY)
+    done = project.process("test", "disk", *arguments)
+    shown = done.stdout + done.stderr
+    assert "the token is ****" in shown
+    assert "tok-very-secret" not in shown
+
+
 def test_a_trial_of_a_sense_that_cannot_be_loaded_says_why(one):
     """BOOT-3"""
     done = one("compute = 7\n").process("test", "disk")
@@ -120,7 +151,7 @@ def test_a_trial_of_a_sense_that_ends_its_worker_says_so(one):
     """RUN-5"""
     done = one("import os\ndef compute(db, peers, ctx):\n    os._exit(3)\n").process("test", "disk")
     assert done.returncode == 1
-    assert "the worker died" in done.stderr
+    assert "exited with 3" in done.stderr
 
 
 def test_describe_tells_what_is_known_from_all_three_sources(one, json_lines, signal):
@@ -151,6 +182,18 @@ def test_describe_tells_what_is_known_from_all_three_sources(one, json_lines, si
     text = project.process("describe", "disk").stdout
     assert "Full from here on." in text
     assert "(none yet)" in text
+
+
+def test_describe_wraps_what_is_too_long_for_a_terminal(on_terminal):
+    """CTL-3"""
+    long = "words that explain the share from which a file system counts as full " * 2
+    doc = "One line of prose that is\nshort.\n\n    kept as\n    it is\n"
+    text = f'"""{doc}"""\n' + OPTIONS.replace("Full from here on.", long.strip())
+    on_terminal.project.sense("disk", text)
+    lines = on_terminal("describe", "disk")
+    assert lines[1:5] == ["  One line of prose that is short.", "", "      kept as", "      it is"]
+    assert max(map(len, lines)) <= 80
+    assert long.strip() in " ".join(map(str.strip, lines))
 
 
 def test_describe_of_a_broken_sense_says_what_is_wrong_and_ends_with_1(one):

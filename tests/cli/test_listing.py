@@ -15,6 +15,14 @@ def test_senses_are_listed_with_what_runs_them_and_how_they_did(project, signal,
     assert "never ran" in shown
 
 
+def test_a_narrow_terminal_takes_nothing_of_the_last_outcome(on_terminal, signal):
+    on_terminal.project.sense("disk")
+    on_terminal.project.record(signal(), counts=[("disk", "signal", 3)])
+    lines = on_terminal("list", "senses")
+    assert any("signal, 2026-11-21 02:03:18" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
 def test_senses_are_listed_before_anything_has_run(project):
     """CTL-2"""
     done = project.nerve("list", "senses")

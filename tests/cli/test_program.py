@@ -37,6 +37,12 @@ def test_every_command_has_a_help_text_that_begins_as_the_list_says(project, com
     assert done.stdout.startswith(f"Usage: nerve {command}")
 
 
+@pytest.mark.parametrize("group", ["new", "list", "db", "config"])
+def test_no_help_text_in_a_list_is_cut_on_80_columns(project, group):
+    done = project.nerve(group, "--help", terminal_width=80)
+    assert "..." not in done.stdout.partition("Commands:")[2]
+
+
 def test_a_slip_in_a_command_is_a_usage_error_with_a_suggestion(project):
     done = project.nerve("singals")
     assert done.exit_code == 2

@@ -42,6 +42,13 @@ def test_rows_are_limited_and_that_is_told(readings, json_lines):
     assert both.stderr == ""
 
 
+@pytest.mark.parametrize("statement", ["", "  ", "/* a comment */", "BEGIN"])
+def test_a_statement_that_asks_for_nothing_is_told(readings, statement):
+    done = readings.nerve("query", "disk", statement)
+    assert done.exit_code == 1
+    assert "asks for nothing" in done.stderr
+
+
 @pytest.mark.parametrize(
     "statement",
     [

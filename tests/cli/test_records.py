@@ -128,7 +128,39 @@ def test_a_slip_in_a_name_that_finds_nothing_is_told(project, signal):
     project.record(signal())
     done = project.nerve("signals", "--sense", "dikk")
     assert done.exit_code == 0
-    assert done.stderr == 'nothing found; did you mean "disk"?\n'
+    said = "nothing found: nerve.yaml has no sense 'dikk'; did you mean \"disk\"?\n"
+    assert done.stderr == said
+
+
+def test_a_name_of_the_configuration_that_finds_nothing_is_no_slip(project, log):
+    project.record(log())
+    for name in ("host", "nerve", "cpu-usage"):
+        assert project.nerve("logs", "--sense", name).stderr == "nothing found\n"
+
+
+def test_following_a_sense_that_is_not_configured_says_so_first(project, background, signal):
+    project.record(signal())
+    process = background("signals", "-f", "--sense", "nope")
+    assert process.stderr.readline() == "warning: nerve.yaml has no sense 'nope'\n"
+
+
+@pytest.mark.parametrize("option", ["--since-id", "--before-id"])
+def test_an_id_that_no_entry_can_have_is_a_usage_error(project, signal, option):
+    project.record(signal())
+    done = project.nerve("signals", option, "9" * 20)
+    assert done.exit_code == 2
+    assert option in done.stderr
+
+
+def test_on_a_terminal_a_long_line_is_wrapped_below_its_beginning(on_terminal, log):
+    """CTL-3"""
+    words = "all of the words that a person wants to read at night " * 3
+    on_terminal.project.record(log(payload=f'{{"message": "{words.strip()}"}}'))
+    first, *rest = on_terminal("logs")
+    indent = first.index("log: ")
+    assert max(map(len, [first, *rest])) <= 80
+    assert all(line[:indent].isspace() for line in rest)
+    assert " ".join([first[indent + 5 :], *map(str.strip, rest)]) == words.strip()
 
 
 def test_a_time_that_is_none_is_a_usage_error_that_shows_the_forms(project, signal):
@@ -177,6 +209,18 @@ def test_a_damaged_journal_is_told_apart_from_a_missing_one_and_left_as_it_is(pr
     assert done.exit_code == 73
     assert "is no SQLite database" in done.stderr
     assert project.state.journal_path.read_bytes() == rubbish
+
+
+@pytest.mark.parametrize("misplaced", ["data", "data/logs.db"])
+def test_a_file_in_place_of_a_directory_and_the_reverse_are_told(project, misplaced):
+    """BOOT-6"""
+    if misplaced == "data":
+        project.write("data", "")
+    else:
+        project.state.journal_path.mkdir(parents=True)
+    done = project.nerve("logs")
+    assert done.exit_code == 73
+    assert f"{misplaced} is not a " in done.stderr
 
 
 def test_a_journal_of_another_version_is_refused(project, signal):

@@ -1,16 +1,19 @@
 """What `nerve run` shows to whom; what it does is tested in tests/runtime."""
 
+import contextlib
 import os
 import pty
 import signal as signals
 import subprocess
 import sys
+import threading
 import time
-from contextlib import closing
 
 import pytest
 
+from nerve.cli.run import _say_end, _write_out
 from nerve.store.sqlite import open_reader
+from nerve.supervisor.ledger import Tally
 
 COUNTING = """\
 import itertools
@@ -24,6 +27,11 @@ def compute(db, peers, ctx):
         raise LookupError("lost")
     return {"summary": f"count {number}"}
 """
+
+
+def closing(*descriptors):
+    """Close descriptors in the child, after subprocess has put its pipes there."""
+    return lambda: [os.close(descriptor) for descriptor in descriptors]
 
 
 @pytest.fixture
@@ -79,7 +87,7 @@ def test_a_closed_stdout_does_not_bring_nerve_down(counting, background):
     while "signal disk" not in process.stdout.readline():
         pass
     process.stdout.close()
-    with closing(open_reader(counting.state.journal_path)) as reader:
+    with contextlib.closing(open_reader(counting.state.journal_path)) as reader:
         newest = "SELECT max(id) FROM signals"
         (before,) = reader.execute(newest).fetchone()
         while reader.execute(newest).fetchone()[0] < before + 5:
@@ -88,6 +96,45 @@ def test_a_closed_stdout_does_not_bring_nerve_down(counting, background):
     process.send_signal(signals.SIGTERM)
     assert process.wait(30) == 0
     assert "stopped after" in process.stderr.read()
+
+
+def test_a_full_disk_behind_stdout_is_said_once_and_ends_in_74(counting):
+    """LOG-6"""
+    counting.sense("disk")
+    with open("/dev/full", "w") as full:
+        done = counting.process("run", "--once", stdout=full)
+    assert done.returncode == 74
+    assert done.stderr.count("standard output: No space left on device") == 1
+
+
+@pytest.mark.parametrize("closed", [(1,), (0, 1, 2)])
+def test_without_standard_streams_it_runs_as_with_them(counting, closed):
+    """CTL-3"""
+    counting.sense("disk")
+    done = counting.process("run", "--once", preexec_fn=closing(*closed))
+    assert done.returncode == 0
+    assert (2 in closed) == (done.stderr == "")
+    with contextlib.closing(open_reader(counting.state.journal_path)) as reader:
+        assert reader.execute("SELECT count(*) FROM logs").fetchone()[0] > 0
+
+
+def test_what_could_not_be_recorded_is_told_in_the_last_line(capsys):
+    """LOG-6"""
+    _say_end(Tally(unrecorded=3), 1.0)
+    assert "3 entries could not be written to logs.db" in capsys.readouterr().err
+
+
+def test_a_terminal_that_was_made_non_blocking_is_waited_for(monkeypatch):
+    """CTL-3"""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    text = "x" * 1_000_000 + "\n"
+    with open(reader) as ours, open(writer, "w") as theirs:
+        monkeypatch.setattr("sys.stdout", theirs)
+        thread = threading.Thread(target=_write_out, args=(text,))
+        thread.start()
+        assert ours.read(len(text)) == text
+        thread.join(30)
 
 
 def test_a_faulty_configuration_starts_nothing(counting):
@@ -108,4 +155,5 @@ def test_a_second_nerve_on_the_same_state_is_75_and_says_who_holds_it(counting):
     finally:
         os.close(lock)
     assert done.returncode == 75
+    assert "Ctrl-C stops" not in done.stderr
     assert str(os.getpid()) in done.stderr

@@ -1,3 +1,6 @@
+import errno
+from pathlib import Path
+
 import pytest
 
 from nerve.config.values import MAX_NAME_CHARS
@@ -75,5 +78,29 @@ def test_a_name_that_is_none_is_a_usage_error(project, name):
 def test_a_new_sense_needs_a_project(project):
     project.config.unlink()
     done = project.nerve("new", "sense", "load-watch")
-    assert done.exit_code == 1
+    assert done.exit_code == 78
     assert "nerve init" in done.stderr
+
+
+def test_a_new_sense_that_is_not_configured_yet_is_pointed_out(project):
+    project.nerve("new", "sense", "load-watch")
+    done = project.nerve("test", "load-watch")
+    assert done.exit_code == 2
+    assert "senses/load_watch is there; add `load-watch: {}` under senses:" in done.stderr
+
+
+def test_a_new_sense_in_place_of_an_installed_one_says_so(project):
+    done = project.nerve("new", "sense", "cpu-usage")
+    assert "in place of the sense cpu-usage that is installed" in done.stderr
+    assert "nerve.yaml has it already" in done.stderr
+    assert "under senses" not in done.stderr
+
+
+def test_a_folder_that_may_not_be_looked_into_is_77(project, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "lstat", refuse)  # root may look everywhere
+    done = project.nerve("init", str(project.folder / "x"))
+    assert done.exit_code == 77
+    assert "cannot write" in done.stderr

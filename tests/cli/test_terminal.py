@@ -1,3 +1,4 @@
+import errno
 import json
 import threading
 from zoneinfo import ZoneInfo
@@ -29,7 +30,17 @@ def test_a_signal_without_summary_shows_its_keys(person, signal):
 def test_a_line_is_cut_to_the_terminal_and_an_error_never(person, signal, log):
     long = json.dumps({"summary": "x" * 200, "message": "x" * 200})
     assert len(person(width=40)(1, signal(payload=long)).rstrip("\n")) == 40
-    assert "x" * 200 in person(width=40)(1, log(level="error", payload=long))
+    error = person(width=40)(1, log(level="error", payload=long))
+    assert error.count("x") == 200
+    assert max(map(len, error.splitlines())) <= 40
+
+
+def test_a_long_hint_is_wrapped_below_itself(person, log):
+    payload = json.dumps({"message": "no", "hint": "first look here " * 10})
+    _, first, *rest = person()(1, log(level="warning", payload=payload)).splitlines()
+    assert first.startswith(" " * 10 + "hint: first look")
+    assert rest
+    assert all(line.startswith(" " * 16) for line in rest)
 
 
 def test_an_error_stands_out_with_its_hint_and_the_authors_frames(person, log):
@@ -136,6 +147,36 @@ def test_a_reader_that_stands_still_never_holds_nerve_and_is_told_what_it_missed
     assert outlet.close(timeout_s=30)
     assert written[0] == "1\n"
     assert written[-1] == f"({99 - len(written) + 1} entries left out: nobody read fast enough)\n"
+
+
+def test_what_cannot_be_written_is_said_once_and_the_next_is_tried(signal):
+    """LOG-6"""
+    written, complaints = [], []
+
+    def write(text):
+        if text != "3\n":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(text)
+
+    outlet = Outlet(word, write, complain=complaints.append)
+    for number in range(1, 5):
+        outlet.observe(number, signal())
+    assert outlet.close(timeout_s=30)
+    assert written == ["3\n"]
+    assert [error.errno for error in complaints] == [errno.ENOSPC]
+    assert outlet.unwritten == 3
+
+
+def test_the_outlet_begins_with_the_first_entry(signal):
+    begun = []
+    empty = Outlet(word, begun.append, begin=lambda: begun.append("begin"))
+    assert empty.close(timeout_s=30)
+    assert begun == []
+    outlet = Outlet(word, begun.append, begin=lambda: begun.append("begin"))
+    outlet.observe(1, signal())
+    outlet.observe(2, signal())
+    assert outlet.close(timeout_s=30)
+    assert begun == ["begin", "1\n", "2\n"]
 
 
 def test_a_reader_that_went_away_does_not_bring_nerve_down(signal):

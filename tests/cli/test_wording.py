@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nerve.cli.output import emit_table
-from nerve.cli.wording import cells, counted, cut, json_text, padded, sentence, visible
+from nerve.cli.wording import (
+    cells,
+    counted,
+    cut,
+    hanging,
+    json_text,
+    padded,
+    sentence,
+    visible,
+    wrapped,
+)
 
 DANGEROUS = [chr(n) for n in (*range(0x20), *range(0x7F, 0xA0), 0x202E, 0x2066, 0xD800)]
 ANYTHING = st.recursive(
@@ -41,6 +51,28 @@ def test_a_cut_text_fits_and_a_text_that_fits_is_not_cut(text, width):
     assert (short == text) == (cells(text) <= width)
 
 
+@given(st.text(), st.integers(2, 50))
+def test_a_wrapped_text_fits_and_loses_nothing_but_blanks(text, width):
+    text = visible(text)
+    lines = wrapped(text, width)
+    assert all(cells(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_text_breaks_between_words_and_a_long_word_where_it_must():
+    assert wrapped("one two three", 8) == ["one two", "three"]
+    assert wrapped("x" * 10 + " y", 4) == ["xxxx", "xxxx", "xx y"]
+    assert wrapped("日本語", 4) == ["日本", "語"]
+    assert wrapped("", 4) == [""]
+
+
+def test_a_text_hangs_beside_its_head_or_below_where_that_is_too_narrow():
+    text = "a text of some words for this"
+    assert hanging("head  ", text, 22) == ["head  a text of some", "      words for this"]
+    assert hanging("head  ", text, 21) == ["head", "    a text of some", "    words for this"]
+    assert hanging("head  ", text, None) == ["head  " + text]
+
+
 @pytest.mark.parametrize(
     ("payload", "said"),
     [
@@ -71,7 +103,12 @@ def test_columns_are_aligned_by_cells(capsys):
 
 @pytest.mark.parametrize(
     ("number", "noun", "said"),
-    [(1, "sense", "1 sense"), (0, "reflex", "0 reflexes"), (1200, "row", "1,200 rows")],
+    [
+        (1, "sense", "1 sense"),
+        (0, "reflex", "0 reflexes"),
+        (1200, "row", "1,200 rows"),
+        (3, "entry", "3 entries"),
+    ],
 )
 def test_nouns_are_counted(number, noun, said):
     assert counted(number, noun) == said
