@@ -2,8 +2,6 @@
 
 import sqlite3
 
-import pytest
-
 from nerve.process.kernel import is_alive
 
 MIXED = {
@@ -15,8 +13,8 @@ MIXED = {
 }
 
 
-@pytest.fixture
-def mixed(project):
+def test_everything_that_happened_is_a_row_and_every_trigger_has_one_outcome(project):
+    """LOG-1, SIG-1"""
     for name, source in MIXED.items():
         project.sense(name, source)
     project.sense("kept", MIXED["fine"], first='op.create_table("a", sa.Column("n", sa.Integer))')
@@ -36,13 +34,9 @@ def mixed(project):
           page-me: {overflow: drop}
         """
     )
-    return project
-
-
-def test_everything_that_happened_is_a_row_with_its_source_and_reason(mixed):
-    """LOG-1"""
-    said, code = mixed.once()
+    said, code = project.once()
     assert code == 1
+
     rows = {(e["type"], e["source"]): e["payload"] for e in said if e["kind"] == "log"}
     assert {
         ("nerve.started", "nerve"),
@@ -62,13 +56,11 @@ def test_everything_that_happened_is_a_row_with_its_source_and_reason(mixed):
     assert "nothing_of_that_name" in rows["sense.unavailable", "broken"]["message"]
     assert "no disk today" in rows["compute.error", "failing"]["message"]
     assert "line 1, in compute" in rows["compute.error", "failing"]["traceback"]
+    assert "200ms" in rows["compute.soft_timeout", "slow"]["message"]
     assert rows["migration.applied", "kept"] == {"revision": "first"}
 
-
-def test_each_accepted_trigger_has_one_outcome(mixed):
-    """LOG-1: and what did not run has a reason"""
-    mixed.once()
-    outcomes = mixed.query("logs", "SELECT sense, outcome, count FROM outcomes ORDER BY sense")
+    # What was accepted has one outcome, what was not a reason.
+    outcomes = project.query("logs", "SELECT sense, outcome, count FROM outcomes ORDER BY sense")
     assert outcomes == [
         ("broken", "unavailable", 1),
         ("deadly", "crashed", 1),
@@ -78,14 +70,11 @@ def test_each_accepted_trigger_has_one_outcome(mixed):
         ("slow", "soft_timeout", 1),
     ]
 
-
-def test_rows_and_signals_are_one_timeline_with_one_order(mixed):
-    """SIG-1, LOG-1"""
-    said, _ = mixed.once()
-    timeline = mixed.query("logs", "SELECT id, type FROM timeline ORDER BY id")
+    # Rows and signals are one timeline with one order, and no fact stands in it twice.
+    timeline = project.query("logs", "SELECT id, type FROM timeline ORDER BY id")
     assert [i for i, _ in timeline] == [e["id"] for e in said]
     assert [t for _, t in timeline] == [e.get("type", "signal") for e in said]
-    assert "signal" not in {t for (t,) in mixed.query("logs", "SELECT type FROM logs")}
+    assert "signal" not in {t for (t,) in project.query("logs", "SELECT type FROM logs")}
 
 
 def test_a_flood_of_log_records_is_cut_counted_and_delays_nobody(project):
