@@ -45,7 +45,7 @@ def one(project):
 def test_a_sound_project_is_summed_up_in_a_line(project):
     project.sense("disk")
     project.sense("cpu-usage")
-    done = project.process("check")
+    done = project.here("check")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "nerve.yaml: 2 senses in 2 groups, 3 reflexes: ok\n"
 
@@ -53,7 +53,7 @@ def test_a_sound_project_is_summed_up_in_a_line(project):
 def test_faults_of_the_file_are_objects_with_json(project, json_lines):
     """CFG-1"""
     project.write("nerve.yaml", "senses:\n  disk: {timeout: soon}\n")
-    done = project.process("check", "--json")
+    done = project.here("check", "--json")
     assert done.returncode == 78
     (finding,) = json_lines(done.stdout)
     assert (finding["line"], finding["column"]) == (2, 19)
@@ -64,12 +64,12 @@ def test_faults_of_the_file_are_objects_with_json(project, json_lines):
 
 def test_without_loading_a_broken_sense_is_not_seen(one):
     project = one("1/0\n")
-    assert project.process("check", "--no-load").returncode == 0
+    assert project.here("check", "--no-load").returncode == 0
 
 
 def test_a_sense_that_cannot_be_loaded_is_found_with_its_line_and_frames(one):
     """BOOT-3"""
-    done = one("1/0\n").process("check")
+    done = one("1/0\n").here("check")
     assert done.returncode == 1
     assert done.stdout == ""
     assert "nerve.yaml:2:3: senses.disk: import_raised: " in done.stderr
@@ -81,7 +81,7 @@ def test_a_sense_that_cannot_be_loaded_is_found_with_its_line_and_frames(one):
 def test_an_option_that_does_not_fit_is_a_fault_of_the_configuration(one, json_lines):
     """CFG-1"""
     project = one(OPTIONS, "{percent: many}")
-    done = project.process("check", "--json")
+    done = project.here("check", "--json")
     assert done.returncode == 78
     errors = [f for f in json_lines(done.stdout) if f["severity"] == "error"]
     (finding,) = errors
@@ -92,7 +92,7 @@ def test_an_option_that_does_not_fit_is_a_fault_of_the_configuration(one, json_l
 
 def test_every_option_that_does_not_fit_has_its_own_place_and_words(one):
     """CFG-1"""
-    done = one(DEMANDING, "{names: [1], percnt: 7}").process("check")
+    done = one(DEMANDING, "{names: [1], percnt: 7}").here("check")
     assert done.returncode == 78
     assert done.stderr.splitlines()[-4:] == [
         "nerve.yaml:3:14: senses.disk.options: the key `percent` is missing",
@@ -103,14 +103,14 @@ def test_every_option_that_does_not_fit_has_its_own_place_and_words(one):
 
 
 def test_a_warning_is_told_and_is_no_failure(one):
-    done = one(OPTIONS).process("check")
+    done = one(OPTIONS).here("check")
     assert done.returncode == 0
     assert "warning: nerve.yaml:2:3: senses.disk: " in done.stderr
 
 
 def test_a_trial_shows_the_outcome_the_log_and_what_was_printed(one, json_lines):
     project = one(OPTIONS, "{percent: 7}")
-    done = project.process("test", "disk", "--json")
+    done = project.here("test", "disk", "--json")
     assert done.returncode == 0
     run, remains = json_lines(done.stdout)
     assert (run["outcome"], run["payload"], run["fault"]) == ("signal", {"percent": 7}, None)
@@ -122,7 +122,7 @@ def test_a_trial_shows_the_outcome_the_log_and_what_was_printed(one, json_lines)
 
 def test_a_trial_that_fails_shows_the_authors_frames_and_ends_with_1(one):
     """RUN-5"""
-    done = one(FAILING).process("test", "disk")
+    done = one(FAILING).here("test", "disk")
     assert done.returncode == 1
     assert "run 1: error" in done.stdout
     assert 'raise LookupError("lost' in done.stdout
@@ -134,7 +134,7 @@ def test_a_trial_shows_no_secret(project, arguments):
     """CFG-8"""
     project.write("nerve.yaml", "senses: {disk: {secrets: {token: tok-very-secret}}}\n")
     project.sense("disk", LEAKY)
-    done = project.process("test", "disk", *arguments)
+    done = project.here("test", "disk", *arguments)
     shown = done.stdout + done.stderr
     assert "the token is ****" in shown
     assert "tok-very-secret" not in shown
@@ -142,14 +142,14 @@ def test_a_trial_shows_no_secret(project, arguments):
 
 def test_a_trial_of_a_sense_that_cannot_be_loaded_says_why(one):
     """BOOT-3"""
-    done = one("compute = 7\n").process("test", "disk")
+    done = one("compute = 7\n").here("test", "disk")
     assert done.returncode == 1
     assert "not_callable" in done.stderr
 
 
 def test_a_trial_of_a_sense_that_ends_its_worker_says_so(one):
     """RUN-5"""
-    done = one("import os\ndef compute(db, peers, ctx):\n    os._exit(3)\n").process("test", "disk")
+    done = one("import os\ndef compute(db, peers, ctx):\n    os._exit(3)\n").here("test", "disk")
     assert done.returncode == 1
     assert "exited with 3" in done.stderr
 
@@ -164,7 +164,7 @@ def test_describe_tells_what_is_known_from_all_three_sources(one, json_lines, si
         + "  - {kind: sense, sense: heat, on: disk}\n",
     )
     project.record(signal(), counts=[("disk", "signal", 1)])
-    done = project.process("describe", "disk", "--json")
+    done = project.here("describe", "disk", "--json")
     assert done.returncode == 0, done.stderr
     (told,) = json_lines(done.stdout)
     assert told["doc"] == "How full."
@@ -179,7 +179,7 @@ def test_describe_tells_what_is_known_from_all_three_sources(one, json_lines, si
     }
     assert told["options"][1]["type"] == "array of string or null"
     assert told["outcomes"][0]["outcome"] == "signal"
-    text = project.process("describe", "disk").stdout
+    text = project.here("describe", "disk").stdout
     assert "Full from here on." in text
     assert "(none yet)" in text
 
@@ -197,6 +197,6 @@ def test_describe_wraps_what_is_too_long_for_a_terminal(on_terminal):
 
 
 def test_describe_of_a_broken_sense_says_what_is_wrong_and_ends_with_1(one):
-    done = one("1/0\n").process("describe", "disk")
+    done = one("1/0\n").here("describe", "disk")
     assert done.returncode == 1
     assert "import_raised" in done.stderr

@@ -28,7 +28,7 @@ def sense(project):
 
 
 def revise(project):
-    done = project.process("db", "revision", "disk", "-m", "What it read", "--autogenerate")
+    done = project.here("db", "revision", "disk", "-m", "What it read", "--autogenerate")
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -37,23 +37,23 @@ def test_a_revision_is_written_from_the_metadata_and_applied_once(sense, json_li
     """DB-2"""
     path = revise(sense)
     assert os.path.dirname(path) == str(sense.folder / "senses/disk/migrations")
-    applied = sense.process("db", "upgrade", "disk")
+    applied = sense.here("db", "upgrade", "disk")
     revision = applied.stdout.strip()
     assert applied.returncode == 0
     assert revision
-    again = sense.process("db", "upgrade", "disk")
+    again = sense.here("db", "upgrade", "disk")
     assert again.stdout == ""
     assert "up to date" in again.stderr
-    (line,) = json_lines(sense.process("db", "history", "disk", "--json").stdout)
+    (line,) = json_lines(sense.here("db", "history", "disk", "--json").stdout)
     assert line == {"revision": revision, "doc": "What it read.", "current": True}
 
 
 def test_check_tells_what_the_revisions_lack(sense):
-    lacking = sense.process("db", "check", "disk")
+    lacking = sense.here("db", "check", "disk")
     assert lacking.returncode == 1
     assert "add table readings" in lacking.stdout
     revise(sense)
-    assert sense.process("db", "check", "disk").returncode == 0
+    assert sense.here("db", "check", "disk").returncode == 0
 
 
 def test_upgrade_refuses_to_run_beside_a_running_nerve(sense):
@@ -61,7 +61,7 @@ def test_upgrade_refuses_to_run_beside_a_running_nerve(sense):
     sense.state.create()
     lock = sense.state.lock()
     try:
-        done = sense.process("db", "upgrade", "disk")
+        done = sense.here("db", "upgrade", "disk")
     finally:
         os.close(lock)
     assert done.returncode == 75
@@ -73,7 +73,7 @@ def test_reading_works_beside_a_running_nerve(sense, json_lines):
     sense.state.create()
     lock = sense.state.lock()
     try:
-        done = sense.process("db", "current", "disk", "--json")
+        done = sense.here("db", "current", "disk", "--json")
         (line,) = json_lines(done.stdout)
         assert line == {"sense": "disk", "current": None, "head": None}
     finally:
@@ -84,11 +84,11 @@ def test_what_a_sense_says_while_it_is_loaded_is_talk_without_secrets(project):
     """CFG-8"""
     project.write("nerve.yaml", "senses: {disk: {secrets: {token: tok-very-secret}}}\n")
     project.sense("disk", 'print("a tok-very-secret")\n' + MODULE)
-    done = project.process("db", "history", "disk")
+    done = project.here("db", "history", "disk")
     assert done.stderr == "disk printed: a ********\n"
     assert "tok" not in done.stdout
     project.sense("disk", 'raise RuntimeError("a tok-very-secret")\n')
-    failed = project.process("db", "current", "disk")
+    failed = project.here("db", "current", "disk")
     assert failed.returncode == 1
     assert "RuntimeError: a ********" in failed.stderr
     assert "tok-very-secret" not in failed.stderr
@@ -97,9 +97,9 @@ def test_what_a_sense_says_while_it_is_loaded_is_talk_without_secrets(project):
 def test_a_database_at_a_revision_that_is_not_here_is_told(sense):
     """DB-3"""
     revise(sense)
-    assert sense.process("db", "upgrade", "disk").returncode == 0
+    assert sense.here("db", "upgrade", "disk").returncode == 0
     sense.sense_database("disk", "UPDATE alembic_version SET version_num = '9999'")
-    done = sense.process("db", "history", "disk")
+    done = sense.here("db", "history", "disk")
     assert done.returncode == 0
     assert "the database stands at 9999, which is none of the revisions here" in done.stderr
 
@@ -108,7 +108,7 @@ def test_a_revision_that_continues_a_missing_one_is_one_error_without_a_warning(
     """DB-2"""
     text = 'revision = "0001"\ndown_revision = "0000"\n\n\ndef upgrade():\n    pass\n'
     sense.write("senses/disk/migrations/0001_x.py", text)
-    done = sense.process("db", "history", "disk")
+    done = sense.here("db", "history", "disk")
     assert done.returncode != 0
     assert "Warning" not in done.stderr
     assert "0000" in done.stderr
@@ -138,6 +138,6 @@ def test_the_alembic_command_says_what_is_wrong_with_its_options(sense, checkout
 
 def test_without_metadata_there_is_nothing_to_compare_with(project):
     project.sense("disk")
-    done = project.process("db", "check", "disk")
+    done = project.here("db", "check", "disk")
     assert done.returncode == 1
     assert "metadata" in done.stderr

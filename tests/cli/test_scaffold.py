@@ -10,8 +10,8 @@ from nerve.config.values import MAX_NAME_CHARS
 def begun(project):
     """A project as `nerve init` writes it, with a sense as `nerve new sense` writes it."""
     project.config.unlink()
-    assert project.process("init").returncode == 0
-    assert project.process("new", "sense", "load-watch").returncode == 0
+    assert project.here("init").returncode == 0
+    assert project.here("new", "sense", "load-watch").returncode == 0
     text = project.config.read_text()
     text = text.replace("senses:\n", "senses:\n  load-watch: {}\n", 1)
     text += "  - {kind: sense, sense: load-watch, interval: 10s}\n"
@@ -20,19 +20,19 @@ def begun(project):
 
 
 def test_what_is_written_passes_check_and_test(begun, json_lines):
-    checked = begun.process("check")
+    checked = begun.here("check")
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout == "nerve.yaml: 4 senses in 3 groups, 3 reflexes: ok\n"
-    tested = begun.process("test", "load-watch", "--times", "2", "--json")
+    tested = begun.here("test", "load-watch", "--times", "2", "--json")
     first, _, remains = json_lines(tested.stdout)
     assert tested.returncode == 0
     assert first["outcome"] == "signal"
     assert remains["rows"] == {"readings": 2}
-    assert begun.process("db", "check", "load-watch").returncode == 0
+    assert begun.here("db", "check", "load-watch").returncode == 0
 
 
 def test_init_writes_into_a_new_folder_and_lists_what_it_wrote(project):
-    done = project.process("init", "deep/down")
+    done = project.here("init", "deep/down")
     folder = project.folder / "deep/down"
     assert done.stdout.splitlines() == ["deep/down/nerve.yaml", "deep/down/.gitignore"]
     assert (folder / "senses").is_dir()
@@ -42,7 +42,7 @@ def test_init_writes_into_a_new_folder_and_lists_what_it_wrote(project):
 
 def test_init_overwrites_nothing_and_names_the_file(project):
     before = project.config.read_text()
-    done = project.process("init")
+    done = project.here("init")
     assert done.returncode == 73
     assert "nerve.yaml is there already" in done.stderr
     assert project.config.read_text() == before
@@ -52,7 +52,7 @@ def test_init_overwrites_nothing_and_names_the_file(project):
 def test_init_leaves_a_gitignore_as_it_is_and_says_so(project):
     project.config.unlink()
     project.write(".gitignore", "*.pyc\n")
-    done = project.process("init")
+    done = project.here("init")
     assert done.returncode == 0
     assert "data/" in done.stderr
     assert (project.folder / ".gitignore").read_text() == "*.pyc\n"
