@@ -123,13 +123,6 @@ class Schedule:
         """When to look again, seconds on the monotonic clock; NEVER without timers."""
         return self._heap[0][0] if self._heap else NEVER
 
-    def upcoming(self) -> dict[str, float]:
-        """For each sense, the earliest look at one of its timers."""
-        times: dict[str, float] = {}
-        for due, _, timer, _ in self._heap:
-            times[timer.sense] = min(due, times.get(timer.sense, NEVER))
-        return times
-
     def pop_due(self, now: float, now_us: int) -> list[Tick]:
         """Take out all that is due, in order of time, and set each for its next tick."""
         ticks = []

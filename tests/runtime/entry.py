@@ -66,8 +66,9 @@ def kill_at(point):
 def main():
     if point := os.environ.get("KILL_PARENT"):
         kill_at(point)
-    if patience := os.environ.get("GATE_PATIENCE_S"):
-        supervisor.GATE_PATIENCE_S = float(patience)
+    for limit in ("GATE_PATIENCE_S", "HURRY_AFTER_S"):
+        if limit in os.environ:
+            setattr(supervisor, limit, float(os.environ[limit]))
     try:
         loaded = load_config(Path("nerve.yaml"), environ=os.environ)
         code, _ = app.run(loaded, once="--once" in sys.argv, observe=observe)
