@@ -15,7 +15,6 @@ from nerve.config import Loaded
 from nerve.errors import Exit
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import end_adopted, shut_down
-from nerve.store.blobs import BlobStore
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.ledger import Tally
@@ -27,17 +26,16 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
     """Run until asked to stop; return the exit code and what the run came to.
 
     Raises AlreadyRunning, StateError, DatabaseError and their kin before anything is
-    started.
+    started; StateDeleted after an orderly stop, where the state directory was lost.
     """
     state = StateDir(loaded.state_dir)
     state.create()
     lock = state.lock()
     try:
         journal = Journal(state.journal_path)
-        BlobStore(state.blobs).sweep()  # no worker runs yet that could be writing one
         # A subreaper, so that workers whose fork server was killed do not escape to init.
         become_subreaper()
-        with workers_prepared(loaded, os.environ) as environ:
+        with workers_prepared(loaded, os.environ, state.fork) as environ:
             tally = asyncio.run(
                 _supervise(loaded, state, journal, environ, observe=observe, once=once)
             )
@@ -67,4 +65,6 @@ async def _supervise(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.request_stop, signal.Signals(number).name)
     await supervisor.run()
+    if supervisor.lost is not None:
+        raise supervisor.lost
     return supervisor.ledger.tally

@@ -52,9 +52,13 @@ class StateError(NerveError):
 
     Attributes:
         path: the file or directory in question.
+        fault: which fault of storage it is, a stable word that the log has as well:
+            `disk_full`, `read_only`, `forbidden`, `corrupt`, `locked`, `deleted` or
+            `io_error`; empty for anything else.
     """
 
     exit_code = Exit.CANNOT_CREATE
+    fault = ""
 
     def __init__(self, message: str, *, path: Path, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -65,6 +69,34 @@ class StateForbidden(StateError):
     """The operating system refused access to a file or directory of ours."""
 
     exit_code = Exit.NO_PERMISSION
+    fault = "forbidden"
+
+
+class StateReadOnly(StateError):
+    """The file system is mounted read-only, or the kernel made it so after a fault."""
+
+    fault = "read_only"
+
+
+class StateFull(StateError):
+    """No space is left on the disk, or none within a quota."""
+
+    exit_code = Exit.INPUT_OUTPUT
+    fault = "disk_full"
+
+
+class StateFaulty(StateError):
+    """A read or write failed for a reason that is none of the others."""
+
+    exit_code = Exit.INPUT_OUTPUT
+    fault = "io_error"
+
+
+class StateDeleted(StateError):
+    """The state directory was deleted or replaced while nerve ran in it."""
+
+    exit_code = Exit.INPUT_OUTPUT
+    fault = "deleted"
 
 
 class NothingHasRun(StateError):
@@ -98,9 +130,20 @@ class DatabaseMissing(DatabaseError):
 class DatabaseCorrupt(DatabaseError):
     """The file is there and is no sound SQLite database; it was left untouched."""
 
+    fault = "corrupt"
+
 
 class DatabaseLocked(DatabaseError):
     """Another process held the database's write lock for longer than the busy timeout."""
+
+    fault = "locked"
+
+
+class DatabaseDeleted(DatabaseError):
+    """The file was deleted or replaced while nerve had it open, and was not put back."""
+
+    exit_code = Exit.INPUT_OUTPUT
+    fault = "deleted"
 
 
 class DatabaseNewer(DatabaseError):

@@ -7,11 +7,13 @@
     output      what goes to stdout, which is data, and to stderr, which is talk
     wording     payloads and names as text that is safe to show
     journal     opening the journal, or saying why there is none to read
+    quarantines which senses are in quarantine, from the journal
     timeline    reading the journal, by pages and live
 
 Commands run in a process of their own; only `nerve run` becomes the parent. The
 others read the files of an installation, with or without a parent beside them, and
-write none that the parent or a worker owns. `nerve --help` imports click and
+write none that the parent or a worker owns, but with the parent's lock in hand (`db upgrade`,
+`resume`). `nerve --help` imports click and
 nothing larger: a command's own imports are paid by that command.
 """
 

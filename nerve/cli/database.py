@@ -25,9 +25,10 @@ from nerve.cli.wording import visible_lines
 from nerve.config import Loaded
 from nerve.errors import DatabaseMissing, Exit, NerveError
 from nerve.store.autogenerate import compare, new_revision
+from nerve.store.faults import explain
 from nerve.store.migrations import SENSE_SCHEMA, Migrations
 from nerve.store.migrations import upgrade as apply
-from nerve.store.sqlite import explain, open_owner, open_reader
+from nerve.store.sqlite import open_owner, open_reader
 from nerve.store.state_dir import StateDir
 from nerve.worker.loader import load
 

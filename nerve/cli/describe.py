@@ -23,12 +23,16 @@ from nerve.cli.output import (
     say,
     terminal_width,
 )
+from nerve.cli.quarantines import as_json as quarantine_as_json
+from nerve.cli.quarantines import end_of, held
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.tallies import Count, counts
 from nerve.cli.wording import counted, json_text, local_time, visible, visible_lines
+from nerve.clock import SystemClock
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.errors import Exit
+from nerve.store.journal import Quarantine
 from nerve.store.state_dir import StateDir
 from nerve.wire.messages import DescribedMessage
 
@@ -49,13 +53,20 @@ def describe(settings: Settings, sense: str, as_json: bool) -> Exit:
     (described,) = describe_each(loaded, [sense])
     known = [count for count in counts(loaded) if count.sense == sense]
     facts = dict(_facts(loaded, sense, described))
+    quarantine = held(loaded).get(sense)
     if as_json:
         outcomes = [count.as_json() for count in known]
         fault = described.fault and described.fault.model_dump()
         options = _options(described)
-        emit_json({**facts, "options": options, "outcomes": outcomes, "fault": fault})
+        shown = quarantine_as_json(quarantine, SystemClock().now_us())
+        more = {"options": options, "outcomes": outcomes, "quarantine": shown}
+        emit_json({**facts, **more, "fault": fault})
     else:
-        _show(described, facts, known, ZoneInfo(loaded.config.timezone))
+        zone = ZoneInfo(loaded.config.timezone)
+        _show(facts, known, zone)
+        _show_quarantine(quarantine, zone)
+        _show_options(described)
+        _show_fault(described)
     return Exit.FOUND if described.fault else Exit.OK
 
 
@@ -108,9 +119,7 @@ def _type(schema: dict[str, Any]) -> str:
     return f"{kind} of {_type(schema['items'])}" if "items" in schema else kind
 
 
-def _show(
-    described: DescribedMessage, facts: dict[str, Any], known: list[Count], zone: ZoneInfo
-) -> None:
+def _show(facts: dict[str, Any], known: list[Count], zone: ZoneInfo) -> None:
     emit(click.style(facts.pop("sense"), bold=True))
     doc = visible_lines(facts.pop("doc"))
     for line in doc if terminal_width() is None else _reflowed(doc):
@@ -125,7 +134,17 @@ def _show(
     for count in known:
         last = local_time(count.last_at_us, zone)
         emit(f"{count.outcome + ':':<{_LABEL_CELLS}} {counted(count.count, 'time')}, last {last}")
-    _show_options(described)
+
+
+def _show_quarantine(quarantine: Quarantine | None, zone: ZoneInfo) -> None:
+    if quarantine is not None:
+        end = end_of(quarantine, SystemClock().now_us(), zone)
+        end = end if end == "on trial" else f"until {end}"
+        reason = visible(quarantine.reason)
+        emit_hanging(f"{'quarantine:':<{_LABEL_CELLS}} ", f"{end}: {reason}")
+
+
+def _show_fault(described: DescribedMessage) -> None:
     if described.fault is not None:
         say(click.style(f"{described.fault.kind}: ", fg="red") + visible(described.fault.message))
         for line in visible_lines(described.fault.traceback):

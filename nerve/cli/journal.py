@@ -13,9 +13,13 @@ from pathlib import Path
 
 from nerve.config import Loaded
 from nerve.errors import DatabaseError, DatabaseMissing, NothingHasRun, StateError
+from nerve.store.faults import explain
 from nerve.store.schema import JOURNAL_HEAD, VERSION_TABLE, current_revisions
-from nerve.store.sqlite import explain, open_reader
+from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
+
+READABLE = frozenset({"0001", JOURNAL_HEAD})
+"""Revisions that have what commands read, the table of quarantines apart (`quarantines`)."""
 
 
 @contextmanager
@@ -58,7 +62,7 @@ def _require_schema(reader: sqlite3.Connection, loaded: Loaded) -> None:
     found = current_revisions(reader, VERSION_TABLE)
     if not found:  # a first start was killed before it had made the tables
         raise _nothing_has_run(loaded)
-    if found != [JOURNAL_HEAD]:
+    if len(found) > 1 or not READABLE.issuperset(found):
         path = StateDir(loaded.state_dir).journal_path
         raise DatabaseError(
             f"{path} stands at revision {', '.join(found)}, this nerve reads {JOURNAL_HEAD}",

@@ -1,15 +1,21 @@
 """`nerve list`: the senses and the reflexes of the configuration, and how they do."""
 
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 import click
 
 from nerve.cli.causes import cause_of, found, runs_of, targets_of
-from nerve.cli.output import emit_json, emit_table, json_option, say
+from nerve.cli.output import emit, emit_json, emit_table, json_option, say
+from nerve.cli.quarantines import as_json as quarantine_as_json
+from nerve.cli.quarantines import end_of, held
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.tallies import Count, counts, last_outcome
 from nerve.cli.wording import local_time
+from nerve.clock import SystemClock
+from nerve.config import Loaded
 from nerve.config.models import SenseReflex, WorkflowReflex
+from nerve.store.journal import Quarantine
 
 
 @click.group("list")
@@ -24,14 +30,16 @@ def list_() -> None:
 def senses(settings: Settings, as_json: bool) -> None:
     """List the senses: where they are, what runs them, how the last run ended."""
     loaded = settings.load()
-    known = counts(loaded)
+    known, resting, now_us = counts(loaded), held(loaded), SystemClock().now_us()
     rows = []
     for name, sense in loaded.config.senses.items():
         where, place = found(loaded, name)
         last, runs = last_outcome(known, name), runs_of(loaded.config, name)
         if as_json:
             shown = {"sense": name, "group": sense.group, "found": where, "place": str(place)}
-            emit_json({**shown, "runs": runs, "last": last and last.as_json()})
+            quarantine = quarantine_as_json(resting.get(name), now_us)
+            how = {"runs": runs, "last": last and last.as_json(), "quarantine": quarantine}
+            emit_json({**shown, **how})
         rows.append((name, sense.group, where, last, "; ".join(runs) or "nothing"))
     if as_json:
         return
@@ -40,6 +48,20 @@ def senses(settings: Settings, as_json: bool) -> None:
     emit_table(columns, [(*cells, _last(last, zone), runs) for *cells, last, runs in rows])
     if not rows:
         say(f"{loaded.path} has no senses")
+    _show_quarantines(loaded, resting, now_us, zone)
+
+
+def _show_quarantines(
+    loaded: Loaded, resting: Mapping[str, Quarantine], now_us: int, zone: ZoneInfo
+) -> None:
+    """A table of its own: it is rare, and too much for a column."""
+    found = [resting[name] for name in loaded.config.senses if name in resting]
+    if not found:
+        return
+    emit("")
+    rows = [(one.sense, end_of(one, now_us, zone), one.reason) for one in found]
+    emit_table(("in quarantine", "until", "reason"), rows)
+    say("mend it; a quarantine ends earlier with nerve stopped and: nerve resume SENSE")
 
 
 @list_.command()

@@ -22,6 +22,7 @@ COMMANDS = {
     "logs": ("nerve.cli.records:logs", "Show what happened, or follow it."),
     "list": ("nerve.cli.listing:list_", "List the senses or the reflexes."),
     "describe": ("nerve.cli.describe:describe", "Tell all about one sense."),
+    "resume": ("nerve.cli.resume:resume", "End a sense's quarantine before its time."),
     "query": ("nerve.cli.query:query", "Ask a sense's database in SQL, read-only."),
     "init": ("nerve.cli.scaffold:init", "Write a first nerve.yaml."),
     "new": ("nerve.cli.scaffold:new", "Write a new sense to begin from."),

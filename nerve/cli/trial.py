@@ -23,7 +23,8 @@ from nerve.config import Loaded
 from nerve.errors import Exit, NerveError
 from nerve.process.launch import shut_down
 from nerve.sense import TriggerKind
-from nerve.store.sqlite import explain, open_reader
+from nerve.store.faults import explain
+from nerve.store.sqlite import open_reader
 from nerve.supervisor.shortlived import ShortLived, short_spec
 from nerve.wire.messages import (
     AcknowledgeMessage,

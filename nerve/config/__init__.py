@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nerve.config.faults import ConfigFaults, Fault, Problem
     from nerve.config.load import Loaded, find_config, load_config
-    from nerve.config.models import Config, SenseConfig, SenseReflex, WorkflowReflex
+    from nerve.config.models import Config, GroupConfig, SenseConfig, SenseReflex, WorkflowReflex
     from nerve.config.secrets import Redactor
 
 _HOMES = {
     "Config": "models",
     "ConfigFaults": "faults",
     "Fault": "faults",
+    "GroupConfig": "models",
     "Loaded": "load",
     "Problem": "faults",
     "Redactor": "secrets",
@@ -39,6 +40,7 @@ __all__ = [
     "Config",
     "ConfigFaults",
     "Fault",
+    "GroupConfig",
     "Loaded",
     "Problem",
     "Redactor",

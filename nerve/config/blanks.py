@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from nerve.config.tree import Node, TreePath
 
-_NAMED = ("senses", "workflows")
+_NAMED = ("senses", "groups", "workflows")
 _OPTIONS_DEPTH = 3  # senses, name, options
 
 

@@ -17,6 +17,7 @@ from nerve.config.faults import Problem
 from nerve.config.models import (
     Config,
     DropWorkflow,
+    GroupConfig,
     QueueWorkflow,
     SenseConfig,
     SenseReflex,
@@ -40,6 +41,7 @@ _UNIONS: dict[str, dict[str, type[BaseModel]]] = {
     "reflexes": {"sense": SenseReflex, "workflow": WorkflowReflex},
     "workflows": {"queue": QueueWorkflow, "drop": DropWorkflow},
 }
+_NAMED: dict[str, type[BaseModel]] = {"senses": SenseConfig, "groups": GroupConfig}
 _DISCRIMINATORS = {"reflexes": "kind", "workflows": "overflow"}
 _TAG_DEPTH = 2  # reflexes, index, tag
 _KEY_MARK = "[key]"
@@ -207,7 +209,7 @@ def _unknown(error: PydanticError, path: TreePath) -> Problem:
 def _model_at(loc: tuple[str | int, ...]) -> type[BaseModel]:
     if loc[0] in _UNIONS and len(loc) > _TAG_DEPTH:
         return _UNIONS[str(loc[0])][str(loc[_TAG_DEPTH])]
-    return SenseConfig if loc[0] == "senses" and len(loc) > 1 else Config
+    return _NAMED.get(str(loc[0]), Config) if len(loc) > 1 else Config
 
 
 def _either(tags: str) -> str:

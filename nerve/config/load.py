@@ -128,8 +128,12 @@ def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
     except ValidationError as error:
         problems += explain(error.errors(include_url=False))
         reflexes = _sound_reflexes(values, problems)
-    senses, workflows = _names(values, "senses"), _names(values, "workflows")
-    return config, [*problems, *references.unknown_names(reflexes, senses, workflows)]
+    senses, workflows = _named(values, "senses"), _named(values, "workflows")
+    unknown = [
+        *references.unknown_names(reflexes, senses, workflows),
+        *references.unknown_groups(_sound_groups(values, problems), senses),
+    ]
+    return config, [*problems, *unknown]
 
 
 def _sound_reflexes(
@@ -145,9 +149,17 @@ def _sound_reflexes(
     }
 
 
-def _names(values: dict[str, Any], section: str) -> Collection[str]:
-    names = values.get(section)
-    return names.keys() if isinstance(names, dict) else ()
+def _sound_groups(values: dict[str, Any], problems: Sequence[Problem]) -> Collection[str]:
+    """Names of the groups that are sound as names; none where there is no telling who has them."""
+    faulty = {problem.path for problem in problems}
+    if ("senses",) in faulty:
+        return ()
+    return [name for name in _named(values, "groups") if ("groups", name) not in faulty]
+
+
+def _named(values: dict[str, Any], section: str) -> Mapping[str, Any]:
+    named = values.get(section)
+    return named if isinstance(named, dict) else {}
 
 
 def _all_at_once(

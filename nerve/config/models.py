@@ -2,7 +2,8 @@
 
 The parent parses it; a worker gets its validated part and nothing else. After
 parsing, every optional field is there and is explicitly None when not given;
-durations are integer milliseconds (`timeout: 5s` becomes `timeout_ms=5000`).
+durations are integer milliseconds (`timeout: 5s` becomes `timeout_ms=5000`), sizes integer
+bytes.
 References between the parts are checked in `nerve.config.references`.
 
 Each field has an effect and a description; the descriptions become the JSON
@@ -22,9 +23,14 @@ from nerve.config.values import (
     DurationMs,
     FieldMisfit,
     Flag,
+    LinesPerSecond,
+    MemoryBytes,
     Name,
     Names,
+    Nice,
+    OpenFiles,
     PositiveMs,
+    Processes,
     QueueLimit,
     Zone,
 )
@@ -33,6 +39,12 @@ DEFAULT_MAX_QUEUE = 100
 DEFAULT_TIMEOUT_MS = 30_000
 DEFAULT_GRACE_PERIOD_MS = 5_000
 DEFAULT_GROUP = "default"
+DEFAULT_NICE = 10
+"""Behind nerve itself, which has to get its turn to end a sense that takes all processors."""
+DEFAULT_MEMORY_BYTES = 2**30
+DEFAULT_OPEN_FILES = 1_024
+DEFAULT_PROCESSES = 128
+DEFAULT_OUTPUT_LINES_PER_SECOND = 50
 
 
 class Section(BaseModel):
@@ -89,6 +101,37 @@ class SenseConfig(Section):
         (),
         description="Environment variables with secret-looking names that the sense asks for; "
         "without this a worker does not get them.",
+    )
+
+
+class GroupConfig(Section):
+    """What the senses of one group may use up together, under `groups.<name>`."""
+
+    memory_bytes: MemoryBytes = Field(
+        DEFAULT_MEMORY_BYTES,
+        alias="memory",
+        description="Of the worker, and of all its child processes together. A compute that asks "
+        "for more gets a MemoryError; where that does not help, the worker is killed. Default 1GB.",
+    )
+    open_files: OpenFiles = Field(
+        DEFAULT_OPEN_FILES,
+        description="Files, sockets and pipes that the worker may have open, and each of its child "
+        "processes as well. Default 1024.",
+    )
+    processes: Processes = Field(
+        DEFAULT_PROCESSES,
+        description="Child processes of the worker, and theirs, at one time. The worker is killed "
+        "for more. Default 128.",
+    )
+    nice: Nice = Field(
+        DEFAULT_NICE,
+        description="How far the worker and its child processes stand back behind nerve itself "
+        "when the machine is busy, 0 to 19. Default 10.",
+    )
+    output_lines_per_second: LinesPerSecond = Field(
+        DEFAULT_OUTPUT_LINES_PER_SECOND,
+        description="What is kept of what the senses print and log, in the long run. More is "
+        "counted and left out. Default 50.",
     )
 
 
@@ -176,5 +219,14 @@ class Config(Section):
         description="Where everything is kept; relative to nerve.yaml. NERVE_STATE_DIR wins.",
     )
     senses: dict[Name, SenseConfig] = Field(default_factory=dict, description="Senses by name.")
+    groups: dict[Name, GroupConfig] = Field(
+        default_factory=dict,
+        description="Limits of a group of senses, by its name. A group that is not here has all "
+        "defaults.",
+    )
     reflexes: tuple[Reflex, ...] = Field((), description="What makes senses and workflows run.")
     workflows: dict[Name, Workflow] = Field(default_factory=dict, description="Workflows by name.")
+
+    def group(self, name: str) -> GroupConfig:
+        """Return the limits of a group; the defaults where nothing is said of it."""
+        return self.groups.get(name) or GroupConfig()

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from nerve.config.faults import Problem
-from nerve.config.models import SenseReflex, WorkflowReflex
+from nerve.config.models import DEFAULT_GROUP, SenseReflex, WorkflowReflex
 from nerve.config.tree import TreePath
 
 MAX_CYCLES = 10
@@ -32,6 +32,25 @@ def unknown_names(
         elif reflex.workflow not in workflows:
             yield _problem((*path, "workflow"), "workflow", reflex.workflow, workflows)
         yield from _unknown((*path, "on"), "sense", reflex.on or (), senses)
+
+
+def unknown_groups(groups: Collection[str], senses: Mapping[str, object]) -> Iterator[Problem]:
+    """Yield each group with limits that no sense belongs to.
+
+    Args:
+        groups: names with limits, faultless in themselves.
+        senses: what is written under each, perhaps with faults of its own.
+    """
+    known = {_group_of(sense) for sense in senses.values()}
+    for name in groups:
+        if name not in known:
+            message = f"no sense belongs to the group {name!r}"
+            candidates = tuple(known)
+            yield Problem(("groups", name), message, at_key=True, word=name, candidates=candidates)
+
+
+def _group_of(sense: object) -> str:
+    return str(sense.get("group", DEFAULT_GROUP)) if isinstance(sense, dict) else DEFAULT_GROUP
 
 
 def no_senses(senses: Collection[str]) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""The kinds of values that nerve.yaml is made of: names, durations, zones, cron, flags.
+"""The kinds of values that nerve.yaml is made of: names, durations, sizes, zones, cron, flags.
 
 Every process; pure. Each is a type for a field of a model, with its check, in words that
 an operator may see, and what editors are told about it. pydantic would be more
@@ -14,6 +14,8 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from nerve.config.durations import PATTERN, format_duration, parse_duration
+from nerve.config.sizes import MAX_SIZE_BYTES, format_size, parse_size, show_size
+from nerve.config.sizes import PATTERN as SIZE_PATTERN
 
 NAME_PATTERN = r"[a-z][a-z0-9-]*"
 """Names are safe in paths, module names, templates and on a command line."""
@@ -22,6 +24,19 @@ ENV_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
 MAX_NAME_CHARS = 64
 MAX_CONCURRENCY = 1_000
 MAX_QUEUE = 100_000
+MIN_MEMORY_BYTES = 64 * 2**20
+"""Of a worker: one that has done nothing yet has 52 MB of it in use."""
+MAX_MEMORY_BYTES = MAX_SIZE_BYTES
+MIN_OPEN_FILES = 64
+"""Of a worker: one with a single sense has 14 open, and each further one takes 3."""
+MAX_OPEN_FILES = 1_048_576
+"""What Linux allows a process unless told otherwise (fs.nr_open)."""
+MAX_PROCESSES = 32_768
+"""Process ids that a machine has unless told otherwise (kernel.pid_max)."""
+MAX_NICE = 19
+"""The least priority that Linux knows."""
+MAX_OUTPUT_LINES_PER_SECOND = 5_000
+"""Each line is a row of the log."""
 _BOOLEAN_ONCE = frozenset({"yes", "no", "on", "off", "y", "n"})
 """What YAML 1.1 took for true or false."""
 
@@ -42,6 +57,13 @@ def _positive(ms: int) -> int:
     if ms <= 0:
         raise ValueError("must be longer than nothing")
     return ms
+
+
+def _worker_memory(size_bytes: int) -> int:
+    if size_bytes < MIN_MEMORY_BYTES:
+        least = show_size(MIN_MEMORY_BYTES)
+        raise ValueError(f"must be at least {least}: a worker needs most of that itself")
+    return size_bytes
 
 
 def _zone(name: str) -> str:
@@ -128,9 +150,26 @@ DurationMs = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "examples": ["500ms", "1h30m"]}),
 ]
 PositiveMs = Annotated[DurationMs, AfterValidator(_positive)]
+MemoryBytes = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    AfterValidator(_worker_memory),
+    PlainSerializer(format_size, when_used="json"),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{SIZE_PATTERN}$", "examples": ["512MB", "2GB"]}
+    ),
+]
 Zone = Annotated[str, AfterValidator(_zone)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Directory = Annotated[str, AfterValidator(_directory)]
 Flag = Annotated[bool, BeforeValidator(_true_or_false)]
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY), BeforeValidator(_whole_number)]
 QueueLimit = Annotated[int, Field(ge=1, le=MAX_QUEUE), BeforeValidator(_whole_number)]
+OpenFiles = Annotated[
+    int, Field(ge=MIN_OPEN_FILES, le=MAX_OPEN_FILES), BeforeValidator(_whole_number)
+]
+Processes = Annotated[int, Field(ge=0, le=MAX_PROCESSES), BeforeValidator(_whole_number)]
+Nice = Annotated[int, Field(ge=0, le=MAX_NICE), BeforeValidator(_whole_number)]
+LinesPerSecond = Annotated[
+    int, Field(ge=1, le=MAX_OUTPUT_LINES_PER_SECOND), BeforeValidator(_whole_number)
+]

@@ -18,21 +18,26 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver, reduction, resource_tracker
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import Any
 
-from nerve.process.kernel import children
-from nerve.process.tree import kill_tree
+from nerve.process.kernel import children, is_alive
+from nerve.process.tree import MAX_ROUNDS, kill_tree
 
 START_METHOD = "forkserver"
+MAX_SOCKET_FOLDER_BYTES = 85
+"""A socket's path holds 107 bytes (unix(7)), and its name here takes 20."""
 SHUT_DOWN_TIMEOUT_S = 3.0
 SHUT_DOWN_POLL_S = 0.002
 
 _starting = threading.Lock()
 """One start at a time: they swap `__main__`, and the standard library's own lists."""
+_living: set[int] = set()
+"""Workers that were started and are not known to be gone; under `_starting`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +48,14 @@ class Launched:
         process: the standard library's handle; its `sentinel` is readable at the exit.
         channel: the parent's end of the socketpair.
         stdout, stderr: read ends of the pipes the worker's output goes to.
+        server_pid: the fork server that it is a child of.
     """
 
     process: ForkServerProcess
     channel: socket.socket
     stdout: int
     stderr: int
+    server_pid: int
 
     @property
     def pid(self) -> int:
@@ -57,12 +64,21 @@ class Launched:
         return self.process.pid
 
 
-def prepare(preload: Sequence[str]) -> None:
+def prepare(preload: Sequence[str], folder: Path | None = None) -> None:
     """Choose what the fork server imports, and start it with the environment of this moment.
+
+    It listens on a socket in `folder`, or where that is None or too long for one, in a temporary
+    directory, which a parent that is killed leaves behind.
 
     Name installed modules only. An ImportError in them is silent before Python 3.15:
     workers report whether it worked.
     """
+    if folder is not None and len(os.fsencode(folder)) <= MAX_SOCKET_FOLDER_BYTES:
+        server: Any = forkserver._forkserver  # noqa: SLF001
+        for left in folder.iterdir():  # by a run that was killed together with its fork server
+            if str(left) != server._forkserver_address:  # noqa: SLF001
+                left.unlink()
+        multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]  # noqa: SLF001
     multiprocessing.set_start_method(START_METHOD, force=True)
     multiprocessing.set_forkserver_preload(list(preload))
     forkserver.ensure_running()
@@ -82,19 +98,67 @@ def shut_down() -> None:
     if not _ends(pid, SHUT_DOWN_TIMEOUT_S):
         kill_tree(pid)
         _ends(pid, SHUT_DOWN_TIMEOUT_S)
+    multiprocessing.current_process()._config.pop("tempdir", None)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def fork_server_pid() -> int | None:
+    """Process id of the fork server, which may have died; None before `prepare`."""
+    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # noqa: SLF001
+    return pid
+
+
+def end_strays() -> int:
+    """Kill what dead workers have left behind; return how many processes that were.
+
+    A child of a worker that called setsid() outlives it, and is the fork server's then, as every
+    worker is. So whatever stands below the fork server and is no worker is a stray. Blocks while
+    a worker is being started, which would look like one.
+    """
+    with _starting:
+        return _end_all(lambda: children(fork_server_pid() or 0))
+
+
+def is_gone(pid: int) -> None:
+    """A worker has ended: what bears this process id from now on is something else."""
+    with _starting:
+        _living.discard(pid)
+
+
+def end_fork_server() -> None:
+    """Kill a fork server that does not answer, with all below it; the next start makes another.
+
+    Whoever waits in `launch` for its answer gets an OSError or EOFError.
+    """
+    server = fork_server_pid()
+    if server is not None:
+        kill_tree(server)
 
 
 def end_adopted() -> int:
     """Kill what this process has adopted, after the death of a fork server; return how many.
 
-    All that is below it but the resource tracker, which ends by itself and has to be last.
+    All that is below it but the resource tracker, which ends by itself and has to be last, and
+    the fork server that may have followed.
     """
-    tracker = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]  # noqa: SLF001
-    adopted = [pid for pid in children(os.getpid()) if pid != tracker]
-    for pid in adopted:
-        kill_tree(pid)
-        _ends(pid, SHUT_DOWN_TIMEOUT_S)
-    return len(adopted)
+    with _starting:
+        tracker = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]  # noqa: SLF001
+        own = {tracker, fork_server_pid()}
+        return _end_all(lambda: [pid for pid in children(os.getpid()) if pid not in own])
+
+
+def _end_all(found: Callable[[], list[int]]) -> int:
+    """Kill all that are found and are no workers, until no more are."""
+    killed = 0
+    for _ in range(MAX_ROUNDS):
+        strays = [pid for pid in found() if pid not in _living]
+        for pid in strays:
+            killed += is_alive(pid)
+            killed += kill_tree(pid)
+            with contextlib.suppress(ChildProcessError):  # the fork server's, which reaps it
+                os.waitpid(pid, os.WNOHANG)
+        if not any(map(is_alive, strays)):
+            break
+    return killed
 
 
 def _ends(pid: int, timeout_s: float) -> bool:
@@ -107,15 +171,13 @@ def _ends(pid: int, timeout_s: float) -> bool:
     return True
 
 
-def launch(name: str, entry: str, spec: bytes, *, log_queue: Any = None) -> Launched:
+def launch(name: str, entry: str, *arguments: Any) -> Launched:
     """Start a worker and return as soon as it is forked.
 
     Args:
-        name: of the process, for `ps` and debuggers.
-        entry: what to run there, as `package.module:function`; it is called with
-            `(spec, socket, log_queue)`.
-        spec: passed through as it is.
-        log_queue: a multiprocessing queue for log records, or None.
+        name: of the process, for debuggers.
+        entry: what to run there, as `package.module:function`.
+        arguments: what to call it with, after its end of the channel.
 
     Raises:
         OSError, EOFError: the fork server is gone or cannot fork.
@@ -124,15 +186,18 @@ def launch(name: str, entry: str, spec: bytes, *, log_queue: Any = None) -> Laun
     stdout, stdout_w = os.pipe()
     stderr, stderr_w = os.pipe()
     outputs = (stdout_w, stderr_w)
-    arguments = (entry, spec, theirs, _Descriptor(stdout_w), _Descriptor(stderr_w), log_queue)
+    own = (entry, theirs, _Descriptor(stdout_w), _Descriptor(stderr_w))
     # Not daemonic: a daemon of multiprocessing may not have children, and a sense may want some.
-    process = ForkServerProcess(target=_enter, args=arguments, name=name, daemon=False)
+    process = ForkServerProcess(target=_enter, args=(*own, *arguments), name=name, daemon=False)
     try:
         with _starting, _blank_main():
             process.start()
             # Or the next start would poll this one from another thread, and whoever comes second
             # reads an end of file for an exit code.
             multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]  # noqa: SLF001
+            assert process.pid is not None  # noqa: S101  it was started
+            _living.add(process.pid)
+            server_pid = fork_server_pid() or 0
     except BaseException:
         ours.close()
         os.close(stdout)
@@ -142,7 +207,7 @@ def launch(name: str, entry: str, spec: bytes, *, log_queue: Any = None) -> Laun
         theirs.close()
         for descriptor in outputs:
             os.close(descriptor)
-    return Launched(process, ours, stdout, stderr)
+    return Launched(process, ours, stdout, stderr, server_pid)
 
 
 class _Descriptor:
@@ -159,16 +224,19 @@ def _detach(duplicate: Any) -> int:
     return int(duplicate.detach())
 
 
-def _enter(
-    entry: str, spec: bytes, channel: socket.socket, stdout: int, stderr: int, log_queue: Any
-) -> None:
+def _enter(entry: str, channel: socket.socket, stdout: int, stderr: int, *arguments: Any) -> None:
     # First of all: while any copy of this pipe is open, the fork server thinks the parent lives.
     os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]  # noqa: SLF001
+    # Shared with the parent and all workers: garbage in it would be told on the terminal. A sense
+    # that needs a tracker gets one of its own.
+    tracker: Any = resource_tracker._resource_tracker  # noqa: SLF001
+    os.close(tracker._fd)  # noqa: SLF001
+    tracker._fd = tracker._pid = None  # noqa: SLF001
     for source, target in ((stdout, 1), (stderr, 2)):
         os.dup2(source, target)
         os.close(source)
     module, _, function = entry.partition(":")
-    getattr(importlib.import_module(module), function)(spec, channel, log_queue)
+    getattr(importlib.import_module(module), function)(channel, *arguments)
 
 
 @contextlib.contextmanager

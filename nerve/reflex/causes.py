@@ -81,6 +81,14 @@ class PendingTrigger:
         self.merged += later.merged + 1
         self._add(later.depth, later.left_out, later.positions, later.signals)
 
+    def answered(self, source: str, signal_id: int) -> bool:
+        """Leave out what was answered up to a signal of a source; True when nothing is left."""
+        self.signals = deque(s for s in self.signals if s.sense != source or s.id > signal_id)
+        self._bytes = sum(signal.size for signal in self.signals)
+        if self.positions.get(source, signal_id + 1) <= signal_id:
+            del self.positions[source]
+        return self.kind is TriggerKind.SIGNAL and not self.positions
+
     def _collect(self, cause: Cause) -> None:
         self._add(cause.depth, cause.left_out, cause.positions, cause.signals)
 

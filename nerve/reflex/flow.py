@@ -5,12 +5,13 @@ runs:
 
                  offer                  take                finish
         QUIET ----------> WAITING ---------------> RUNNING ---------> QUIET
-          |  inside throttle                          | offer: held      | held: WAITING
+          |  throttle or rest                         | offer: held      | held: WAITING
           `------------> DEFERRED --- due ---> WAITING`------------------'   or DEFERRED
 
 While one waits or runs, another trigger joins the one that waits: nothing piles
 up, whatever the rate of causes. `throttle` is the least time between two starts;
-a trigger inside it is deferred to its end, and neither dropped nor doubled.
+a trigger inside it is deferred to its end, and neither dropped nor doubled. A sense
+over which its worker died rests: that is a deferral too, with another reason.
 """
 
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ class Decision(StrEnum):
     HELD = "held"
     THROTTLED = "throttled"
     COALESCED = "coalesced"
+    RESTING = "resting"
+    QUARANTINED = "quarantined"
 
 
 @dataclass(slots=True)
@@ -51,12 +54,15 @@ class Flow:
     due: float = 0.0
     pending: PendingTrigger | None = None
     _last_start: float | None = None
+    _rests_until: float = 0.0
+    _why_it_rests: Decision = Decision.RESTING
 
     def offer(self, cause: Cause, now: float) -> Decision:
         """Take in a cause. ACCEPTED means the sense is WAITING now and belongs in a queue."""
         if self.pending is not None:
             self.pending.merge(cause)
-            return Decision.COALESCED
+            quarantined = self._why_it_rests is Decision.QUARANTINED and now < self._rests_until
+            return Decision.QUARANTINED if quarantined else Decision.COALESCED
         self.pending = PendingTrigger(cause)
         if self.phase is Phase.RUNNING:
             return Decision.HELD
@@ -91,6 +97,27 @@ class Flow:
         self.phase = Phase.QUIET
         return waited
 
+    def rest(self, until: float, why: Decision) -> bool:
+        """Start nothing before `until`; True when a trigger was WAITING, which it no longer is."""
+        self._rests_until, self._why_it_rests = until, why
+        waited = self.phase is Phase.WAITING
+        if waited or self.phase is Phase.DEFERRED:
+            self.phase, self.due = Phase.DEFERRED, max(self.due, until)
+        return waited
+
+    def answered(self, source: str, signal_id: int) -> bool:
+        """Nothing is to be done about signals of `source` up to this one any more.
+
+        True when a trigger was WAITING for their sake alone, which it no longer is.
+        """
+        if self.pending is None or not self.pending.answered(source, signal_id):
+            return False
+        self.pending = None
+        waited = self.phase is Phase.WAITING
+        if waited or self.phase is Phase.DEFERRED:
+            self.phase = Phase.QUIET
+        return waited
+
     def wake(self, now: float) -> bool:
         """The end of a deferral may have come; True when the sense is WAITING because of it."""
         if self.phase is not Phase.DEFERRED or now < self.due:
@@ -100,8 +127,8 @@ class Flow:
 
     def _place(self, now: float) -> Decision:
         opens = now if self._last_start is None else self._last_start + self.throttle_s
-        if now < opens:
-            self.phase, self.due = Phase.DEFERRED, opens
-            return Decision.THROTTLED
+        if now < max(opens, self._rests_until):
+            self.phase, self.due = Phase.DEFERRED, max(opens, self._rests_until)
+            return self._why_it_rests if now < self._rests_until else Decision.THROTTLED
         self.phase = Phase.WAITING
         return Decision.ACCEPTED

@@ -13,11 +13,13 @@ import re
 import tempfile
 from pathlib import Path
 
-from nerve.errors import SenseError, StateError, StateForbidden
+from nerve.errors import SenseError
+from nerve.store.faults import refused
 
 MAX_BLOB_BYTES = 256 * 1024 * 1024
 DIRECTORY_MODE = 0o700
-_UNFINISHED = ".unfinished-"
+UNFINISHED = ".unfinished-"
+"""How the name of a file begins that is not whole yet."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -31,7 +33,8 @@ class BlobStore:
     def put(self, content: bytes) -> str:
         """Store bytes durably; return their sha256 as 64 lower-case hex digits.
 
-        Raises SenseError over MAX_BLOB_BYTES, StateError where the file cannot be written.
+        Raises SenseError over MAX_BLOB_BYTES; StateFull, StateReadOnly, StateForbidden or
+        StateError where the file cannot be written.
         """
         if len(content) > MAX_BLOB_BYTES:
             raise SenseError(
@@ -45,7 +48,7 @@ class BlobStore:
             if not _is_there(path, len(content)):
                 self._write(path, content)
         except OSError as error:
-            raise _refused(error, path) from error
+            raise refused(error, path) from error
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -64,7 +67,7 @@ class BlobStore:
         except FileNotFoundError as error:
             raise SenseError(f"there is no blob {digest}", kind="blob_missing") from error
         except OSError as error:
-            raise _refused(error, path) from error
+            raise refused(error, path) from error
         if hashlib.sha256(content).hexdigest() != digest:
             raise SenseError(
                 f"the blob {digest} is damaged",
@@ -73,21 +76,11 @@ class BlobStore:
             )
         return content
 
-    def sweep(self) -> int:
-        """Delete what killed writers left unfinished; return how many files that were.
-
-        Only while no worker runs: a file that is being written looks the same.
-        """
-        unfinished = list(self._folder.glob(f"{_UNFINISHED}*"))
-        for file in unfinished:
-            file.unlink(missing_ok=True)
-        return len(unfinished)
-
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest[2:]
 
     def _write(self, path: Path, content: bytes) -> None:
-        descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=self._folder)
+        descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=self._folder)
         unfinished = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -121,8 +114,12 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _refused(error: OSError, path: Path) -> StateError:
-    message = f"cannot use the blob {path}: {error.strerror or error}"
-    if isinstance(error, PermissionError):
-        return StateForbidden(message, path=path, hint="look at the owner and mode of state_dir")
-    return StateError(message, path=path, hint="look at the space and the state of the disk")
+def sweep(folder: Path) -> int:
+    """Delete what killed writers have left unfinished in a folder; return how many files.
+
+    Only while nobody writes there: a file that is being written looks the same.
+    """
+    unfinished = list(folder.glob(f"{UNFINISHED}*"))
+    for file in unfinished:
+        file.unlink(missing_ok=True)
+    return len(unfinished)

@@ -11,10 +11,13 @@ could never start over.
 import sqlite3
 import weakref
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool, Pool, StaticPool
+
+_URL = make_url("sqlite://")
 
 
 def core_connection(raw: sqlite3.Connection, *, writes: bool = True) -> Connection:
@@ -37,10 +40,23 @@ def reader_engine(open_raw: Callable[[], sqlite3.Connection]) -> Engine:
 
 
 def _engine(creator: Callable[[], sqlite3.Connection], pool: type[Pool], begin: str) -> Engine:
-    engine = create_engine("sqlite://", creator=creator, poolclass=pool)
+    engine = Engine(pool(cast("Any", creator), dialect=_dialect()), _dialect(), _URL)
     _begin_with(engine, begin)
     _close_cursors_at_the_end(engine)
     return engine
+
+
+@cache
+def _dialect() -> Dialect:
+    """One for all databases of this process, which has asked a first one what SQLite can do.
+
+    `create_engine` makes a dialect for each, 1 ms in a worker; what it does beyond that is
+    to find the driver and to watch for the first connection.
+    """
+    engine = create_engine("sqlite://")
+    engine.connect().close()
+    engine.dispose()
+    return engine.dialect
 
 
 def _begin_with(engine: Engine, statement: str) -> None:

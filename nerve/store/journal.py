@@ -15,13 +15,20 @@ signal is told by a high-water mark per outbox, which costs less than a unique i
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
+from nerve.errors import DatabaseCorrupt, StateError
+from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, primary_code
+from nerve.store.place import Place, close_untouched
 from nerve.store.schema import JOURNAL_HEAD, is_at
-from nerve.store.sqlite import explain, open_owner
+from nerve.store.sqlite import open_owner
 
 Pair = tuple[str, str]
+
+CORRUPT_HINT = "it is left as it is, nothing more is triggered: stop nerve, restore or repair it"
+_OF_THE_BATCH = frozenset({sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG})
+"""Errors that the same batch would meet for ever: they must not hold up what comes after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,23 @@ class LogEntry:
     payload: str
 
 
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """A sense that is not run for a while.
+
+    Attributes:
+        times: how many quarantines it has had, this one included, since it last did well for long.
+        since_us, until_us: from when to when, in UTC microseconds.
+        reason: one line for the operator.
+    """
+
+    sense: str
+    times: int
+    since_us: int
+    until_us: int
+    reason: str
+
+
 @dataclass(slots=True)
 class Batch:
     """What is committed together.
@@ -63,11 +87,13 @@ class Batch:
         entries: in the order in which they get their ids.
         cursors: (target, source) to the last signal whose consequence is recorded.
         counts: (sense, outcome or reason) to (how many more, time of the last).
+        quarantines: sense to its quarantine, or None where that is over.
     """
 
     entries: list[SignalEntry | LogEntry] = field(default_factory=list)
     cursors: dict[Pair, int] = field(default_factory=dict)
     counts: dict[Pair, tuple[int, int]] = field(default_factory=dict)
+    quarantines: dict[str, Quarantine | None] = field(default_factory=dict)
 
     def count(self, sense: str, outcome: str, at_us: int, number: int = 1) -> None:
         """Count `number` more of an outcome or a reason of a sense."""
@@ -78,11 +104,11 @@ class Batch:
         """Yield the entries in batches of their own, in their order, and the rest last."""
         for entry in self.entries:
             yield Batch([entry])
-        yield Batch(cursors=self.cursors, counts=self.counts)
+        yield Batch(cursors=self.cursors, counts=self.counts, quarantines=self.quarantines)
 
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not (self.entries or self.cursors or self.counts)
+        return not (self.entries or self.cursors or self.counts or self.quarantines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +124,12 @@ class Journal:
     """The one writer of `logs.db`."""
 
     def __init__(self, path: Path) -> None:
-        """Open, create or migrate; raises DatabaseError and its kin, StateForbidden."""
+        """Open, create or migrate; raises StateError: DatabaseError and its kin, and others."""
         self._path = path
-        self._raw = open_owner(path, full_sync=True, any_thread=True)
+        self._damage = ""
+        self._is_broken = False
+        self._restored = 0
+        self._open()
         try:
             prepare_journal(self._raw)
             self._next_id = newest_id(self._raw) + 1
@@ -116,21 +145,64 @@ class Journal:
     def commit(self, batch: Batch) -> list[int | None]:
         """Make a batch durable; return an id per entry, None for a signal known already.
 
-        Raises DatabaseError and its kin, StateForbidden: nothing of the batch was stored.
+        Nothing of the batch was stored when it raises. StateError: the database cannot be
+        written now. Another exception: no database would take this batch.
         """
+        self._require_usable()
         try:
             self._raw.execute("BEGIN IMMEDIATE")
             ids, received = self._insert(batch)
+            self._place.require()  # once more: an insert may have waited long for the disk
             self._raw.execute("COMMIT")
         except BaseException as error:
-            if self._raw.in_transaction:
-                self._raw.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise explain(error, self._path) from error
+            self._roll_back()
+            if isinstance(error, sqlite3.Error) and primary_code(error) not in _OF_THE_BATCH:
+                raise self._explained(error) from error
             raise
         self._next_id += sum(1 for entry_id in ids if entry_id is not None)
         self._received.update(received)
         return ids
+
+    def take_restored(self) -> int:
+        """How often the file had to be written back, because it was deleted; counts anew."""
+        restored, self._restored = self._restored, 0
+        return restored
+
+    def _open(self) -> None:
+        self._raw = open_owner(self._path, full_sync=True, any_thread=True)
+        try:
+            self._place = Place(self._path)
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def _require_usable(self) -> None:
+        """Raise StateError unless what is written now will be in the file at the path."""
+        if self._damage:
+            raise DatabaseCorrupt(self._damage, path=self._path, hint=CORRUPT_HINT)
+        if not self._place.is_held():
+            self._is_broken = True
+            self._place.put_back(self._raw)
+            self._restored += 1
+        if self._is_broken:
+            # Closed first: the other way round it would drop the locks of the new connection.
+            self._raw.close()
+            self._open()
+            self._is_broken = False
+
+    def _roll_back(self) -> None:
+        try:
+            if self._raw.in_transaction:
+                self._raw.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._is_broken = True  # and the next commit begins on a new connection
+
+    def _explained(self, error: sqlite3.Error) -> StateError:
+        explained = explain(error, self._path)
+        if isinstance(explained, DatabaseCorrupt):
+            self._damage, explained.hint = str(explained), CORRUPT_HINT
+        self._is_broken = self._is_broken or explained.fault in NEEDS_NEW_CONNECTION
+        return explained
 
     def _insert(self, batch: Batch) -> tuple[list[int | None], dict[Pair, int]]:
         ids: list[int | None] = []
@@ -150,6 +222,7 @@ class Journal:
         self._upsert("received", ("sense", "epoch", "seq"), received)
         self._upsert("cursors", ("target", "source", "signal_id"), batch.cursors)
         self._add_counts(batch.counts)
+        self._put_quarantines(batch.quarantines)
         return ids, received
 
     def _is_known(self, entry: SignalEntry, received: Mapping[Pair, int]) -> bool:
@@ -204,6 +277,21 @@ class Journal:
                 [(*pair, count, at_us) for pair, (count, at_us) in counts.items()],
             )
 
+    def _put_quarantines(self, quarantines: Mapping[str, Quarantine | None]) -> None:
+        for sense, quarantine in quarantines.items():
+            self._raw.execute("DELETE FROM quarantine WHERE sense = ?", (sense,))
+            if quarantine is not None:
+                self._raw.execute(
+                    "INSERT INTO quarantine (sense, times, since_us, until_us, reason)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    astuple(quarantine),
+                )
+
+    @property
+    def newest_id(self) -> int:
+        """The id of the newest entry that is durable, or is just being made so."""
+        return self._next_id - 1
+
     def received(self) -> dict[str, dict[str, int]]:
         """For each sense, by epoch, the last `seq` of its outbox that is recorded."""
         found: dict[str, dict[str, int]] = {}
@@ -215,6 +303,10 @@ class Journal:
         """All cursors: (target, source) to the last signal whose consequence is recorded."""
         rows = self._raw.execute("SELECT target, source, signal_id FROM cursors")
         return {(target, source): signal_id for target, source, signal_id in rows}
+
+    def quarantines(self) -> list[Quarantine]:
+        """All quarantines that are stored, those that are over included."""
+        return quarantines(self._raw)
 
     def installation(self, candidate: str) -> str:
         """The id of this installation: `candidate` if it has none yet, and from then on that."""
@@ -254,7 +346,11 @@ class Journal:
         """Checkpoint and close: afterwards the journal is one file.
 
         A checkpoint that fails, on a full disk say, loses nothing: the next start makes it.
+        A damaged journal is left as it is.
         """
+        if self._damage:
+            close_untouched(self._raw, self._path)
+            return
         with contextlib.suppress(sqlite3.Error):
             self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._raw.close()
@@ -280,6 +376,12 @@ def newest_id(reader: sqlite3.Connection) -> int:
         "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN ('signals', 'logs')"
     ).fetchone()
     return int(newest)
+
+
+def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:
+    """All quarantines that are stored, those that are over included."""
+    rows = reader.execute("SELECT sense, times, since_us, until_us, reason FROM quarantine")
+    return [Quarantine(*row) for row in rows]
 
 
 def signals_after(

@@ -55,6 +55,12 @@ class Outbox:
         self.epoch = self.identity().epoch
         self._acknowledged = 0
 
+    def moved_to(self, connection: sqlite3.Connection) -> "Outbox":
+        """Make the same outbox on a new connection, with what was acknowledged in this one."""
+        moved = Outbox(connection)
+        moved.acknowledge(self.epoch, self._acknowledged)
+        return moved
+
     def identity(self) -> Identity:
         """Read who this database is."""
         row = self._connection.execute(
@@ -138,6 +144,11 @@ class Outbox:
     def dropped(self) -> None:
         """The transaction of the last `drop` is committed."""
         self._acknowledged = 0
+
+    def count(self) -> int:
+        """How many signals are not acknowledged yet."""
+        (count,) = self._connection.execute("SELECT count(*) FROM nerve_outbox").fetchone()
+        return int(count)
 
     def waiting(self) -> Iterator[OutboxRow]:
         """Yield what is not acknowledged yet, oldest first; a damaged row has no payload."""

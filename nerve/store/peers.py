@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from nerve.errors import DatabaseMissing, PeerError
+from nerve.errors import DatabaseMissing, PeerError, StateError
 from nerve.store.engine import reader_engine
 from nerve.store.sqlite import open_reader
 
@@ -78,6 +78,9 @@ class PeerDatabases:
                 f"the sense {name!r} has no database yet",
                 hint=f"`nerve logs --sense {name}` tells whether it could not start",
             ) from error
+        except StateError as error:  # a fault of the peer's database, not of the asking sense's
+            fact = f"the peer {name!r} cannot be read: {error}"
+            raise PeerError(fact, hint=error.hint) from error
 
     def _open(self, name: str) -> sqlite3.Connection:
         raw = open_reader(self._databases[name])

@@ -16,19 +16,15 @@ to writing fails at once, whatever the busy timeout.
 """
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from nerve.errors import (
-    DatabaseCorrupt,
-    DatabaseError,
-    DatabaseLocked,
-    DatabaseMissing,
-    StateForbidden,
-)
+from nerve.errors import DatabaseCorrupt, DatabaseError, StateError
+from nerve.store.faults import explain, is_read_only, refused
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a statement waits for another connection's lock; keep it below a soft timeout."""
@@ -36,7 +32,6 @@ JOURNAL_SIZE_LIMIT_BYTES = 8 * 1024 * 1024
 """What is left of a WAL file that had to grow, after the next checkpoint."""
 FILE_MODE = 0o600
 
-_PRIMARY_CODE = 0xFF
 _READING = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -73,25 +68,6 @@ _READING_PRAGMAS = frozenset(
 _ASKING_PRAGMAS = frozenset({"journal_mode", "query_only", "read_uncommitted", "user_version"})
 """These are set by giving them a value, so they pass without one only."""
 
-_CORRUPT_HINT = "it was left untouched: restore it, or move it and its -wal away to begin anew"
-_LOCKED_HINT = "find the other process with `fuser -v` on the file; it may be an open sqlite3 shell"
-_FAILURES: dict[int, tuple[type[DatabaseError], str, str]] = {
-    sqlite3.SQLITE_NOTADB: (DatabaseCorrupt, "is no SQLite database", _CORRUPT_HINT),
-    sqlite3.SQLITE_CORRUPT: (DatabaseCorrupt, "is damaged", _CORRUPT_HINT),
-    sqlite3.SQLITE_BUSY: (DatabaseLocked, "is locked by another process", _LOCKED_HINT),
-    sqlite3.SQLITE_LOCKED: (DatabaseLocked, "is locked by another connection", _LOCKED_HINT),
-    sqlite3.SQLITE_FULL: (
-        DatabaseError,
-        "has no space left on its disk",
-        "free some space; nothing of what was committed is lost",
-    ),
-    sqlite3.SQLITE_IOERR: (
-        DatabaseError,
-        "cannot be read or written",
-        "look into the kernel's log for faults of the disk, and at quotas and limits",
-    ),
-}
-
 
 def open_owner(
     path: Path,
@@ -109,32 +85,35 @@ def open_owner(
         busy_timeout_ms: how long a statement waits for a lock.
         any_thread: let other threads than this one use the connection, one at a time.
 
-    Raises DatabaseCorrupt, DatabaseLocked, StateForbidden, or DatabaseError for the rest.
+    Raises StateError: DatabaseCorrupt, DatabaseLocked, StateForbidden, StateReadOnly,
+    StateFull, StateFaulty, or DatabaseError for the rest.
     """
-    _refuse_unsound(path, busy_timeout_ms)
-    try:
-        _create_private(path)
-        raw = sqlite3.connect(
-            path.absolute(),
-            timeout=busy_timeout_ms / 1_000,
-            isolation_level=None,
-            check_same_thread=not any_thread,
-        )
-    except sqlite3.Error as error:
-        raise explain(error, path) from error
-    with _closed_on_failure(raw, path):
-        _prepare_owner(raw, path, full_sync=full_sync)
+    # The reader is kept until the owner has opened: what the one has found in a WAL that was left
+    # behind, the other need not look for again.
+    with _read_first(path, busy_timeout_ms):
+        try:
+            _create_private(path)
+            _refuse_unwritable(path)
+            raw = sqlite3.connect(
+                path.absolute(),
+                timeout=busy_timeout_ms / 1_000,
+                isolation_level=None,
+                check_same_thread=not any_thread,
+            )
+        except sqlite3.Error as error:
+            raise explain(error, path) from error
+        with _closed_on_failure(raw, path):
+            _prepare_owner(raw, path, full_sync=full_sync)
     return raw
 
 
 def open_reader(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
     """Open a database that someone else owns; nothing can be written through it.
 
-    Raises DatabaseMissing, DatabaseCorrupt, DatabaseLocked, StateForbidden, or
-    DatabaseError for the rest.
+    Raises StateError: DatabaseMissing, DatabaseCorrupt, DatabaseLocked, StateForbidden,
+    StateReadOnly, StateFull, StateFaulty, or DatabaseError for the rest.
     """
-    # Quoted, because `?`, `#` and `%` mean something in a URI and nothing in a path.
-    uri = "file://" + quote(os.fsencode(path.absolute())) + "?mode=ro"
+    uri = read_only_uri(path)
     try:
         raw = sqlite3.connect(uri, uri=True, timeout=busy_timeout_ms / 1_000, isolation_level=None)
     except sqlite3.Error as error:
@@ -147,63 +126,59 @@ def open_reader(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite
     return raw
 
 
+def read_only_uri(path: Path) -> str:
+    """Return what SQLite opens for reading alone."""
+    # Quoted, because `?`, `#` and `%` mean something in a URI and nothing in a path.
+    return "file://" + quote(os.fsencode(path.absolute())) + "?mode=ro"
+
+
 def database_path(raw: sqlite3.Connection) -> Path:
     """Return the file behind a connection, `:memory:` if there is none."""
     (_, _, file) = raw.execute("PRAGMA database_list").fetchone()
     return Path(file or ":memory:")
 
 
-def explain(error: sqlite3.Error, path: Path) -> DatabaseError | StateForbidden:
-    """Say which of our errors a driver's error on the database at `path` is."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
-    if code == sqlite3.SQLITE_CANTOPEN:
-        return _cannot_open(error, path)
-    if code in (sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY):
-        return _forbidden(error, path)
-    kind, fact, hint = _FAILURES.get(code, (DatabaseError, "failed", ""))
-    return kind(f"{path} {fact}: {error}", path=path, hint=hint)
-
-
-def _forbidden(error: sqlite3.Error, path: Path) -> StateForbidden:
-    hint = "look at the owner and mode of the file and of its directory"
-    return StateForbidden(f"no access to {path}: {error}", path=path, hint=hint)
-
-
-def _cannot_open(error: sqlite3.Error, path: Path) -> DatabaseError | StateForbidden:
-    # SQLite has one code for all of these.
-    try:
-        path.stat()
-    except PermissionError:
-        return _forbidden(error, path)
-    except OSError:
-        return DatabaseMissing(f"there is no database {path}", path=path)
-    if not os.access(path, os.R_OK):
-        return _forbidden(error, path)
-    return DatabaseError(f"cannot open {path}: {error}", path=path)
-
-
-def _refuse_unsound(path: Path, busy_timeout_ms: int) -> None:
+@contextlib.contextmanager
+def _read_first(path: Path, busy_timeout_ms: int) -> Iterator[None]:
     """Read an existing file's schema through a connection that can change nothing.
 
     The owner's own would: closed as the last one, it folds the WAL that a crash has
     left behind into the file, sound or not.
     """
+    reader = None
     try:
         # An empty file is what a start leaves that was killed before its first page.
         if path.stat().st_size:
-            open_reader(path, busy_timeout_ms=busy_timeout_ms).close()
+            reader = open_reader(path, busy_timeout_ms=busy_timeout_ms)
     except DatabaseCorrupt:
         raise
-    except (OSError, DatabaseError, StateForbidden):
+    except (OSError, StateError):
         # E.g. missing, or with a journal that only a writer may play back. The owner will tell.
-        return
+        pass
+    try:
+        yield
+    finally:
+        if reader is not None:
+            reader.close()
 
 
 def _create_private(path: Path) -> None:
     # Only ever a new file: closing a descriptor of a database that this process has
     # open drops SQLite's locks on it.
-    with contextlib.suppress(OSError):
+    try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+    except FileExistsError:
+        return
+    except OSError as error:  # here, because its number tells more than SQLite's code
+        raise refused(error, path, hint="its directory must exist") from error
+
+
+def _refuse_unwritable(path: Path) -> None:
+    # SQLite would open it for reading instead, say nothing, and never write through this
+    # connection, not even when the file can be written again.
+    if not os.access(path, os.W_OK):
+        number = errno.EROFS if is_read_only(path) else errno.EACCES
+        raise refused(OSError(number, os.strerror(number)), path)
 
 
 def _prepare_owner(raw: sqlite3.Connection, path: Path, *, full_sync: bool) -> None:

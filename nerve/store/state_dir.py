@@ -7,18 +7,21 @@ inherited over exec: workers come from a fork server that was started by exec, s
 none of them can keep a dead parent's lock alive.
 """
 
+import errno
 import fcntl
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nerve.errors import AlreadyRunning, StateError, StateForbidden
+from nerve.errors import AlreadyRunning, StateDeleted
+from nerve.store.faults import is_read_only, refused
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 LOCK_ATTEMPTS = 5
 LOCK_RETRY_S = 0.02
+DIRECTORY_HINT = "state_dir must be a directory, or a path where one can be made"
 _MAX_PID_DIGITS = 20
 
 
@@ -58,6 +61,16 @@ class StateDir:
         return self.root / "blobs"
 
     @property
+    def workers(self) -> Path:
+        """The directory of the files in which workers say what they do."""
+        return self.root / "workers"
+
+    @property
+    def fork(self) -> Path:
+        """The directory in which the fork server listens."""
+        return self.root / "fork"
+
+    @property
     def archive(self) -> Path:
         """The directory of what has left the journal."""
         return self.root / "archive"
@@ -70,9 +83,10 @@ class StateDir:
         """Make the directories that are missing, for their owner alone.
 
         What exists keeps its mode: it is the operator's. Raises StateForbidden where
-        access is refused, StateError where there can be no directory.
+        access is refused, StateReadOnly, StateFull, or StateError where there can be none.
         """
-        for directory in (self.root, self.senses, self.blobs, self.archive):
+        parts = (self.senses, self.blobs, self.workers, self.fork, self.archive)
+        for directory in (self.root, *parts):
             _make_directory(directory)
 
     def lock(self) -> int:
@@ -82,16 +96,45 @@ class StateDir:
         """
         try:
             lock = os.open(self.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-            acquired = _acquire(lock)
         except OSError as error:
-            raise _refused(error, self.lock_path) from error
-        if not acquired:
-            pid = _read_pid(lock)
+            raise refused(error, self.lock_path, hint=DIRECTORY_HINT) from error
+        try:
+            self._hold(lock)
+        except OSError as error:
             os.close(lock)
+            raise refused(error, self.lock_path, hint=DIRECTORY_HINT) from error
+        except AlreadyRunning:
+            os.close(lock)
+            raise
+        return lock
+
+    def check(self) -> None:
+        """Raise StateDeleted if this process does not hold the directory any more.
+
+        Then it was deleted, emptied or replaced, and another nerve could start in it.
+        Raises another StateError where that cannot be told.
+        """
+        holder = self.holder()
+        if holder == os.getpid():
+            return
+        if holder is not None:
+            change = f"process {holder} runs nerve there too"
+        elif self.lock_path.exists():
+            change = "its lock file was replaced"
+        else:
+            change = "its lock file was deleted"
+        raise StateDeleted(
+            f"{self.root} cannot be used any more: {change} while this nerve had it",
+            path=self.root,
+            hint="find out what changes it; look that no second nerve runs there, and start again",
+        )
+
+    def _hold(self, lock: int) -> None:
+        if not _acquire(lock):
+            pid = _read_pid(lock)
             raise AlreadyRunning(_held(self.root, pid), path=self.root, pid=pid)
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
-        return lock
 
     def holder(self) -> int | None:
         """Return the pid of the process that holds the directory, or None if none does.
@@ -103,7 +146,7 @@ class StateDir:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _refused(error, self.lock_path) from error
+            raise refused(error, self.lock_path) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -118,9 +161,11 @@ def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     except OSError as error:
-        raise _refused(error, directory) from error
+        raise refused(error, directory, hint=DIRECTORY_HINT) from error
+    if is_read_only(directory):
+        raise refused(OSError(errno.EROFS, os.strerror(errno.EROFS)), directory)
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-        raise _refused(PermissionError("it is not ours to write in"), directory)
+        raise refused(PermissionError("it is not ours to write in"), directory)
 
 
 def _acquire(lock: int) -> bool:
@@ -145,18 +190,3 @@ def _read_pid(lock: int) -> int | None:
 def _held(root: Path, pid: int | None) -> str:
     holder = f"process {pid}" if pid else "another process"
     return f"{root} is in use: {holder} runs nerve there"
-
-
-def _refused(error: OSError, path: Path) -> StateError:
-    reason = error.strerror or str(error)
-    if isinstance(error, PermissionError):
-        return StateForbidden(
-            f"no access to {path}: {reason}",
-            path=path,
-            hint="run nerve as the owner of the state directory, or give it another state_dir",
-        )
-    return StateError(
-        f"cannot use {path}: {reason}",
-        path=path,
-        hint="state_dir must be a directory, or a path where one can be made",
-    )

@@ -8,38 +8,49 @@ again: after its exit everything of it is closed, so that nothing late can arriv
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
+import sys
+import termios
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 
 from nerve.clock import Clock
-from nerve.config import Redactor
 from nerve.errors import WireError
-from nerve.logs import RecordsOf
-from nerve.process.launch import Launched, launch
+from nerve.logs import RecordEvents
+from nerve.process.cgroup import Cgroup
+from nerve.process.launch import (
+    end_adopted,
+    end_fork_server,
+    end_strays,
+    is_gone,
+)
+from nerve.process.slate import create
+from nerve.process.stack import stack_of
 from nerve.process.tree import kill_group, kill_tree
-from nerve.supervisor.output import OutputLines
-from nerve.supervisor.rate import Rate
+from nerve.supervisor.hearing import Hearing
+from nerve.supervisor.inquest import Exit
+from nerve.supervisor.reserve import Blank, Reserve
 from nerve.wire.channel import Channel, ChannelClosed
-from nerve.wire.messages import Message, Up, WorkerSpec, dump, parse_up
+from nerve.wire.messages import (
+    FailedMessage,
+    Message,
+    NoSignalMessage,
+    SignalMessage,
+    Up,
+    WorkerSpec,
+    dump,
+    parse_up,
+)
 
 ENTRY = "nerve.worker.main:run"
+"""By text: naming the function would import what only workers may."""
 LAUNCH_TIMEOUT_S = 30.0
 """For the fork server to answer; its first start includes its imports."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a worker ended; `signal` and `code` as subprocess has them, None when unknown."""
-
-    code: int | None
-
-    def __str__(self) -> str:
-        if self.code is None:
-            return "ended in an unknown way"
-        return f"was ended by signal {-self.code}" if self.code < 0 else f"exited with {self.code}"
+OUTCOMES = (SignalMessage, NoSignalMessage, FailedMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,9 @@ class ChildEvents:
         printed: lines on `stdout` or `stderr`, and how many were left out before.
         record: a log record of the worker's.
         records_left_out: how many of them were over the rate.
+        records_broken: no more of them come: something else was written into their pipe.
         exited: the process is gone and everything it said has been passed on.
+        left_behind: how many processes it had left behind, which are killed by now.
     """
 
     message: Callable[[Up], None]
@@ -61,6 +74,24 @@ class ChildEvents:
     record: Callable[[logging.LogRecord], None]
     records_left_out: Callable[[int], None]
     exited: Callable[[Exit], None]
+    left_behind: Callable[[int], None]
+    records_broken: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Where blocking work is done.
+
+    Apart, because a fork server that does not answer holds whoever starts a worker, and
+    a worker must be killed all the same.
+
+    Attributes:
+        reserve: where workers come from.
+    """
+
+    starting: Executor
+    ending: Executor
+    reserve: Reserve
 
 
 class Child:
@@ -72,50 +103,61 @@ class Child:
         events: ChildEvents,
         *,
         clock: Clock,
-        threads: Executor,
+        threads: Threads,
     ) -> None:
         self.generation = spec.generation
         self.pid = 0
+        self.slate = Path(spec.slate)
+        self._cgroup = Cgroup(Path(spec.cgroup)) if spec.cgroup else None
         self._spec = spec
-        self._redact = Redactor(spec.masked).text
         self._events = events
         self._clock = clock
         self._threads = threads
         self._loop = asyncio.get_running_loop()
         self.is_gone = False
-        self._rate = Rate(clock.monotonic())
 
     async def start(self) -> None:
         """Start the process; raises OSError, EOFError or TimeoutError when that fails."""
-        name = f"nerve: {self._spec.group}"
-        records = RecordsOf(name, self._on_record)
-        spec = self._spec.model_dump_json(by_alias=True).encode()
-        launching = self._loop.run_in_executor(
-            self._threads, lambda: launch(name, ENTRY, spec, log_queue=records.queue)
-        )
+        launching = self._loop.run_in_executor(self._threads.starting, self._prepare)
         try:
-            launched = await asyncio.wait_for(asyncio.shield(launching), LAUNCH_TIMEOUT_S)
-        except BaseException:
+            blank = await asyncio.wait_for(asyncio.shield(launching), LAUNCH_TIMEOUT_S)
+        except BaseException as error:
             launching.add_done_callback(_discard)
-            self._threads.submit(records.close)
+            if isinstance(error, TimeoutError):
+                # It holds the starter thread, and all who wait for one, until it is gone.
+                self._threads.ending.submit(end_fork_server)
             raise
-        records.started()
-        self._attach(launched, records)
+        self._attach(blank)
 
-    def _attach(self, launched: Launched, records: RecordsOf) -> None:
-        self.pid = launched.pid
-        self._launched = launched
-        self._records = records
-        self._channel = Channel(launched.channel)
-        now = self._clock.monotonic()
-        self._outputs = {
-            "stdout": OutputLines(launched.stdout, now, self._redact),
-            "stderr": OutputLines(launched.stderr, now, self._redact),
-        }
+    def _prepare(self) -> Blank:
+        """In a thread: the files may be on a slow disk, and the fork server may be slow."""
+        try:
+            create(self.slate)
+        except OSError:  # a full disk, say; then one knows less of its end
+            self._spec = self._spec.model_copy(update={"slate": ""})
+        if self._cgroup is not None:
+            with contextlib.suppress(OSError):
+                self._cgroup.create()
+        return self._threads.reserve.take()
+
+    def _attach(self, blank: Blank) -> None:
+        self._launched = blank.launched
+        self.pid = blank.launched.pid
+        self._channel = Channel(blank.launched.channel)
+        events = self._events
+        self._hearing = Hearing(
+            self._spec,
+            blank,
+            printed=events.printed,
+            records=RecordEvents(events.record, events.records_left_out, events.records_broken),
+            clock=self._clock,
+        )
         self._loop.add_reader(self._channel, self._on_readable)
-        self._loop.add_reader(launched.process.sentinel, self._on_sentinel)
-        for stream, output in self._outputs.items():
-            self._loop.add_reader(output.descriptor, self._on_output, stream)
+        self._loop.add_reader(self._launched.process.sentinel, self._on_sentinel)
+        with contextlib.suppress(ChannelClosed):  # dead already; its exit is on its way
+            self._channel.hand_over(self._hearing.log_descriptor)
+            self._channel.send(self._spec.model_dump_json(by_alias=True).encode())
+        self._hearing.begin()
 
     def send(self, message: Message) -> None:
         """Send a message; after ChannelClosed or ChannelOverflow the child is to be ended."""
@@ -128,7 +170,23 @@ class Child:
         """SIGKILL the worker and all below it; `exited` follows."""
         if not self.is_gone:
             # In a thread: the tree may be large, and looking through /proc takes milliseconds.
-            self._threads.submit(kill_tree, self.pid)
+            self._threads.ending.submit(self._end)
+
+    def kill_with_stack(self, told: Callable[[str], None]) -> None:
+        """Call `told` with the stacks of the worker, on the loop, and then kill it."""
+        if not self.is_gone:
+            self._threads.ending.submit(self._dump_and_end, told)
+
+    def _dump_and_end(self, told: Callable[[str], None]) -> None:
+        stack = stack_of(self.pid, self.slate)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(told, stack)
+        self._end()
+
+    def _end(self) -> None:
+        if self._cgroup is not None:
+            self._cgroup.kill()
+        kill_tree(self.pid)
 
     def abandon(self) -> None:
         """Hear nothing more of it: it was killed and does not go."""
@@ -150,9 +208,10 @@ class Child:
         """Pass on one read's messages; False when nothing more will come."""
         try:
             for frame in self._channel.receive():
-                for stream in self._outputs:
-                    self._on_output(stream)  # printed before it was said, so by the same compute
-                self._events.message(parse_up(frame))
+                message = parse_up(frame)
+                # Printed before it was said, so by the same compute.
+                self._hearing.look(at_the_end=isinstance(message, OUTCOMES))
+                self._events.message(message)
         except ChannelClosed:
             self._loop.remove_reader(self._channel)
             return False
@@ -169,48 +228,41 @@ class Child:
         except ChannelClosed:  # the exit is on its way and tells more
             self._loop.remove_writer(self._channel)
 
-    def _on_output(self, stream: str) -> None:
-        output = self._outputs[stream]
-        lines, more = output.read(self._clock.monotonic())
-        left_out = output.rate.take_left_out()
-        if lines or left_out:
-            self._events.printed(stream, lines, left_out)
-        if not more:
-            self._loop.remove_reader(output.descriptor)
-
-    def _on_record(self, record: logging.LogRecord) -> None:
-        # In the handler's thread, and the rate is kept there: a flood must not reach the loop.
-        passes = self._rate.allow(1, self._clock.monotonic())
-        left_out = self._rate.take_left_out()
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            if left_out:
-                self._loop.call_soon_threadsafe(self._events.records_left_out, left_out)
-            if passes:
-                self._loop.call_soon_threadsafe(self._events.record, record)
-
     def _on_sentinel(self) -> None:
         """The process is gone: take what it still had said, close everything, tell."""
         self._loop.remove_reader(self._launched.process.sentinel)
         self.is_gone = True
         self._take_the_rest()
+        # What multiprocessing takes for exit code 255: the pipe ended without one, because the fork
+        # server that would have written it is gone.
+        bereft = not _bytes_waiting(self._launched.process.sentinel)
         self._launched.process.join(0)
         code = self._launched.process.exitcode
         self._launched.process.close()
         self._close()
-        # What it left behind in its own process group; whatever set itself apart from that
-        # is with the fork server now, and ends with it.
-        kill_group(self.pid)
+        kill_group(self.pid)  # the greater part of what it may have left behind, at once
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)  # ours to reap, if the fork server died with it
-        # 255 is also what the standard library reports when the fork server died with it.
-        self._events.exited(Exit(code))
+        ended = Exit(None, self._launched.server_pid) if bereft else Exit(code)
+        self._events.exited(ended)
+        self._threads.ending.submit(self._end_strays, bereft=bereft)
+
+    def _end_strays(self, *, bereft: bool) -> None:
+        is_gone(self.pid)
+        if self._cgroup is not None:
+            self._cgroup.kill()
+        # Without a fork server the strays are this process's.
+        killed = end_adopted() if bereft else end_strays()
+        if self._cgroup is not None:
+            self._cgroup.remove()
+        if killed:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._events.left_behind, killed)
 
     def _close(self) -> None:
         self._channel.close()
-        for output in self._outputs.values():
-            output.close()
         # Blocks while its thread takes the last records, so not on the loop.
-        self._threads.submit(self._records.close)
+        self._threads.ending.submit(self._hearing.close)
 
     def _take_the_rest(self) -> None:
         # The dead write no more, so this ends: at most what the socket and the pipes held.
@@ -218,21 +270,15 @@ class Child:
         self._loop.remove_writer(self._channel)
         while waiting and self._channel.is_readable() and self._on_readable():
             pass
-        for stream, output in self._outputs.items():
-            self._loop.remove_reader(output.descriptor)
-            lines, left_out = output.read_rest(self._clock.monotonic())
-            if lines or left_out:
-                self._events.printed(stream, lines, left_out)
-        if left_out := self._rate.take_left_out(at_the_end=True):
-            self._events.records_left_out(left_out)
+        self._hearing.take_rest()
 
 
-def _discard(launching: asyncio.Future[Launched]) -> None:
+def _discard(launching: asyncio.Future[Blank]) -> None:
     """End a worker that was forked after nobody waited for it any more."""
     if launching.cancelled() or launching.exception() is not None:
         return
-    launched = launching.result()
-    kill_tree(launched.pid)
-    launched.channel.close()
-    os.close(launched.stdout)
-    os.close(launched.stderr)
+    launching.result().discard()
+
+
+def _bytes_waiting(descriptor: int) -> int:
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)

@@ -11,41 +11,47 @@ when the hard deadline was the reason. Either way it has exactly one outcome.
 """
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Callable, Collection
 
 from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError, WireError
-from nerve.supervisor.child import Child, ChildEvents, Exit
+from nerve.supervisor.child import ChildEvents, Threads
+from nerve.supervisor.generation import Generation, GenerationEvents
 from nerve.supervisor.hub import Hub, Running
+from nerve.supervisor.inquest import Death, Exit, Killing, Reason, Verdict, is_overdue, judge
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.restarts import DEATHS_WINDOW_S, MAX_DEATHS, Restarts
 from nerve.supervisor.states import IllegalMove, WorkerEvent, WorkerState, move
+from nerve.supervisor.voice import Voice
 from nerve.wire.messages import (
+    MEMORY_FAULT,
     AcknowledgeMessage,
     BootFailedMessage,
     CauseSignal,
     ComputeMessage,
     FailedMessage,
     Fault,
-    Message,
     NoSignalMessage,
     ReadyMessage,
     SignalMessage,
-    StopMessage,
     Up,
     WorkerSpec,
 )
 
-BOOT_TIMEOUT_S = 120.0
-"""From the fork to `ready`: imports and migrations of a whole group."""
-KILL_TIMEOUT_S = 10.0
-"""For a killed worker to be gone; one that waits for a dead disk may never be."""
 STOP_MARGIN_S = 5.0
 """For a checkpoint and a clean exit, beyond the running compute's hard deadline."""
+
+PASSING_FAULTS = frozenset({"disk_full", "read_only", "forbidden", "locked", "io_error"})
+"""Of a sense's database at the start of its worker; the others do not go away by themselves."""
+RETRY_FIRST_S = 10.0
+RETRY_MAX_S = 600.0
+RETRY_WHEN_BUSY_S = 1.0
+LATE_START_S = 0.002
+"""A compute that the worker started so much later than it was sent is not worth another timer."""
+
+SpecFor = Callable[[int, Collection[str]], WorkerSpec]
 
 
 class Group:
@@ -58,10 +64,11 @@ class Group:
         hub: Hub,
         ledger: Ledger,
         *,
-        spec_for: Callable[[int], WorkerSpec],
+        spec_for: SpecFor,
         clock: Clock,
-        threads: Executor,
+        threads: Threads,
     ) -> None:
+        """`spec_for(generation, senses)` specifies a worker that loads these of the senses."""
         self.name = name
         self.senses = senses
         self.state = WorkerState.STOPPED
@@ -69,30 +76,30 @@ class Group:
         self.stopped = asyncio.Event()
         self._hub = hub
         self._ledger = ledger
+        self._voice = Voice(name, ledger)
         self._spec_for = spec_for
         self._clock = clock
         self._threads = threads
         self._loop = asyncio.get_running_loop()
         self._queue: deque[str] = deque()
-        self._child: Child | None = None
+        self._worker: Generation | None = None
         self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._running: Running | None = None
         self._suspect: Running | None = None
         self._restarts = Restarts()
-        self._kill_timer: asyncio.TimerHandle | None = None
-        self._ran_at_deaths: deque[str] = deque(maxlen=MAX_DEATHS)
-        self._says_stopped = False
-        self._was_ready = False
+        self._harmful = set(senses)
+        self._begins_anew = False
+        self._retry_s = RETRY_FIRST_S
 
     # --- what the supervisor asks ---------------------------------------------------
 
     def start(self) -> None:
-        """Start a worker, a new generation."""
+        """Start a worker, a new generation; without the senses that are not to be loaded."""
         self._move(WorkerEvent.START)
+        self._cancel_timer()
         self.generation += 1
-        self._says_stopped = self._was_ready = False
-        self._timer = self._loop.call_later(BOOT_TIMEOUT_S, self._on_boot_timeout)
+        self._begins_anew = False
         self._starting = self._loop.create_task(self._launch(self.generation))
 
     def enqueue(self, sense: str) -> None:
@@ -100,45 +107,56 @@ class Group:
         self._queue.append(sense)
         self.pump()
 
+    def withdraw(self, sense: str) -> None:
+        """Take a sense out of the queue: its trigger waits elsewhere now."""
+        self._queue.remove(sense)
+
     def pump(self) -> None:
         """Dispatch the next compute, if the worker is free and there is one."""
         if (
             self.state is WorkerState.IDLE
             and self._queue
             and self._suspect is None  # its outcome is on the way, and there is room for one
-            and self._child is not None
-            and not self._child.is_gone
+            and self._worker is not None
+            and self._worker.is_usable
             and self._hub.may_dispatch()
         ):
-            self._dispatch(self._queue.popleft())
+            if self._queue[0] in self._worker.spec.senses:
+                self._dispatch(self._worker, self._queue.popleft())
+            else:
+                self._begin_anew()
 
     def acknowledge(self, sense: str, epoch: str, seq: int) -> None:
         """Tell the worker that a sense's signals up to `seq` are durable."""
-        self._send(AcknowledgeMessage(sense=sense, epoch=epoch, seq=seq))
+        if self._worker is not None:
+            self._worker.send(AcknowledgeMessage(sense=sense, epoch=epoch, seq=seq))
 
     def pause(self, *, paused: bool) -> None:
         """Stop, or go on, reading from the worker."""
-        if self._child is not None:
-            self._child.pause(paused=paused)
+        if self._worker is not None:
+            self._worker.child.pause(paused=paused)
 
     def stop(self) -> None:
         """Let the running compute end, then the worker; `stopped` is set in bounded time."""
         self._queue.clear()
+        self._begins_anew = False
+        self._cancel_timer()
         was = self.state
         self._move(WorkerEvent.STOP)
         if self.state is WorkerState.STOPPED:
-            self._cancel_timer()
             self._conclude()
-        elif was is not WorkerState.STOPPING:
-            self._rearm_timer(self._stop_allowance_s(), self.kill)
-            self._send(StopMessage())
+        elif was is not WorkerState.STOPPING and self._worker is not None:
+            self._worker.ask_to_stop(self._stop_allowance_s())
 
-    def kill(self) -> None:
-        """End the worker at once; one that cannot be killed is given up after a while."""
-        if self._child is not None:
-            self._child.kill()
-            if self._kill_timer is None:
-                self._kill_timer = self._loop.call_later(KILL_TIMEOUT_S, self._on_kill_timeout)
+    def kill(self, reason: Reason, told: str) -> None:
+        """End the worker at once; `told` as in "the worker <told>"."""
+        if self._worker is not None:
+            self._worker.kill(Killing(reason, told))
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of a worker that lives and is to go on living, else None."""
+        return self._worker.child.pid if self._worker and self._worker.is_usable else None
 
     @property
     def is_quiet(self) -> bool:
@@ -152,55 +170,111 @@ class Group:
             message=self._on_message,
             broken=self._on_broken,
             printed=self._on_printed,
-            record=self._on_record,
-            records_left_out=self._on_records_left_out,
+            record=self._voice.record,
+            records_left_out=self._voice.records_left_out,
+            records_broken=self._voice.records_broken,
             exited=self._on_exit,
+            left_behind=self._voice.left_behind,
         )
+        events_of_generation = GenerationEvents(self._on_boot_timeout, self._on_unkillable)
+        senses = {s for s in self.senses if s not in self._harmful or not self._hub.rests_s(s)}
         try:
-            spec = self._spec_for(generation)
-            child = Child(spec, events, clock=self._clock, threads=self._threads)
-            await child.start()
+            self._worker = Generation(
+                self._spec_for(generation, senses),
+                events,
+                events_of_generation,
+                clock=self._clock,
+                threads=self._threads,
+            )
+            await self._worker.launch()
         except Exception as error:  # noqa: BLE001  no thread, no descriptor, no fork server, ...
             fault = {"message": f"the worker could not be started: {error!r}"}
             self._ledger.log(self.name, "worker.launch_failed", "error", fault)
             self._on_exit(Exit(None))
             return
-        self._child = child
         if self.state is WorkerState.STOPPING:  # asked to stop while it was being forked
-            self._rearm_timer(STOP_MARGIN_S, self.kill)
-            self._send(StopMessage())
+            self._worker.ask_to_stop(STOP_MARGIN_S)
 
-    def _on_boot_timeout(self) -> None:
-        senses = ", ".join(self.senses)
-        text = f"not ready within {BOOT_TIMEOUT_S:.0f} s, killed; it loads and migrates: {senses}"
-        message = {"message": text, "hint": "`nerve check` tells which one hangs"}
-        self._ledger.log(self.name, "worker.boot_timeout", "error", message)
+    def _on_boot_timeout(self, stack: str) -> None:
+        line = self._worker.line() if self._worker else None
+        doing = f", {line.phase.name.lower()} {line.sense}" if line and line.sense else ""
+        payload = {
+            "message": f"not ready in time, killed{doing}",
+            "stack": stack,
+            "hint": "`nerve check` tells which one hangs; a long migration can be made with "
+            "`alembic -x sense=NAME upgrade head` while nerve does not run",
+        }
+        self._ledger.log(self.name, "worker.boot_timeout", "error", payload)
         self._hub.failed(self.name)
-        self.kill()
+
+    def _try_again_later(self, ready: ReadyMessage) -> None:
+        """A sense whose database is out of reach is brought up once that may be over.
+
+        That costs its neighbours a restart of their worker, so the pauses grow.
+        """
+        faults = (report.fault for report in ready.senses if report.fault)
+        if any(fault.kind in PASSING_FAULTS for fault in faults):
+            self._after(self._retry_s, self._renew)
+            self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
+        else:
+            self._retry_s = RETRY_FIRST_S
+
+    def _renew(self) -> None:
+        """Replace the worker as soon as it is idle."""
+        if self.state is WorkerState.IDLE and self._worker is not None and self._worker.is_usable:
+            self._begin_anew()
+        elif self.state is WorkerState.BUSY:
+            self._after(RETRY_WHEN_BUSY_S, self._renew)
+
+    def _begin_anew(self) -> None:
+        """Replace the worker: by one with all senses, or with all its memory, and no crash."""
+        assert self._worker is not None  # noqa: S101  it is IDLE
+        self._begins_anew = True
+        self._move(WorkerEvent.STOP)
+        self._worker.ask_to_stop(STOP_MARGIN_S)
 
     # --- computes -------------------------------------------------------------------
 
-    def _dispatch(self, sense: str) -> None:
+    def _dispatch(self, worker: Generation, sense: str) -> None:
         trigger_id, trigger = self._hub.start_trigger(sense)
         self._running = Running(sense, trigger_id, trigger)
         self._move(WorkerEvent.DISPATCH)
-        config = self.senses[sense]
-        allowance_s = (config.timeout_ms + config.grace_period_ms) / MS_PER_S
         self._running.hard_deadline = self._loop.call_later(
-            allowance_s, self._on_hard_deadline, self._running
+            self._allowance_s(sense), self._on_hard_deadline, self._running
         )
-        self._send(_compute_message(self._running))
+        worker.send(_compute_message(self._running))
 
     def _on_hard_deadline(self, running: Running) -> None:
-        running.killed = True
+        late_s = self._began_late_s(running)
+        if late_s > LATE_START_S and not running.is_extended:
+            # Once: a sense that writes into the slate must not live for ever.
+            running.is_extended = True
+            running.hard_deadline = self._loop.call_later(late_s, self._on_hard_deadline, running)
+            return
+        if self._worker is not None:
+            told = f"was killed: {running.sense} did not end within timeout and grace_period"
+            self._worker.kill_with_stack(
+                Killing(Reason.HARD_TIMEOUT, told),
+                lambda stack: self._tell_hard_timeout(running, stack),
+            )
+
+    def _began_late_s(self, running: Running) -> float:
+        """How much of its time a compute has left, counted from its start in the worker."""
+        line = self._worker.line() if self._worker else None
+        if line is None or line.trigger_id != running.trigger_id:
+            return 0.0
+        return line.since + self._allowance_s(running.sense) - self._clock.monotonic()
+
+    def _tell_hard_timeout(self, running: Running, stack: str) -> None:
         config = self.senses[running.sense]
-        pid = self._child.pid if self._child else None
-        limits = {"timeout_ms": config.timeout_ms, "grace_period_ms": config.grace_period_ms}
-        message = f"{running.sense} did not end within timeout and grace_period; worker killed"
-        payload = {"message": message, **limits, "pid": pid}
+        payload = {
+            "message": f"{running.sense} did not end within timeout and grace_period; killed",
+            "timeout_ms": config.timeout_ms,
+            "grace_period_ms": config.grace_period_ms,
+            "stack": stack,
+        }
         ref = self._ledger.trigger_ref(running.trigger_id)
         self._ledger.log(running.sense, "worker.hard_timeout", "error", payload, ref=ref)
-        self.kill()
 
     def _on_message(self, message: Up) -> None:
         if message.generation != self.generation:
@@ -219,23 +293,22 @@ class Group:
             case ReadyMessage():
                 self._on_ready(message)
             case SignalMessage():
-                self._ledger.take_signal(
-                    message, self._end_if(message.sense, message.cause.trigger, message.cause.boot)
-                )
-                self.pump()
+                cause = message.cause
+                ended = self._end_if(message.sense, cause.trigger, cause.boot)
+                self._ledger.take_signal(message, ended)
             case NoSignalMessage():
                 if ended := self._end_if(message.sense, message.trigger_id, self._ledger.boot):
                     self._ledger.take_outcome(ended, "no_signal", message.at_us)
-                self.pump()
             case FailedMessage():
                 self._on_failed(message)
-                self.pump()
             case BootFailedMessage():
                 self._ledger.log(
                     self.name, "worker.boot_failed", "error", message.fault.model_dump()
                 )
             case _:
-                self._says_stopped = True
+                if self._worker is not None:
+                    self._worker.says_stopped = True
+        self.pump()
 
     def _on_failed(self, message: FailedMessage) -> None:
         ended = None
@@ -244,6 +317,8 @@ class Group:
         if ended is not None:
             outcome = "error" if message.outcome == "refused" else message.outcome
             self._ledger.take_outcome(ended, outcome, message.at_us, message.fault)
+            if message.fault.kind == MEMORY_FAULT and self.state is WorkerState.IDLE:
+                self._begin_anew()  # or its neighbours would have to do with what it has left
         else:
             self._ledger.log(self.name, "message.refused", "error", message.fault.model_dump())
 
@@ -266,16 +341,18 @@ class Group:
             self._suspect = None
         else:
             self._running = None
+            self._hub.absolve(running.sense)
             self._move(WorkerEvent.OUTCOME)
 
     def _on_ready(self, ready: ReadyMessage) -> None:
         self._move(WorkerEvent.READY)
-        self._was_ready = True
-        if self.state is WorkerState.IDLE:
-            self._cancel_timer()
+        if self._worker is not None and self.state is WorkerState.IDLE:
+            self._worker.became_ready()
+            self._harmful -= self._worker.spec.senses.keys()
         self._resolve_suspect(ready)
         self._hub.came_up(self.name, ready)
-        self.pump()
+        if self.state is WorkerState.IDLE:
+            self._try_again_later(ready)
 
     def _resolve_suspect(self, ready: ReadyMessage) -> None:
         suspect = self._suspect
@@ -294,103 +371,109 @@ class Group:
             self._give_bad_outcome(suspect, at_us)
 
     def _give_bad_outcome(self, running: Running, at_us: int) -> None:
-        if running.killed:
-            fault = Fault(kind="killed", message="did not end within timeout and grace_period")
-            self._ledger.take_outcome(running, "killed", at_us, fault)
-        else:
-            fault = Fault(kind="crashed", message="the worker died while this ran")
-            self._ledger.take_outcome(running, "crashed", at_us, fault)
+        fault = running.bad_end or Fault(kind="crashed", message="the worker died while this ran")
+        self._ledger.take_outcome(running, fault.kind, at_us, fault)
 
-    # --- what else a worker does ----------------------------------------------------
+    # --- what goes wrong ------------------------------------------------------------
 
     def _on_broken(self, error: NerveError) -> None:
         self._ledger.log(self.name, "message.invalid", "error", {"message": str(error)})
-        self.kill()
+        self.kill(Reason.NONSENSE, "was killed, as it sent what is no message,")
 
     def _on_printed(self, stream: str, lines: list[str], left_out: int) -> None:
-        source = self._running.sense if self._running else self.name
-        for line in lines:
-            self._ledger.log(source, "output", "info", {"stream": stream, "text": line})
-        if left_out:
-            payload = {
-                "stream": stream,
-                "left_out": left_out,
-                "message": f"{left_out} lines left out",
-            }
-            self._ledger.log(source, "output.left_out", "warning", payload)
+        sense = self._running.sense if self._running else None
+        self._voice.printed(sense, stream, lines, left_out)
 
-    def _on_records_left_out(self, left_out: int) -> None:
-        message = f"{left_out} log records left out"
-        self._ledger.log(self.name, "log.left_out", "warning", {"message": message})
-
-    def _on_record(self, record: logging.LogRecord) -> None:
-        source = record.name.removeprefix("sense.")
-        level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
-        trigger_id = getattr(record, "trigger_id", None)
-        ref = self._ledger.trigger_ref(trigger_id) if isinstance(trigger_id, int) else None
-        self._ledger.log(source, "log", level, {"message": record.getMessage()}, ref=ref)
+    def _on_unkillable(self, pid: int) -> None:
+        message = f"process {pid} does not end although it was killed; given up"
+        self._ledger.log(self.name, "worker.unkillable", "error", {"message": message})
 
     # --- the end of a worker --------------------------------------------------------
 
-    def _on_kill_timeout(self) -> None:
-        """Killed, and still there: in the kernel's hands, or the fork server is stopped."""
-        if self._child is not None:
-            message = f"process {self._child.pid} does not end although it was killed; given up"
-            self._ledger.log(self.name, "worker.unkillable", "error", {"message": message})
-            self._child.abandon()
-            self._on_exit(Exit(None))
-
     def _on_exit(self, ended: Exit) -> None:
-        pid = self._child.pid if self._child else None
-        self._child = None
-        self._cancel_timer()
-        if self._kill_timer is not None:
-            self._kill_timer.cancel()
-            self._kill_timer = None
-        self._set_suspect()
+        worker, self._worker = self._worker, None
+        death = self._death_of(worker, ended)
+        verdict = judge(death)
+        self._set_suspect(death, verdict)
         was_asked = self.state is WorkerState.STOPPING
         self._move(WorkerEvent.EXIT)
         if was_asked:
-            self._on_asked_exit(ended, pid)
+            self._on_asked_exit(worker, ended, verdict)
         else:
-            self._on_death(ended, pid)
+            self._on_death(worker, ended, verdict)
 
-    def _set_suspect(self) -> None:
-        if self._running is not None:
-            if self._running.hard_deadline is not None:
-                self._running.hard_deadline.cancel()
-            self._suspect, self._running = self._running, None
+    def _death_of(self, worker: Generation | None, ended: Exit) -> Death:
+        sense = self._running.sense if self._running else None
+        if worker is None:
+            return Death(exit=ended)
+        return worker.death(ended, dispatched=sense, allowance_s=self._allowance_s(sense))
 
-    def _on_asked_exit(self, ended: Exit, pid: int | None) -> None:
-        clean = self._says_stopped and ended.code == 0
-        payload = {"pid": pid, "how": str(ended), "clean": clean}
+    def _set_suspect(self, death: Death, verdict: Verdict) -> None:
+        if self._running is None:
+            return
+        if self._running.hard_deadline is not None:
+            self._running.hard_deadline.cancel()
+        was_killed = death.killing is not None or is_overdue(death)
+        kind = "killed" if was_killed and verdict.guilty == self._running.sense else "crashed"
+        self._running.bad_end = Fault(kind=kind, message=verdict.message)
+        self._suspect, self._running = self._running, None
+
+    def _on_asked_exit(self, worker: Generation | None, ended: Exit, verdict: Verdict) -> None:
+        clean = worker is not None and worker.says_stopped and ended.code == 0
+        payload = {"pid": worker.child.pid if worker else None, "how": str(ended), "clean": clean}
+        if not clean:
+            payload["message"] = verdict.message
         self._ledger.log(self.name, "worker.stopped", "info" if clean else "warning", payload)
-        self._conclude()
-
-    def _on_death(self, ended: Exit, pid: int | None) -> None:
-        running = self._suspect.sense if self._suspect else None
-        doing = f" while {running} ran" if running else ""
-        if not self._was_ready:
-            doing = f" while it loaded and migrated {', '.join(self.senses)}"
-        self._ran_at_deaths.append(running or "nothing")
-        payload = {"pid": pid, "how": str(ended), "running": running}
-        payload["message"] = f"the worker {ended}{doing}"
-        self._ledger.log(self.name, "worker.died", "error", payload)
-        if not self._was_ready:
-            self._hub.failed(self.name)
-        delay_s = self._restarts.delay_s(self._clock.monotonic(), was_ready=self._was_ready)
-        if delay_s is None:
-            self._give_up()
+        if self._begins_anew:
+            self.start()
         else:
-            self._timer = self._loop.call_later(delay_s, self.start)
+            self._conclude()
 
-    def _give_up(self) -> None:
+    def _on_death(self, worker: Generation | None, ended: Exit, verdict: Verdict) -> None:
+        ref = self._ledger.trigger_ref(self._suspect.trigger_id) if self._suspect else None
+        payload = {
+            "message": verdict.message,
+            "pid": worker.child.pid if worker else None,
+            "how": str(ended),
+            "running": verdict.running,
+            "guilty": verdict.guilty,
+        }
+        if worker is not None and (stack := worker.last_words()):
+            payload["stack"] = stack
+        self._ledger.log(self.name, "worker.died", "error", payload, ref=ref)
+        was_ready = worker is not None and worker.was_ready
+        if not was_ready:
+            self._hub.failed(self.name)
+        if verdict.guilty is not None:
+            self._hold_against(verdict.guilty, verdict, ref)
+        if ended.bereft_of is not None:
+            self._hub.lost_fork_server(ended.bereft_of, verdict.running)
+        self._restart(verdict, was_ready=was_ready)
+
+    def _hold_against(self, sense: str, verdict: Verdict, ref: str | None) -> None:
+        if verdict.loading:
+            self._harmful.add(sense)
+        self._hub.strike(sense, loading=verdict.loading, reason=verdict.message, ref=ref)
+
+    def _restart(self, verdict: Verdict, *, was_ready: bool) -> None:
+        """At once where somebody answers for it, or nobody here; else by the rules of restarts."""
+        delay_s: float | None = 0.0
+        if verdict.counts:
+            now = self._clock.monotonic()
+            delay_s = self._restarts.delay_s(now, was_ready=was_ready)
+        if delay_s is None:
+            self._give_up(verdict)
+        elif delay_s:
+            self._after(delay_s, self.start)
+        else:
+            self.start()
+
+    def _give_up(self, verdict: Verdict) -> None:
         self._move(WorkerEvent.GIVE_UP)
-        ran = ", ".join(dict.fromkeys(self._ran_at_deaths))
         message = f"{MAX_DEATHS} deaths in a row or within {DEATHS_WINDOW_S:.0f} s"
         payload = {
-            "message": f"{message}; not started again; running at the deaths: {ran}",
-            "hint": "mend the sense, restart nerve",
+            "message": f"{message}; not started again; the last: {verdict.message}",
+            "hint": "mend it, then start nerve again",
         }
         self._ledger.log(self.name, "group.fatal", "error", payload)
         self._conclude()
@@ -409,32 +492,27 @@ class Group:
 
     # --- mechanics ------------------------------------------------------------------
 
-    def _send(self, message: Message) -> None:
-        if self._child is None:
-            return
-        try:
-            self._child.send(message)
-        except WireError:
-            # Dead, and its exit is on its way; or it reads nothing, and has to go.
-            self.kill()
-
-    def _move(self, event: WorkerEvent) -> None:
-        self.state = move(self.state, event)
-
-    def _stop_allowance_s(self) -> float:
-        if self._running is None:
-            return STOP_MARGIN_S
-        config = self.senses[self._running.sense]
-        return (config.timeout_ms + config.grace_period_ms) / MS_PER_S + STOP_MARGIN_S
-
-    def _rearm_timer(self, delay_s: float, callback: Callable[[], None]) -> None:
+    def _after(self, delay_s: float, callback: Callable[[], None]) -> None:
         self._cancel_timer()
         self._timer = self._loop.call_later(delay_s, callback)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+
+    def _move(self, event: WorkerEvent) -> None:
+        self.state = move(self.state, event)
+
+    def _allowance_s(self, sense: str | None) -> float:
+        """Until the hard deadline, from the start of a compute; 0 without one."""
+        if sense is None:
+            return 0.0
+        config = self.senses[sense]
+        return (config.timeout_ms + config.grace_period_ms) / MS_PER_S
+
+    def _stop_allowance_s(self) -> float:
+        sense = self._running.sense if self._running else None
+        return self._allowance_s(sense) + STOP_MARGIN_S
 
 
 def _compute_message(running: Running) -> ComputeMessage:

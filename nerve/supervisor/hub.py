@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nerve.reflex.causes import PendingTrigger
-from nerve.wire.messages import ReadyMessage
+from nerve.wire.messages import Fault, ReadyMessage
 
 
 @dataclass(slots=True)
@@ -17,14 +17,16 @@ class Running:
     """A compute that a worker was told to run and that has no outcome yet.
 
     Attributes:
-        killed: the hard deadline has passed, and the worker is being killed for it.
+        is_extended: the hard deadline was moved once, to count from the worker's own start.
+        bad_end: what it came to if it was not committed; known after the worker's death.
     """
 
     sense: str
     trigger_id: int
     trigger: PendingTrigger
-    killed: bool = False
     hard_deadline: asyncio.TimerHandle | None = None
+    is_extended: bool = False
+    bad_end: Fault | None = None
 
 
 class Hub(Protocol):
@@ -44,6 +46,22 @@ class Hub(Protocol):
 
     def failed(self, name: str) -> None:
         """A worker of a group has died before it was ready; another one is started."""
+        ...
+
+    def rests_s(self, sense: str) -> float:
+        """For how many seconds more a sense is to be left alone; 0 when it may run."""
+        ...
+
+    def strike(self, sense: str, *, loading: bool, reason: str, ref: str | None) -> None:
+        """A worker has died over this sense; it rests before it is run or loaded again."""
+        ...
+
+    def absolve(self, sense: str) -> None:
+        """A sense has run to an end of its own."""
+        ...
+
+    def lost_fork_server(self, pid: int, running: str | None) -> None:
+        """A worker went with its fork server, while a sense was running or none was."""
         ...
 
     def gave_up(self, name: str) -> None:

@@ -40,11 +40,22 @@ class Positions:
         self._pairs = pairs
         self._stored = stored
         self._told: dict[Pair, int] = {}
+        self._stale: dict[Pair, int] = {}
 
-    def take_report(self, report: SenseReport) -> None:
-        """Note what a sense's own database says."""
+    def take_report(self, report: SenseReport, newest: int) -> dict[str, int]:
+        """Note what a sense's own database says; return what of it can be believed.
+
+        A journal that was deleted begins its ids anew; a position beyond `newest`, its newest
+        entry, says nothing then, and says nothing more when the ids have come that far.
+        """
+        credible = {}
         for source, signal_id in report.positions.items():
-            self._told[report.name, source] = signal_id
+            pair = (report.name, source)
+            if signal_id > newest:
+                self._stale[pair] = signal_id
+            elif self._stale.get(pair) != signal_id:
+                credible[source] = self._told[pair] = signal_id
+        return credible
 
     def take_up(
         self,
@@ -74,9 +85,7 @@ class Positions:
     def _cursors(self, newest: int) -> dict[Pair, int]:
         cursors: dict[Pair, int] = {}
         for pair in self._pairs:
-            told = self._told.get(pair, 0)
-            # A journal that was deleted begins its ids anew; a position beyond them says nothing.
-            known = max(self._stored.get(pair, 0), told if told <= newest else 0)
+            known = max(self._stored.get(pair, 0), self._told.get(pair, 0))
             is_new = pair not in self._stored and not known
             cursors[pair] = newest if is_new else known
         return cursors

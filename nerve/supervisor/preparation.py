@@ -8,6 +8,7 @@ because a process can be asked for ever for the environment it was started with
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from nerve.config import Loaded
 from nerve.config.secrets import looks_secret
@@ -18,9 +19,11 @@ PRELOAD = ("nerve.worker.preload",)
 
 @contextmanager
 def workers_prepared(
-    loaded: Loaded, environ: MutableMapping[str, str]
+    loaded: Loaded, environ: MutableMapping[str, str], folder: Path | None = None
 ) -> Iterator[Mapping[str, str]]:
     """Start the fork server; inside, `environ` has no secrets. Yields what it was before.
+
+    The fork server listens in `folder`, which nobody else uses, or in a temporary directory.
 
     For as long as workers are started, and not only at the first start: a fork server
     that was killed is started again with the environment of that moment.
@@ -30,7 +33,7 @@ def workers_prepared(
     for name in hidden:
         del environ[name]
     try:
-        prepare(PRELOAD)
+        prepare(PRELOAD, folder)
         yield before
     finally:
         environ.update({name: before[name] for name in hidden})

@@ -5,7 +5,7 @@ never holds the loop. While a commit is under way the next batch fills, so the
 busier nerve is, the more goes into each commit. `committed` is called on the loop
 after a batch is durable, and only then; acknowledgements and reflexes hang on it.
 
-A commit that fails keeps its batch, with growing pauses between the tries.
+A commit that fails keeps its batch, and the thread tries it again with growing pauses.
 Meanwhile `is_healthy` is False and the supervisor starts nothing new, so what
 has to be kept stays below MAX_WAITING_ENTRIES; log rows beyond it are counted
 and left out, signals never: they are safe in their outboxes and are not read.
@@ -16,8 +16,8 @@ import queue
 import threading
 from collections.abc import Callable
 
-from nerve.errors import NerveError, StateError
-from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+from nerve.errors import StateError
+from nerve.store.journal import Batch, Journal, LogEntry, Quarantine, SignalEntry
 
 MAX_WAITING_ENTRIES = 50_000
 RETRY_FIRST_S = 0.25
@@ -37,13 +37,15 @@ class Recorder:
         loop: asyncio.AbstractEventLoop,
         *,
         committed: Committed,
-        troubled: Callable[[NerveError], None],
+        troubled: Callable[[StateError], None],
         recovered: Callable[[], None],
+        restored: Callable[[], None],
         filled: Callable[[], None],
     ) -> None:
         """Start the thread; all callbacks are made on the loop.
 
-        `troubled` at the first failure of a row of them, `recovered` after the last;
+        `troubled` at the first failure of a row of them and where another fault follows,
+        `recovered` after the last; `restored` when a deleted journal was written back;
         `filled` when so much waits that no worker should be read until `committed`.
         """
         self._journal = journal
@@ -51,11 +53,13 @@ class Recorder:
         self._committed = committed
         self._troubled = troubled
         self._recovered = recovered
+        self._restored = restored
         self._filled = filled
         self._batch = Batch()
         self._in_hand: Batch | None = None
         self._flush: asyncio.Handle | None = None
-        self._retry_s = RETRY_FIRST_S
+        self._fault = ""
+        self._closing = threading.Event()
         self._jobs: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._idle = asyncio.Event()
@@ -91,6 +95,11 @@ class Recorder:
         if self._flush is None and self._in_hand is None:
             self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
 
+    def quarantine(self, sense: str, quarantine: Quarantine | None) -> None:
+        """Store a sense's quarantine, or None for its end, with this turn's batch."""
+        self._batch.quarantines[sense] = quarantine
+        self._soon()
+
     @property
     def waiting_entries(self) -> int:
         """How many signals and log rows are not durable yet."""
@@ -112,7 +121,8 @@ class Recorder:
         return True
 
     def close(self) -> None:
-        """End the thread; what is not durable by now is not recorded."""
+        """End the thread after one last try; what is not durable then is not recorded."""
+        self._closing.set()
         self._jobs.put(None)
         self._thread.join()
 
@@ -140,27 +150,51 @@ class Recorder:
     def _run(self) -> None:
         while (batch := self._jobs.get()) is not None:
             try:
-                ids = self._journal.commit(batch)
-            except StateError as error:
-                self._tell(self._on_failure, error)
-            except Exception:  # noqa: BLE001  an entry no database takes: it must not stop the rest
-                self._tell(self._on_success, self._one_by_one(batch))
-            else:
-                self._tell(self._on_success, ids)
+                ids = self._insist(batch)
+            except StateError:
+                return  # it is the end, and the batch stays in hand
+            if self._journal.take_restored():
+                self._tell(self._restored)
+            self._tell(self._on_success, ids)
+
+    def _insist(self, batch: Batch) -> list[int | None]:
+        """Commit a batch, however long that takes; raises StateError at the end only."""
+        try:
+            return self._retry(batch)
+        except StateError:
+            raise
+        except Exception:  # noqa: BLE001  an entry no database takes: it must not stop the rest
+            return self._one_by_one(batch)
 
     def _one_by_one(self, batch: Batch) -> list[int | None]:
         ids: list[int | None] = []
         for part in batch.apart():
             try:
-                ids += self._journal.commit(part)
+                ids += self._retry(part)
+            except StateError:
+                raise
             except Exception:  # noqa: BLE001  this is the one; or all, and then each is counted
                 ids += [None] * len(part.entries)
                 self.left_out += len(part.entries)
         return ids
 
-    def _tell(self, callback: Callable[..., None], argument: object) -> None:
+    def _retry(self, batch: Batch) -> list[int | None]:
+        """Commit, and again with growing pauses while it is the storage that refuses."""
+        pause_s = RETRY_FIRST_S
+        is_last = False
+        while True:
+            try:
+                return self._journal.commit(batch)
+            except StateError as error:
+                self._tell(self._on_failure, error)
+                if is_last:
+                    raise
+            is_last = self._closing.wait(pause_s)
+            pause_s = min(2 * pause_s, RETRY_MAX_S)
+
+    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         try:
-            self._loop.call_soon_threadsafe(callback, argument)
+            self._loop.call_soon_threadsafe(callback, *arguments)
         except RuntimeError:  # the loop is closed: nobody is there to be told
             return
 
@@ -168,7 +202,7 @@ class Recorder:
         assert self._in_hand is not None  # noqa: S101  it was submitted
         batch, self._in_hand = self._in_hand, None
         if not self.is_healthy:
-            self.is_healthy, self._retry_s = True, RETRY_FIRST_S
+            self.is_healthy, self._fault = True, ""
             self._recovered()
         try:
             self._committed(batch, ids)
@@ -176,16 +210,14 @@ class Recorder:
             self._continue()
 
     def _continue(self) -> None:
-        if self._batch.entries or self._batch.cursors:
+        if self._batch.entries or self._batch.cursors or self._batch.quarantines:
             self._soon()
         elif self._batch.counts:
             self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
         elif self._flush is None:
             self._idle.set()
 
-    def _on_failure(self, error: NerveError) -> None:
-        if self.is_healthy:
-            self.is_healthy = False
+    def _on_failure(self, error: StateError) -> None:
+        if self.is_healthy or error.fault != self._fault:
+            self.is_healthy, self._fault = False, error.fault
             self._troubled(error)
-        self._loop.call_later(self._retry_s, self._jobs.put, self._in_hand)
-        self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,8 @@ from nerve.errors import NerveError
 from nerve.logs import RecordsOf
 from nerve.process.launch import launch
 from nerve.process.tree import kill_tree
-from nerve.supervisor.child import ENTRY, Exit
+from nerve.supervisor.child import ENTRY
+from nerve.supervisor.inquest import Exit
 from nerve.supervisor.preparation import workers_prepared
 from nerve.supervisor.specification import worker_spec
 from nerve.wire.channel import READ_BYTES
@@ -64,9 +66,10 @@ class ShortLived:
     def __enter__(self) -> Self:
         with workers_prepared(self._loaded, os.environ):
             self._records_of = RecordsOf(self._spec.group, self.records.append)
-            spec = self._spec.model_dump_json(by_alias=True).encode()
-            name = f"nerve: {self._spec.group}"
-            self._launched = launch(name, ENTRY, spec, log_queue=self._records_of.queue)
+            self._launched = launch(f"nerve: {self._spec.group}", ENTRY)
+        channel = self._launched.channel
+        socket.send_fds(channel, [b"\0"], [self._records_of.queue.connection.fileno()])
+        channel.sendall(encode(self._spec.model_dump_json(by_alias=True).encode()))
         self._records_of.started()
         # Read all the time: a sense that prints a lot must not block on a full pipe.
         self._readers = [
@@ -184,6 +187,7 @@ def short_spec(
 
     return worker_spec(
         loaded,
+        next(iter(senses.values())).group,
         senses,
         boot=secrets.token_hex(6),
         generation=0,

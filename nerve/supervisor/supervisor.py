@@ -13,10 +13,11 @@ checkpoint and exit, the journal is drained and closed.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -24,21 +25,31 @@ from typing import Any
 from nerve.clock import Clock
 from nerve.config import Loaded
 from nerve.config.models import SenseConfig, WorkflowReflex
-from nerve.errors import NerveError
+from nerve.errors import NerveError, StateDeleted, StateError
+from nerve.process.cgroup import delegated, directory_name
 from nerve.reflex.causes import PendingTrigger
+from nerve.reflex.flow import Decision
 from nerve.reflex.listeners import Listeners, pairs_of
 from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
+from nerve.supervisor.bereavement import Bereavements
+from nerve.supervisor.child import ENTRY, Threads
+from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.group import Group
+from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.patrol import Patrol
 from nerve.supervisor.positions import Positions, causing_signal
 from nerve.supervisor.recorder import Recorder
+from nerve.supervisor.recovery import clear_slates, recover
+from nerve.supervisor.reserve import Reserve
 from nerve.supervisor.specification import worker_spec
 from nerve.supervisor.states import WorkerState
 from nerve.supervisor.triggers import Triggers
+from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
-from nerve.wire.messages import ReadyMessage, SenseReport
+from nerve.wire.messages import ReadyMessage, SenseReport, WorkerSpec
 
 GATE_PATIENCE_S = 20.0
 """How long all groups wait for the slowest one at the start. After that they begin without it:
@@ -47,8 +58,18 @@ DRAIN_TIMEOUT_S = 10.0
 """How long a stop waits for a journal that cannot be written."""
 HURRY_AFTER_S = 0.5
 """A second request to stop sooner than this is the same one, sent twice."""
+STATE_CHECK_EVERY_S = 5.0
+"""One stat of the lock file."""
 STARTER_THREADS = 4
-"""Workers started or killed at the same time."""
+"""Workers started at the same time, so that many groups do not fork all at once."""
+ENDER_THREADS = 4
+"""Workers killed at the same time."""
+ONCE_PATIENCE_S = 10.0
+"""With `once`, a sense that is to rest for longer is not waited for."""
+REPLENISH_AFTER_S = 0.2
+"""After a worker is ready, until another one is made for the reserve."""
+BEREAVEMENT_S = 0.25
+"""After the end of a fork server is first noticed, until all its workers are missed."""
 
 Observe = Callable[[int | None, SignalEntry | LogEntry], None]
 
@@ -80,13 +101,19 @@ class Supervisor:
         self._environ = environ
         self._observe = observe
         self._once = once
-        self._threads = ThreadPoolExecutor(STARTER_THREADS, thread_name_prefix="starter")
+        self.lost: StateDeleted | None = None
+        self._threads = Threads(
+            starting=ThreadPoolExecutor(STARTER_THREADS, thread_name_prefix="starter"),
+            ending=ThreadPoolExecutor(ENDER_THREADS, thread_name_prefix="ender"),
+            reserve=Reserve(ENTRY),
+        )
         self._recorder = Recorder(
             journal,
             asyncio.get_running_loop(),
             committed=self._on_committed,
             troubled=self._on_trouble,
             recovered=self._on_recovery,
+            restored=self._on_restored,
             filled=lambda: self._pause(paused=True),
         )
         self.ledger = Ledger(
@@ -104,8 +131,14 @@ class Supervisor:
             clock=clock,
             recorder=self._recorder,
             enqueue=lambda sense: self._group_of(sense).enqueue(sense),
+            withdraw=lambda sense: self._group_of(sense).withdraw(sense),
             log=self.ledger.log,
         )
+        self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
+        self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
+        self._bereavements = Bereavements()
+        self._bereft: dict[int, set[str]] = {}
+        self._cgroup = delegated()
         pairs = pairs_of(loaded.config)
         self._listeners = Listeners(pairs)
         self._positions = Positions(pairs, journal.cursors())
@@ -122,9 +155,11 @@ class Supervisor:
         self._log_start()
         for group in self._groups.values():
             group.start()
+        self._patrol.begin()
         if not self._groups:
             self._open_gate()
         patience = asyncio.get_running_loop().call_later(GATE_PATIENCE_S, self._lose_patience)
+        self._watch_state()
         await self._stopping.wait()
         patience.cancel()
         await self._stop()
@@ -141,38 +176,37 @@ class Supervisor:
             message = f"{reason} again: stopping at once, running computes are killed"
             self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message})
             for group in self._groups.values():
-                group.kill()
+                group.kill(Reason.HURRY, "was killed, as nerve stops at once,")
 
     async def _stop(self) -> None:
         self.triggers.end()
+        self._patrol.end()
         for group in self._groups.values():
             group.stop()
         # Each group sets `stopped` within its own allowance, by killing if need be.
         await asyncio.gather(*(group.stopped.wait() for group in self._groups.values()))
         payload = {"signals": self.ledger.tally.signals, "failures": self.ledger.tally.failures}
         self.ledger.log("nerve", "nerve.stopped", "info", payload)
-        drained = await self._recorder.drain(DRAIN_TIMEOUT_S)
+        drained = await self._recorder.drain(self._drain_timeout_s())
         # Only now: the threads of ended workers may still have handed over log records.
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._threads.shutdown)
-        drained = drained and await self._recorder.drain(DRAIN_TIMEOUT_S)
+        await loop.run_in_executor(None, self._threads.starting.shutdown)
+        self._threads.ending.submit(self._threads.reserve.end)
+        await loop.run_in_executor(None, self._threads.ending.shutdown)
+        drained = drained and await self._recorder.drain(self._drain_timeout_s())
         await loop.run_in_executor(None, self._recorder.close)
-        try:
-            if drained:
+        if drained:
+            # One that cannot be written is a crash to the next start, which loses nothing.
+            with contextlib.suppress(StateError):
                 self._journal.end_boot(self.ledger.boot, how="stopped", at_us=self._clock.now_us())
-        finally:
-            self._journal.close()
+        self._journal.close()
+        clear_slates(self._state)
         self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
 
     def _log_start(self) -> None:
         now_us, pid = self._clock.now_us(), os.getpid()
         installation = self._journal.installation(secrets.token_hex(16))
-        for crash in self._journal.begin_boot(
-            self.ledger.boot, pid=pid, version=VERSION, at_us=now_us
-        ):
-            message = f"the run of process {crash.pid} ended without a word"
-            payload = {"boot": crash.boot, "pid": crash.pid, "message": message}
-            self.ledger.log("nerve", "nerve.crashed", "warning", payload)
+        crashes = self._journal.begin_boot(self.ledger.boot, pid=pid, version=VERSION, at_us=now_us)
         started = {
             "boot": self.ledger.boot,
             "pid": pid,
@@ -183,6 +217,14 @@ class Supervisor:
             "groups": len(self._groups),
         }
         self.ledger.log("nerve", "nerve.started", "info", started)
+        recover(
+            self._state,
+            self._journal,
+            self.ledger,
+            self._warden,
+            crashes,
+            self._loaded.config.senses,
+        )
         for reflex in self._loaded.config.reflexes:
             if isinstance(reflex, WorkflowReflex):
                 message = "workflows do not run in this version; this reflex does nothing"
@@ -202,18 +244,26 @@ class Supervisor:
             senses,
             self,
             self.ledger,
-            spec_for=lambda generation: worker_spec(
-                self._loaded,
-                senses,
-                boot=self.ledger.boot,
-                generation=generation,
-                blobs=self._state.blobs,
-                database_of=self._state.sense_db,
-                environ=self._environ,
-                received=self._journal.received(),
-            ),
+            spec_for=lambda generation, senses: self._spec_for(name, generation, senses),
             clock=self._clock,
             threads=self._threads,
+        )
+
+    def _spec_for(self, group: str, generation: int, senses: Collection[str]) -> WorkerSpec:
+        directory = directory_name(self.ledger.boot, group, generation)
+        cgroup = str(self._cgroup / directory) if self._cgroup else ""
+        return worker_spec(
+            self._loaded,
+            group,
+            {name: self._loaded.config.senses[name] for name in sorted(senses)},
+            boot=self.ledger.boot,
+            generation=generation,
+            blobs=self._state.blobs,
+            database_of=self._state.sense_db,
+            environ=self._environ,
+            received=self._journal.received(),
+            slate=str(self._state.workers / group),
+            cgroup=cgroup,
         )
 
     def _group_of(self, sense: str) -> Group:
@@ -298,14 +348,53 @@ class Supervisor:
             message = "the fork server's preload did not work; workers start slowly"
             self.ledger.log(name, "worker.not_preloaded", "warning", {"message": message})
         self._has_reported(name)
+        if not self._once:
+            asyncio.get_running_loop().call_later(REPLENISH_AFTER_S, self._replenish)
+
+    def _replenish(self) -> None:
+        if not self._stopping.is_set():
+            self._threads.starting.submit(self._threads.reserve.replenish)
 
     def failed(self, name: str) -> None:
         """Nobody waits any longer for a group that did not come up at its first try."""
-        if self._once:  # there will be no later
-            self._mark_unavailable(self._groups[name].senses)
-            self.triggers.forget(self._groups[name].senses)
         self._has_reported(name)
-        self._stop_if_done()
+
+    def rests_s(self, sense: str) -> float:
+        """For how many seconds more a sense is to be left alone; 0 when it may run."""
+        return self._warden.rests_s(sense)
+
+    def strike(self, sense: str, *, loading: bool, reason: str, ref: str | None) -> None:
+        """A worker has died over this sense; it rests before it is run or loaded again."""
+        self._warden.strike(sense, loading=loading, reason=reason, ref=ref)
+
+    def absolve(self, sense: str) -> None:
+        """A sense has run to an end of its own."""
+        self._warden.absolve(sense)
+
+    def lost_fork_server(self, pid: int, running: str | None) -> None:
+        """A worker went with its fork server, while a sense was running or none was."""
+        if pid not in self._bereft:
+            self._bereft[pid] = set()
+            loop = asyncio.get_running_loop()
+            loop.call_later(BEREAVEMENT_S, self._tell_bereavement, pid)
+        if running is not None:
+            self._bereft[pid].add(running)
+
+    def _tell_bereavement(self, pid: int) -> None:
+        running = self._bereft.pop(pid)
+        ran = ", ".join(sorted(running)) or "none"
+        message = f"the fork server (process {pid}) ended, and all workers with it; running: {ran}"
+        payload = {"message": message, "pid": pid, "running": sorted(running)}
+        self.ledger.log("nerve", "forkserver.died", "error", payload)
+        if guilty := self._bereavements.note(running, self._clock.monotonic()):
+            reason = f"it alone was running each of {MAX_STRIKES} times that the fork server ended"
+            self._warden.quarantine(guilty, reason)
+
+    def _let_rest(self, sense: str, seconds: float, why: Decision) -> None:
+        self.triggers.rest(sense, seconds, why)
+        if self._once and seconds > ONCE_PATIENCE_S:
+            self._mark_unavailable([sense])
+            self.triggers.forget([sense])
 
     def gave_up(self, name: str) -> None:
         """Nothing more comes from this group."""
@@ -324,7 +413,17 @@ class Supervisor:
         self.triggers.unavailable.discard(report.name)
         for revision in report.migrated:
             self.ledger.log(report.name, "migration.applied", "info", {"revision": revision})
-        self._positions.take_report(report)
+        if report.waiting and self._unreported:  # at a start; later it is the order of the day
+            message = f"{report.waiting} signals wait in its outbox and are taken up now"
+            payload = {"message": message, "signals": report.waiting}
+            self.ledger.log(report.name, "outbox.waiting", "info", payload)
+        for source, signal_id in self._positions.take_report(
+            report, self._journal.newest_id
+        ).items():
+            # It may come up after its signals were offered to it: the gate waits for nobody long.
+            self.triggers.answered(report.name, source, signal_id)
+            if not self._unreported:
+                self._recorder.cursor(report.name, source, signal_id)
 
     def _mark_unavailable(self, senses: Iterable[str]) -> None:
         self.ledger.tally.unavailable.update(senses)
@@ -365,12 +464,45 @@ class Supervisor:
         for target, cause in self._listeners.hear(signal):
             self.triggers.offer(target, cause)
 
-    def _on_trouble(self, error: NerveError) -> None:
+    def _on_trouble(self, error: StateError) -> None:
         """The journal cannot be written: nothing new is started until it can."""
-        payload = {"message": str(error), "hint": error.hint}
+        payload = {"message": str(error), "fault": error.fault, "hint": error.hint}
         entry = self.ledger.entry("nerve", "storage.trouble", "error", payload)
         self._observe(None, entry)  # now, because recording it is what does not work
         self._recorder.log(entry)
+        self._look_at_state()
+
+    def _on_restored(self) -> None:
+        message = "logs.db was deleted while nerve had it open; it was written back whole"
+        hint = "to begin anew, stop nerve first"
+        payload = {"message": message, "hint": hint}
+        self.ledger.log("nerve", "database.restored", "warning", payload)
+
+    def _watch_state(self) -> None:
+        """Look now and then whether the state directory is still the one that is locked."""
+        if self._stopping.is_set():
+            return
+        self._look_at_state()
+        asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
+
+    def _look_at_state(self) -> None:
+        try:
+            self._state.check()
+        except StateDeleted as error:
+            self._lose_state(error)
+        except StateError:
+            return  # out of reach is not gone; whoever uses it says what is the matter
+
+    def _lose_state(self, error: StateDeleted) -> None:
+        """Stop: another nerve could start there, and what this one writes nobody would find."""
+        if self.lost is None:
+            self.lost = error
+            payload = {"message": str(error), "hint": error.hint}
+            self._observe(None, self.ledger.entry("nerve", "state.lost", "error", payload))
+            self.request_stop("the state directory is lost")
+
+    def _drain_timeout_s(self) -> float:
+        return DRAIN_TIMEOUT_S if self.lost is None else 0
 
     def _on_recovery(self) -> None:
         payload: dict[str, Any] = {"message": "the journal can be written again"}

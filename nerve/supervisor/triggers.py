@@ -35,9 +35,13 @@ class Triggers:
         clock: Clock,
         recorder: Recorder,
         enqueue: Callable[[str], None],
+        withdraw: Callable[[str], None],
         log: Log,
     ) -> None:
-        """`enqueue` is called with each sense that has a trigger to run now."""
+        """`enqueue` is called with each sense that has a trigger to run now.
+
+        `withdraw` when such a trigger is to wait after all.
+        """
         self.unavailable: set[str] = set()
         self._timers = timers_of(config)
         self._flows = {
@@ -46,6 +50,7 @@ class Triggers:
         self._clock = clock
         self._recorder = recorder
         self._enqueue = enqueue
+        self._withdraw = withdraw
         self._log = log
         self._schedule: Schedule | None = None
         self._deferred: set[str] = set()
@@ -88,6 +93,26 @@ class Triggers:
         if decision is not None:
             self._follow(sense, decision)
 
+    def rest(self, sense: str, seconds: float, why: Decision) -> None:
+        """Start nothing of a sense for so long; what waits in a queue waits here instead."""
+        flow = self._flows[sense]
+        if flow.rest(self._clock.monotonic() + seconds, why):
+            self._withdraw(sense)
+            self._count(sense, why)
+        if flow.phase is Phase.DEFERRED:
+            self._deferred.add(sense)
+            self._set_timer()
+
+    def answered(self, sense: str, source: str, signal_id: int) -> None:
+        """A sense has answered the signals of `source` up to this one, as its database says.
+
+        Its worker may come up after they were offered to it.
+        """
+        if self._flows[sense].answered(source, signal_id):
+            self._withdraw(sense)
+        if self._flows[sense].phase is Phase.QUIET:
+            self._deferred.discard(sense)
+
     def forget(self, senses: Iterable[str]) -> None:
         """Nobody is left to run these senses: what waits for them never will."""
         for sense in senses:
@@ -104,12 +129,13 @@ class Triggers:
         match decision:
             case Decision.ACCEPTED:
                 self._enqueue(sense)
-            case Decision.THROTTLED:
+            case Decision.HELD:
+                pass  # it runs; what is held is told when that has ended
+            case _:
                 self._count(sense, decision)
-                self._deferred.add(sense)
-                self._set_timer()
-            case Decision.COALESCED:
-                self._count(sense, decision)
+                if self._flows[sense].phase is Phase.DEFERRED:
+                    self._deferred.add(sense)
+                    self._set_timer()
 
     def _cut(self, sense: str, cause: Cause) -> None:
         self._count(sense, "loop")

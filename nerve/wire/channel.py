@@ -23,6 +23,10 @@ SEND_TIMEOUT_S = 60
 """How long a worker waits for a parent that reads nothing before it gives up."""
 
 
+_HAND_OVER = b"\0"
+"""What a descriptor travels with: it needs a byte to be attached to."""
+
+
 class ChannelClosed(WireError):
     """The other end is gone."""
 
@@ -43,6 +47,16 @@ class Channel:
     def fileno(self) -> int:
         """Return the descriptor, for the event loop; -1 when closed."""
         return self._socket.fileno()
+
+    def hand_over(self, descriptor: int) -> None:
+        """Give the worker a copy of a descriptor, before the first frame.
+
+        Raises ChannelClosed when it has died.
+        """
+        try:
+            socket.send_fds(self._socket, [_HAND_OVER], [descriptor])
+        except OSError as error:
+            raise ChannelClosed(str(error)) from error
 
     def receive(self) -> Iterator[bytes]:
         """Yield the frames that one read completes; nothing when nothing is there.
@@ -66,10 +80,7 @@ class Channel:
 
     def is_readable(self) -> bool:
         """Whether a read would find something now, the end of the stream included."""
-        # Not select(): it cannot watch descriptors over 1023.
-        waiting = select.poll()
-        waiting.register(self._socket, select.POLLIN)
-        return bool(waiting.poll(0))
+        return _is_readable(self._socket)
 
     def send(self, body: bytes) -> bool:
         """Send a frame, or as much as fits; True while something waits for `flush`.
@@ -115,6 +126,25 @@ class BlockingChannel:
         """Return the descriptor."""
         return self._socket.fileno()
 
+    def is_readable(self) -> bool:
+        """Whether a read would find something now, the end of the stream included."""
+        return _is_readable(self._socket)
+
+    def take_over(self) -> int:
+        """Wait for the descriptor that comes before the first frame, and return it.
+
+        Raises ChannelClosed when the parent is gone.
+        """
+        try:
+            received, descriptors, _, _ = socket.recv_fds(
+                self._socket, len(_HAND_OVER), 1, socket.MSG_CMSG_CLOEXEC
+            )
+        except OSError as error:
+            raise ChannelClosed(str(error)) from error
+        if not received or not descriptors:
+            raise ChannelClosed("end of file")
+        return descriptors[0]
+
     def receive(self) -> bytes:
         """Wait for the next frame; the wait ends with the parent's life at the latest.
 
@@ -142,3 +172,10 @@ class BlockingChannel:
     def close(self) -> None:
         """Close the descriptor."""
         self._socket.close()
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    # Not select(): it cannot watch descriptors over 1023.
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return bool(waiting.poll(0))

@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
 )
 
-from nerve.config.models import SenseConfig
+from nerve.config.models import GroupConfig, SenseConfig
 from nerve.errors import MessageInvalid
 from nerve.sense import TriggerKind
 
@@ -35,6 +35,14 @@ MAX_PAYLOAD_DEPTH = 64
 """Levels of lists and mappings in a payload; pydantic's parser stops at 200."""
 MAX_TEXT_CHARS = 64 * 1024
 """A traceback or message that goes up; longer ones lose their middle."""
+
+LOAD_TIMEOUT_MS = 30_000
+"""For the import of one sense; after it the sense is unavailable and its neighbours go on."""
+MIGRATE_TIMEOUT_MS = 120_000
+"""For the migrations of one sense at a start; a longer one is made by hand, with nerve stopped."""
+
+MEMORY_FAULT: Final = "memory"
+"""Kind of the fault of a compute that came to the memory limit; its worker is renewed."""
 
 MAX_INTEGER = 2**63 - 1
 """What SQLite can store; a larger number in a message is nonsense."""
@@ -65,8 +73,12 @@ class WorkerSpec(Message):
         databases: where the database of every configured sense lies, peers included.
         env: environment variables that senses of this group asked for.
         masked: values to be masked in whatever the worker writes or sends.
+        limits: what the group may use up.
         received: for each sense, by epoch, the last `seq` of its outbox that is recorded.
         open_databases: False for a worker that only describes.
+        slate: the file where the worker says what it does; empty for one that nobody supervises.
+        cgroup: the directory of a cgroup for it; empty where there is none.
+        load_timeout_ms, migrate_timeout_ms: soft limits for each sense at the start.
     """
 
     protocol: Literal[1] = PROTOCOL
@@ -80,7 +92,12 @@ class WorkerSpec(Message):
     received: dict[str, dict[str, Count]] = Field(default_factory=dict)
     env: dict[str, str] = Field(default_factory=dict, repr=False)
     masked: tuple[str, ...] = Field((), repr=False)
+    limits: GroupConfig = Field(default_factory=GroupConfig)
     open_databases: bool = True
+    slate: str = ""
+    cgroup: str = ""
+    load_timeout_ms: Count = LOAD_TIMEOUT_MS
+    migrate_timeout_ms: Count = MIGRATE_TIMEOUT_MS
 
 
 # --- down: parent to worker -------------------------------------------------------------
@@ -189,6 +206,7 @@ class SenseReport(Message):
         boot, trigger_id: the last trigger whose compute is committed in the database.
         positions: for each source, the last signal the database has dealt with.
         signalled: whether a signal of that last trigger waits in the outbox.
+        waiting: signals in the outbox that the parent has not acknowledged yet.
         migrated: revisions applied at this start, oldest first.
     """
 
@@ -199,6 +217,7 @@ class SenseReport(Message):
     trigger_id: Count = 0
     positions: dict[str, Count] = Field(default_factory=dict)
     signalled: bool = False
+    waiting: Count = 0
     migrated: tuple[str, ...] = ()
 
 

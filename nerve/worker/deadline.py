@@ -36,7 +36,6 @@ class Deadline:
         self._armed = False
         self._at = 0.0
         self.fired = False
-        signal.signal(signal.SIGALRM, self._on_alarm)
 
     @contextmanager
     def armed(self, timeout_ms: int) -> Iterator[float]:
@@ -48,6 +47,8 @@ class Deadline:
         self._at = self._clock.monotonic() + timeout_ms / MS_PER_S
         self._armed = True
         try:
+            # Each time: the last sense may have put another handler in its place.
+            signal.signal(signal.SIGALRM, self._on_alarm)
             signal.setitimer(signal.ITIMER_REAL, timeout_ms / MS_PER_S, REARM_MS / MS_PER_S)
             yield self._at
         finally:

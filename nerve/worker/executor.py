@@ -23,6 +23,7 @@ from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
 from nerve.clock import Clock, to_datetime
 from nerve.config.durations import format_duration
+from nerve.config.models import GroupConfig
 from nerve.config.secrets import Redactor
 from nerve.errors import SenseError
 from nerve.sense import Blobs, Context, Signal, SoftTimeout, Trigger
@@ -36,7 +37,9 @@ from nerve.wire.messages import (
     StoredCause,
 )
 from nerve.worker.deadline import Deadline
+from nerve.worker.limits import Lowered, name_limit
 from nerve.worker.resident import Resident
+from nerve.worker.stance import Stance
 from nerve.worker.traces import describe_exception
 
 Outcome = SignalMessage | NoSignalMessage | FailedMessage
@@ -57,6 +60,7 @@ class Executor:
         deadline: Deadline,
         blobs: Blobs,
         redactor: Redactor,
+        limits: GroupConfig,
     ) -> None:
         self._generation = generation
         self._boot = boot
@@ -64,6 +68,9 @@ class Executor:
         self._deadline = deadline
         self._blobs = blobs
         self._redactor = redactor
+        self._limits = limits
+        self._lowered = Lowered(limits)
+        self._stance = Stance()
 
     def execute(self, sense: Resident, message: ComputeMessage) -> Outcome:
         """Run a sense once. Raises nothing, whatever the sense does."""
@@ -73,8 +80,9 @@ class Executor:
             reported = self._commit(sense, message, payload, began)
         except BaseException as error:  # noqa: BLE001  the boundary around code that is not ours
             self._deadline.disarm()
+            explained = sense.explained(error)
             sense.abandon()
-            return self._failed(sense, message, error, began)
+            return self._failed(sense, message, explained, began)
         finally:
             with contextlib.suppress(Exception):  # a peer's file may be gone; nothing was written
                 sense.peers.close()
@@ -82,8 +90,9 @@ class Executor:
 
     def _observe(self, sense: Resident, message: ComputeMessage) -> str | None:
         """Run the author's code; return its payload as JSON text, or None."""
+        self._stance.resume()
         sense.begin()
-        with self._deadline.armed(sense.config.timeout_ms) as deadline:
+        with self._lowered, self._deadline.armed(sense.config.timeout_ms) as deadline:
             context = self._context(sense, message, deadline)
             result = _run(sense.compute, sense.db, sense.peers, context)
             payload = None if result is None else self._to_json(result)
@@ -126,6 +135,7 @@ class Executor:
     ) -> FailedMessage:
         timed_out = self._deadline.fired or isinstance(error, SoftTimeout)
         fault = describe_exception(error, self._redactor)
+        fault = name_limit(fault, error, sense.config.group, self._limits)
         if timed_out:
             timeout = format_duration(sense.config.timeout_ms)
             told = f"did not end within its timeout of {timeout}"

@@ -17,14 +17,20 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from nerve.clock import SystemClock
+from nerve.config.durations import format_duration
 from nerve.config.secrets import Redactor
-from nerve.errors import MessageInvalid
-from nerve.logs import send_records_to
+from nerve.errors import MessageInvalid, SenseError
+from nerve.logs import RecordPipe, send_records_to
 from nerve.process import guard
+from nerve.process.kernel import name_process
+from nerve.process.slate import Phase
+from nerve.sense import SoftTimeout
 from nerve.store.blobs import BlobStore
 from nerve.store.outbox import Identity, OutboxRow
 from nerve.wire.channel import BlockingChannel, ChannelClosed
@@ -49,30 +55,53 @@ from nerve.wire.messages import (
     parse_down,
     parse_up,
 )
+from nerve.worker import limits
 from nerve.worker.deadline import Deadline
 from nerve.worker.describe import describe
 from nerve.worker.executor import Executor
-from nerve.worker.isolation import isolate
+from nerve.worker.isolation import set_apart, settle
 from nerve.worker.loader import load
 from nerve.worker.orphans import reap_orphans
+from nerve.worker.reins import Reins
 from nerve.worker.resident import Resident
 from nerve.worker.traces import describe_exception, writable
+from nerve.worker.warming import warm
+
+SPARE_NAME = "nerve: spare"
 
 
-def run(spec_json: bytes, sock: socket.socket, log_queue: Any) -> None:
-    """Be a worker until told to stop or until the parent is gone."""
-    spec = WorkerSpec.model_validate_json(spec_json)
+def run(sock: socket.socket) -> None:
+    """Wait for a specification, then be that worker until told to stop.
+
+    A parent that is gone ends it.
+    """
     channel = BlockingChannel(sock)
+    set_apart()
+    name_process(SPARE_NAME)
+    reins = Reins()
+    if not channel.is_readable():  # in reserve, so there is time
+        warm()
+    try:
+        records = channel.take_over()
+        spec = WorkerSpec.model_validate_json(channel.receive())
+        _serve(spec, channel, records, reins)
+    except ChannelClosed:
+        os._exit(0)  # nobody is there to be told, and what is committed is in the outbox
+
+
+def _serve(spec: WorkerSpec, channel: BlockingChannel, records: int, reins: Reins) -> None:
     redactor = Redactor(spec.masked)
     try:
-        isolate(spec.env)
-        if log_queue is not None:
-            send_records_to(log_queue, redactor)
-        worker = Worker(spec, channel, redactor)
+        settle(spec)
+        reins.take_up(spec)
+        limits.apply(spec.limits)
+        pipe = RecordPipe(Connection(records), spec.limits.output_lines_per_second)
+        send_records_to(pipe, redactor)
+        worker = Worker(spec, channel, redactor, reins)
         worker.boot()
         worker.serve()
     except ChannelClosed:
-        os._exit(0)  # nobody is there to be told, and what is committed is in the outbox
+        raise
     except Exception as error:  # noqa: BLE001  the entry of the process: the parent must learn why
         fault = describe_exception(error, redactor)
         channel.send(dump(BootFailedMessage(generation=spec.generation, fault=fault)))
@@ -82,8 +111,11 @@ def run(spec_json: bytes, sock: socket.socket, log_queue: Any) -> None:
 class Worker:
     """One group's senses and the loop that runs them."""
 
-    def __init__(self, spec: WorkerSpec, channel: BlockingChannel, redactor: Redactor) -> None:
+    def __init__(
+        self, spec: WorkerSpec, channel: BlockingChannel, redactor: Redactor, reins: Reins
+    ) -> None:
         self._spec = spec
+        self._reins = reins
         self._channel = channel
         self._redactor = redactor
         self._deadline = Deadline(SystemClock())
@@ -96,6 +128,7 @@ class Worker:
             deadline=self._deadline,
             blobs=BlobStore(Path(spec.blobs)),
             redactor=redactor,
+            limits=spec.limits,
         )
 
     def boot(self) -> None:
@@ -103,6 +136,7 @@ class Worker:
         if not self._spec.open_databases:
             return
         reports = tuple(self._bring_up(name) for name in self._spec.senses)
+        self._reins.write(Phase.IDLE)
         preloaded = guard.guarded_by(os.getppid())
         self._send(
             ReadyMessage(generation=self._spec.generation, preloaded=preloaded, senses=reports)
@@ -114,7 +148,7 @@ class Worker:
         try:
             resident = self._resident(name)
             report = self._report(resident)
-        except Exception as error:  # noqa: BLE001  author's code: import, options, migrations
+        except (Exception, SoftTimeout) as error:  # noqa: BLE001  author's code: import, migrations
             self._faults[name] = describe_exception(error, self._redactor)
             return SenseReport(name=name, fault=self._faults[name])
         self._residents[name] = resident
@@ -150,7 +184,9 @@ class Worker:
             why = fault.message if fault else "this worker has no such sense"
             self._refuse("unavailable", why, message)
             return
-        self._send(self._executor.execute(resident, message))
+        with self._reins.computing(resident.config, message):
+            # The sending too: a sense that has closed the channel answers for what follows.
+            self._send(self._executor.execute(resident, message))
         reap_orphans()
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:
@@ -179,10 +215,28 @@ class Worker:
     def _resident(self, name: str) -> Resident:
         config = self._spec.senses[name]
         databases = {sense: Path(path) for sense, path in self._spec.databases.items()}
-        loaded = load(name, config, Path(self._spec.folder))
-        resident = Resident(name, config, loaded, databases=databases, deadline=self._deadline)
-        resident.open()
+        with self._within(Phase.LOADING, name, self._spec.load_timeout_ms):
+            loaded = load(name, config, Path(self._spec.folder))
+            resident = Resident(name, config, loaded, databases=databases, deadline=self._deadline)
+        with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
+            resident.open()
         return resident
+
+    @contextmanager
+    def _within(self, phase: Phase, sense: str, timeout_ms: int) -> Iterator[None]:
+        """Give one step of a sense's start its time; raises SenseError when that is over.
+
+        Whatever it raises then: in SQL it surfaces as "interrupted", in a migration as failed.
+        """
+        self._reins.write(phase, sense)
+        try:
+            with self._deadline.armed(timeout_ms):
+                yield
+        except (Exception, SoftTimeout) as error:
+            if not self._deadline.fired:
+                raise
+            self._deadline.disarm()
+            raise _too_long(phase, timeout_ms) from error
 
     def _report(self, resident: Resident) -> SenseReport:
         if resident.outbox.begin_anew_if_behind(self._spec.received.get(resident.name, {})):
@@ -198,6 +252,7 @@ class Worker:
             trigger_id=identity.trigger_id,
             positions=resident.outbox.positions(),
             signalled=self._signalled(resident, identity),
+            waiting=resident.outbox.count(),
             migrated=tuple(resident.migrated),
         )
 
@@ -248,3 +303,14 @@ class Worker:
 
     def _send(self, message: UpMessage) -> None:
         self._channel.send(dump(message))
+
+
+def _too_long(phase: Phase, timeout_ms: int) -> SenseError:
+    allowed = format_duration(timeout_ms)
+    if phase is Phase.LOADING:
+        hint = "what takes long belongs into compute, not into the module"
+        message = f"importing it took longer than {allowed}"
+        return SenseError(message, kind="load_timeout", hint=hint)
+    hint = "make it while nerve does not run: alembic -x sense=NAME upgrade head"
+    message = f"its migration took longer than {allowed} and was rolled back"
+    return SenseError(message, kind="migration_timeout", hint=hint)

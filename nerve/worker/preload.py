@@ -5,7 +5,8 @@ use; what a worker will touch is named here, because importing only the top
 packages leaves 8 of 18 ms to every start.
 """
 
-import sqlite3
+import multiprocessing.popen_fork
+import multiprocessing.popen_forkserver
 
 import alembic.autogenerate
 import alembic.operations.batch
@@ -15,23 +16,12 @@ import pydantic
 import sqlalchemy.dialects.sqlite.pysqlite
 import sqlalchemy.orm
 
+import nerve.process.launch
 import nerve.worker.main
 from nerve.process import guard
-from nerve.store.engine import core_connection
+from nerve.worker.warming import warm
 
-__all__ = ["alembic", "nerve", "pydantic", "sqlalchemy"]
-
-
-def warm() -> None:
-    """Use SQLAlchemy once, so that what it makes at first use is shared by all workers.
-
-    Without it each worker compiles and caches for itself: 8 of the 18 ms of its start, and 0.6 MB.
-    """
-    raw = sqlite3.connect(":memory:", isolation_level=None)
-    with core_connection(raw) as connection, connection.begin():
-        connection.execute(sqlalchemy.text("CREATE TABLE warm (n INTEGER)"))
-        connection.execute(sqlalchemy.text("INSERT INTO warm VALUES (:n)"), {"n": 1})
-    raw.close()
+__all__ = ["alembic", "multiprocessing", "nerve", "pydantic", "sqlalchemy"]
 
 
 warm()

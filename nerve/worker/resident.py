@@ -5,28 +5,45 @@ author a SQLAlchemy connection that is inside the runtime's transaction. Only
 `commit` here may commit: an author's `db.commit()` is refused as an error,
 because rows without their signal would be half an observation.
 
-A sense that cannot be loaded, opened or migrated stays here with its `fault`;
-its neighbours run.
+A fault of the database's storage is told from an error of the author's: it is one where
+this sense's own connection raised it. It ends that compute and no more; the next one
+tries again, on a new connection where the old one is broken. There are two exceptions:
+
+* A database deleted while it is open is written back from the connection. Where that
+  cannot be done every compute is refused until it can.
+* A damaged database is not touched again, not even by the checkpoint of a close,
+  and every compute is refused until a new worker opens it: what is still sound in
+  it should be there for whoever repairs it, and a repair under an open
+  connection would be undone by what that connection remembers.
 """
 
+import contextlib
+import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
 
 from nerve.config.models import SenseConfig
-from nerve.errors import SenseError
+from nerve.errors import DatabaseCorrupt, NerveError, SenseError, StateError
 from nerve.store.engine import core_connection
+from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, is_of_the_file
 from nerve.store.migrations import SENSE_SCHEMA, Migrations, upgrade
 from nerve.store.outbox import Outbox
 from nerve.store.peers import PeerDatabases
+from nerve.store.place import Place, close_untouched
 from nerve.store.sqlite import open_owner
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense, parse_options
 
 MAX_BUSY_MS = 5_000
+MAX_CHAIN = 16
+"""Links of a chain of exceptions that are looked through."""
+CORRUPT_HINT = "it is left as it is and not used again: stop nerve, then restore or repair it"
 
 
 class Resident:
@@ -50,8 +67,12 @@ class Resident:
         self._path = databases[name]
         self._migrations = loaded.migrations
         self._deadline = deadline
-        self._may_commit = False
+        self._may_commit = True
+        self._was_refused = False
         self._changes_before = 0
+        self._raised: sqlite3.Error | None = None
+        self._is_broken = False
+        self._damage = ""
 
     def open(self) -> None:
         """Open the database and bring it up to date; raises DatabaseError and its kin."""
@@ -60,6 +81,7 @@ class Resident:
         if self._migrations is not None:
             self.migrated = upgrade(self._raw, Migrations(self._migrations))
         self.outbox = Outbox(self._raw)
+        self._raw.set_authorizer(self._authorize)
 
     def _connect(self) -> None:
         # Below the soft limit: a lock must not be what a timeout is blamed on.
@@ -67,15 +89,23 @@ class Resident:
         self._raw = open_owner(
             self._path, full_sync=self.config.durability == "full", busy_timeout_ms=busy_ms
         )
+        self._place = Place(self._path)
         self._deadline.watch(self._raw)
         self.db = core_connection(self._raw)
         sqlalchemy.event.listen(self.db, "commit", self._refuse_commit)
+        sqlalchemy.event.listen(self.db.engine, "handle_error", self._note_raised)
 
     def begin(self) -> None:
-        """Start the transaction of a compute; what was acknowledged is dropped in it."""
-        self._may_commit = False
-        self.db.begin()
-        self.outbox.drop()
+        """Start the transaction of a compute; what was acknowledged is dropped in it.
+
+        Raises StateError for a fault of the database, and then there is no transaction.
+        """
+        self._may_commit = self._was_refused = False
+        self._raised = None
+        self._require_usable()
+        with self._explained():
+            self.db.begin()
+            self.outbox.drop()
         self._changes_before = self._raw.total_changes
 
     def commit(
@@ -92,45 +122,144 @@ class Resident:
         `signal` is (at_us, payload, cause); without one the result is 0.
         """
         if not self._raw.in_transaction:
-            raise SenseError(
-                "the compute ended its own transaction",
-                kind="transaction_ended",
-                hint="nerve commits and rolls back; remove COMMIT, db.rollback() and db.close()",
-            )
-        seq = 0
-        if signal is not None:
-            at_us, payload, cause = signal
-            seq = self.outbox.put(at_us, trigger_id, payload, cause)
-        if signal is not None or positions or self._raw.total_changes != self._changes_before:
-            self.outbox.mark(boot, trigger_id, positions)
-        self._may_commit = True
-        self.db.commit()
+            raise self._ended_early()
+        self._place.require()
+        with self._explained():
+            seq = self._put(boot, trigger_id, positions, signal)
+            self._may_commit = True
+            self.db.commit()
         self.outbox.dropped()
         return seq
 
+    def explained(self, error: BaseException) -> BaseException:
+        """Say what an error is that ended a compute: a fault of this database, or itself."""
+        if self._was_refused and "not authorized" in str(error):  # all that SQLite says of it
+            return self._ended_early()
+        found = error if isinstance(error, StateError) else self._fault_behind(error)
+        if isinstance(found, DatabaseCorrupt) and found.path == self._path:
+            self._damage, found.hint = str(found), CORRUPT_HINT
+        if found is not None and found.path == self._path and found.fault in NEEDS_NEW_CONNECTION:
+            self._is_broken = True
+        return found or error
+
     def abandon(self) -> None:
-        """Roll back whatever a failed compute left; on any doubt, start on a new connection."""
+        """Roll back whatever a failed compute left; on any doubt, start on a new connection.
+
+        Raises nothing: where there is no new connection to be had, the next compute asks again.
+        """
         try:
             self.db.rollback()
             clean = not self.db.closed and not self._raw.in_transaction
         except Exception:  # noqa: BLE001  a broken connection is what this is for
             clean = False
-        if not clean:
-            self._reconnect()
+        self._raised, self._may_commit = None, True
+        if not clean and not self._damage:
+            self._is_broken = True
+            with contextlib.suppress(Exception):
+                self._reconnect()
 
     def close(self) -> None:
         """Checkpoint and close: afterwards the database is one file."""
+        if self._damage:
+            close_untouched(self._raw, self._path)
+            return
         try:
+            self._require_usable()
             with_acknowledged(self._raw, self.outbox)
             self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self.db.close()
             self._raw.close()
 
+    def _require_usable(self) -> None:
+        if self._damage:
+            raise DatabaseCorrupt(self._damage, path=self._path, hint=CORRUPT_HINT)
+        if not self._place.is_held():
+            self._is_broken = True
+            self._place.put_back(self._raw)
+            logging.getLogger(f"sense.{self.name}").warning(
+                "%s was deleted while nerve had it open; it was written back whole; "
+                "to begin anew, stop nerve first",
+                self._path,
+            )
+        if self._is_broken:
+            self._reconnect()
+
     def _reconnect(self) -> None:
+        """Open the database anew; the old connection is closed first, or its locks would go."""
+        self._place.require()
         self._raw.close()
         self._connect()
-        self.outbox = Outbox(self._raw)
+        self.outbox = self.outbox.moved_to(self._raw)
+        self._raw.set_authorizer(self._authorize)
+        self._is_broken = False
+
+    def _put(
+        self,
+        boot: str,
+        trigger_id: int,
+        positions: Mapping[str, int],
+        signal: tuple[int, str, str] | None,
+    ) -> int:
+        seq = 0
+        if signal is not None:
+            at_us, payload, cause = signal
+            seq = self.outbox.put(at_us, trigger_id, payload, cause)
+        if signal is not None or positions or self._raw.total_changes != self._changes_before:
+            self.outbox.mark(boot, trigger_id, positions)
+        return seq
+
+    def _ended_early(self) -> NerveError:
+        # On a full disk SQLite ends the transaction itself, and the author may have caught that.
+        if self._raised is not None:
+            return explain(self._raised, self._path)
+        return SenseError(
+            "the compute ended its own transaction",
+            kind="transaction_ended",
+            hint="nerve commits and rolls back; remove COMMIT, db.rollback() and db.close()",
+        )
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Around statements of our own on the own connection."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error
+        except DBAPIError as error:
+            if not isinstance(error.orig, sqlite3.Error):
+                raise
+            raise explain(error.orig, self._path) from error
+
+    def _note_raised(self, context: ExceptionContext) -> None:
+        if context.engine is not self.db.engine:
+            return  # the event is the dialect's, which all databases share
+        error = context.original_exception
+        if isinstance(error, sqlite3.Error) and is_of_the_file(error) and not self._attached():
+            self._raised = error
+
+    def _attached(self) -> bool:
+        """Whether the author has attached other databases, whose faults look like our own."""
+        try:
+            rows = self._raw.execute("PRAGMA database_list").fetchall()
+        except sqlite3.Error:
+            return False
+        return any(name not in {"main", "temp"} for _, name, _ in rows)
+
+    def _fault_behind(self, error: BaseException) -> StateError | None:
+        if self._raised is None or not _leads_to(error, self._raised):
+            return None
+        found = explain(self._raised, self._path)
+        found.__cause__ = error
+        return found
+
+    def _authorize(self, action: int, argument: str | None, *_: str | None) -> int:
+        # Of a COMMIT in plain SQL, which no event tells of. Asked once for each statement text.
+        is_commit = action == sqlite3.SQLITE_TRANSACTION and argument == "COMMIT"
+        if is_commit and not self._may_commit:
+            self._was_refused = True
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
 
     def _refuse_commit(self, _connection: Any) -> None:
         if not self._may_commit:
@@ -146,3 +275,17 @@ def with_acknowledged(connection: sqlite3.Connection, outbox: Outbox) -> None:
     connection.execute("BEGIN IMMEDIATE")
     outbox.drop()
     connection.execute("COMMIT")
+
+
+def _leads_to(error: BaseException | None, origin: sqlite3.Error) -> bool:
+    """Whether `error` is `origin`, the driver's wrapping of it, or was raised from it."""
+    for _ in range(MAX_CHAIN):
+        if error is None or error is origin:
+            break
+        if isinstance(error, DBAPIError) and error.orig is origin:
+            return True
+        # What is raised while one of the driver's is handled is often its consequence: a
+        # savepoint that is gone, because the full disk has ended the whole transaction.
+        is_drivers = isinstance(error, DBAPIError | sqlite3.Error)
+        error = error.__cause__ or (error.__context__ if is_drivers else None)
+    return error is not None

@@ -16,7 +16,7 @@ import sqlalchemy
 
 import nerve
 from nerve.config.secrets import Redactor
-from nerve.errors import NerveError, SenseError
+from nerve.errors import NerveError, SenseError, StateError
 from nerve.sense import SoftTimeout
 from nerve.wire.messages import Fault, FieldProblem, shorten
 from nerve.worker.loader import OptionsInvalid
@@ -61,6 +61,8 @@ def _problems(error: BaseException, redactor: Redactor) -> tuple[FieldProblem, .
 def _kind(error: BaseException) -> str:
     if isinstance(error, SenseError):
         return error.kind
+    if isinstance(error, StateError) and error.fault:
+        return error.fault
     if isinstance(error, NerveError):  # DatabaseNewer is `database_newer`
         return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
     return "soft_timeout" if isinstance(error, SoftTimeout) else "error"

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nerve.cli.outlet import Outlet
-from nerve.cli.terminal import ForPerson, for_json, for_pipe
+from nerve.cli.terminal import ForPerson, for_json, for_pipe, stack_lines
 
 
 @pytest.fixture
@@ -60,6 +60,76 @@ def test_an_error_stands_out_with_its_hint_and_the_authors_frames(person, log):
     assert "\\x1b[31mred" in frames[2]
 
 
+def test_the_stack_of_a_worker_that_hung_stands_below_its_row_line_by_line(person, log):
+    """RUN-3, CTL-3"""
+    stack = (
+        "Thread 0x1 (most recent call first):\n"
+        '  File "a.py", line 1 in wait\n'
+        "\n"
+        "Thread 0x2 (most recent call first):\n"
+        '  File "\x1b[31mb.py", line 2 in compute'
+    )
+    row = log(
+        type_="worker.hard_timeout",
+        level="error",
+        payload=json.dumps({"message": "disk did not end; killed", "stack": stack}),
+    )
+    head, *lines = person()(1, row).splitlines()
+    assert head.endswith("worker.hard_timeout: disk did not end; killed")
+    assert [line.startswith(" " * 10) for line in lines] == [True] * 4
+    assert lines[1].strip() == 'File "a.py", line 1 in wait'
+    assert lines[3].strip() == 'File "\\x1b[31mb.py", line 2 in compute'
+
+
+def test_a_stack_without_end_is_cut_to_the_innermost_frames_of_the_last_threads():
+    frames = "".join(f"\n  frame {number}" for number in range(100))
+    lines = stack_lines("\n\n".join(f"Thread {number}:{frames}" for number in range(9)))
+    assert lines[0] == "(6 more threads)"
+    assert [line for line in lines if line.startswith("Thread")] == [
+        "Thread 6:",
+        "Thread 7:",
+        "Thread 8:",
+    ]
+    assert lines[-1] == "  (88 more lines; `nerve logs --json` has all)"
+    assert lines[-2] == "  frame 11"
+    assert stack_lines("") == []
+
+
+def test_the_thread_that_crashed_is_shown_among_many():
+    others = "\n\n".join(f"Thread {number}:\n  frame" for number in range(9))
+    lines = stack_lines(f"Fatal Python error: Aborted\n\nCurrent thread 7:\n  here\n\n{others}")
+    assert lines[:4] == [
+        "(6 more threads)",
+        "Fatal Python error: Aborted",
+        "Current thread 7:",
+        "  here",
+    ]
+
+
+def test_a_frame_that_follows_itself_is_counted():
+    lines = stack_lines("Thread 1:\n  a\n  a\n  a\n  b")
+    assert lines == ["Thread 1:", "  a", "  (the same 2 more times)", "  b"]
+
+
+def test_a_death_is_told_once_and_what_follows_from_it_without_its_words(person, log):
+    """RUN-9, CTL-3"""
+    word, died = person(width=200), "the worker exited with 3 while disk ran"
+    until = "2026-11-21T01:04:18.318013Z"
+    resting = {"message": f"not run before {until}: {died}", "until": until}
+    quarantined = {"message": f"in quarantine until {until}: {died}", "until": until}
+
+    def told(source, type_, payload):
+        return word(1, log(source=source, type_=type_, level="error", payload=json.dumps(payload)))
+
+    assert died in told("host", "worker.died", {"message": died})
+    rest = told("disk", "sense.resting", resting)
+    assert rest.endswith("sense.resting: not run before 2026-11-21 02:04:18\n")
+    assert told("disk", "compute.crashed", {"message": died}) is None
+    assert died in told("disk", "sense.quarantined", quarantined)
+    other = "the worker exited with 4 while disk ran"
+    assert other in told("disk", "compute.crashed", {"message": other})
+
+
 def test_an_error_that_repeats_itself_is_told_in_one_line(person, log):
     word = person()
     again, other = (
@@ -79,7 +149,9 @@ def test_without_colour_there_is_no_escape_sequence(person, log):
         assert "\x1b" not in person()(1, log(level=level))
 
 
-@pytest.mark.parametrize("type_", ["worker.ready", "worker.stopped", "nerve.started"])
+@pytest.mark.parametrize(
+    "type_", ["worker.ready", "worker.stopped", "nerve.started", "recovery.finished"]
+)
 def test_the_routine_of_the_machinery_is_not_shown_unless_it_went_wrong(person, log, type_):
     assert person()(1, log(type_=type_)) is None
     assert person()(1, log(type_=type_, level="warning")) is not None

@@ -9,6 +9,7 @@ import pytest
 from nerve.config.models import (
     Config,
     DropWorkflow,
+    GroupConfig,
     QueueWorkflow,
     SenseConfig,
     SenseReflex,
@@ -18,13 +19,22 @@ from nerve.config.schema import json_schema
 
 MODELS = {
     model.__name__: model
-    for model in (Config, SenseConfig, SenseReflex, WorkflowReflex, QueueWorkflow, DropWorkflow)
+    for model in (
+        Config,
+        SenseConfig,
+        GroupConfig,
+        SenseReflex,
+        WorkflowReflex,
+        QueueWorkflow,
+        DropWorkflow,
+    )
 }
 BASE = "senses: {a: , b: }\n"
 EFFECTS = {
     "Config.timezone": ("timezone: Asia/Tokyo", lambda c: c.timezone == "Asia/Tokyo"),
     "Config.state_dir": ("state_dir: x", lambda c: c.state_dir == "x"),
     "Config.senses": ("senses: {c: }", lambda c: set(c.senses) == {"c"}),
+    "Config.groups": ("groups: {default: }", lambda c: set(c.groups) == {"default"}),
     "Config.reflexes": ("reflexes: [{kind: sense, sense: a, on: b}]", lambda c: len(c.reflexes) == 1),
     "Config.workflows": ("workflows: {w: {overflow: drop}}", lambda c: set(c.workflows) == {"w"}),
     "SenseConfig.use": ("senses: {a: {use: x.y}}", lambda c: c.senses["a"].use == "x.y"),
@@ -36,6 +46,11 @@ EFFECTS = {
     "SenseConfig.options": ("senses: {a: {options: {x: [1]}}}", lambda c: c.senses["a"].options == {"x": [1]}),
     "SenseConfig.secrets": ("senses: {a: {secrets: {x: y}}}", lambda c: c.senses["a"].secrets == {"x": "y"}),
     "SenseConfig.env": ("senses: {a: {env: [X_TOKEN]}}", lambda c: c.senses["a"].env == ("X_TOKEN",)),
+    "GroupConfig.memory": ("groups: {default: {memory: 512MB}}", lambda c: c.group("default").memory_bytes == 512 * 2**20),
+    "GroupConfig.open_files": ("groups: {default: {open_files: 2000}}", lambda c: c.group("default").open_files == 2_000),
+    "GroupConfig.processes": ("groups: {default: {processes: 0}}", lambda c: c.group("default").processes == 0),
+    "GroupConfig.nice": ("groups: {default: {nice: 5}}", lambda c: c.group("default").nice == 5),
+    "GroupConfig.output_lines_per_second": ("groups: {default: {output_lines_per_second: 9}}", lambda c: c.group("default").output_lines_per_second == 9),
     "SenseReflex.kind": ("reflexes: [{kind: sense, sense: a, on: b}]", lambda c: isinstance(c.reflexes[0], SenseReflex)),
     "SenseReflex.sense": ("reflexes: [{kind: sense, sense: [a, b], interval: 1s}]", lambda c: c.reflexes[0].sense == ("a", "b")),
     "SenseReflex.interval": ("reflexes: [{kind: sense, sense: a, interval: 1s}]", lambda c: c.reflexes[0].interval_ms == 1_000),
@@ -75,7 +90,7 @@ def test_a_key_has_its_effect(load, key):
 def has_effect_without(key, has_effect):
     """Tell whether the same holds of a configuration that says nothing of the key."""
     name = key.partition(".")[0]
-    if name not in ("Config", "SenseConfig"):
+    if name not in ("Config", "SenseConfig", "GroupConfig"):
         return False  # without it there is no such reflex or workflow
     return has_effect(Config.model_validate({"senses": {"a": {}, "b": {}}}))
 

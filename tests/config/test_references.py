@@ -92,3 +92,27 @@ def test_a_sense_that_nothing_triggers_is_a_warning_at_its_name(load):
         "- {kind: sense, sense: [cpu-usage, load-trend, heat], interval: 1s}\n- {kind: workflow, workflow: page-me, on: disk}",
     )
     assert warning.startswith("2:45: senses.disk: no reflex triggers this sense")
+
+
+def test_limits_of_a_group_that_no_sense_belongs_to_are_a_fault_with_a_suggestion(faults):
+    """CFG-6"""
+    lines = faults("""
+senses: {disk: {group: system}, heat: }
+groups:
+  system: {nice: 5}
+  sytem: {nice: 5}
+  default:
+  web: {memory: 512}
+""")
+    assert lines == [
+        "nerve.yaml:5:3: groups.sytem: no sense belongs to the group 'sytem'; did you mean \"system\"?",
+        "nerve.yaml:7:3: groups.web: no sense belongs to the group 'web'",
+        "nerve.yaml:7:17: groups.web.memory: a size needs a unit: write 64MB, 512MB or 2GB, not 512",
+    ]
+
+
+def test_a_group_is_told_one_thing_at_a_time(faults):
+    """CFG-1"""
+    assert len(faults("senses: {disk: }\ngroups: {Sys_Tem: }\n")) == 1
+    assert len(faults("senses: 3\ngroups: {system: }\n")) == 1
+    assert len(faults("senses: {disk: {group: 3}}\ngroups: 4\n")) == 2

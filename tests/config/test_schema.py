@@ -1,6 +1,8 @@
 import json
 import re
 
+import pytest
+
 from nerve.config.schema import json_schema
 
 
@@ -35,9 +37,19 @@ def test_a_number_has_its_limits_and_a_list_of_names_its_items():
     assert number == {"type": "integer", "minimum": 1, "maximum": 100_000}
 
 
-def test_a_sense_may_have_nothing_under_its_name():
-    [sense] = json_schema()["properties"]["senses"]["patternProperties"].values()
-    assert {"type": "null"} in sense["anyOf"]
+def test_a_size_is_written_as_in_the_file():
+    memory = json_schema()["$defs"]["GroupConfig"]["properties"]["memory"]
+    patterns = [rule["pattern"] for rule in memory["anyOf"]]
+    assert memory["default"] == "1GB"
+    assert [
+        any(re.search(p, text) for p in patterns) for text in ("512MB", "2GiB", "${M}", "512")
+    ] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("section", ["senses", "groups"])
+def test_a_sense_or_a_group_may_have_nothing_under_its_name(section):
+    [named] = json_schema()["properties"][section]["patternProperties"].values()
+    assert {"type": "null"} in named["anyOf"]
 
 
 def test_unknown_keys_are_refused_everywhere():

@@ -1,8 +1,11 @@
 """What nerve uses of others that has no public name: these fail when it disappears."""
 
 import inspect
+import logging
 import multiprocessing.process
-from multiprocessing import forkserver, resource_tracker
+import threading
+from multiprocessing import forkserver, resource_tracker, util
+from multiprocessing.connection import Connection
 
 import alembic.script
 from multiprocessing_logging import MultiProcessingHandler
@@ -17,17 +20,30 @@ def test_the_fork_server_can_be_found_and_its_alive_pipe_closed():
 
 def test_the_list_of_children_and_the_resource_tracker_can_be_found():
     assert isinstance(multiprocessing.process._children, set)
-    assert hasattr(resource_tracker._resource_tracker, "_pid")
+    assert {"_pid", "_fd"} <= set(vars(resource_tracker._resource_tracker))
 
 
-def test_a_log_queue_has_a_write_end_that_can_be_given_away():
+def test_a_log_handler_has_a_queue_with_two_ends_and_a_thread_whose_work_can_be_replaced():
     """LOG-4"""
-    import logging
+    worked = threading.Event()
 
-    handler = MultiProcessingHandler("test", sub_handler=logging.NullHandler())
-    handler.queue._writer.close()
+    class Replaced(MultiProcessingHandler):
+        def _receive(self):
+            worked.set()
+
+    handler = Replaced("test", sub_handler=logging.NullHandler())
+    assert worked.wait(30)
+    for end in (handler.queue._reader, handler.queue._writer):
+        assert isinstance(end, Connection)
+        end.close()
     handler.close()
     assert not handler._receive_thread.is_alive()
+
+
+def test_what_is_to_be_done_at_a_workers_end_can_be_registered():
+    """LOG-5"""
+    assert callable(util.Finalize)
+    assert "_exit_function" in inspect.getsource(multiprocessing.process.BaseProcess._bootstrap)
 
 
 def test_alembic_can_list_the_steps_of_an_upgrade():

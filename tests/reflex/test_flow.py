@@ -72,6 +72,62 @@ def test_large_payloads_are_bounded_together():
     assert pending.left_out == 3
 
 
+def test_a_sense_that_rests_runs_once_at_the_end_of_its_rest():
+    """RUN-9, SIG-8"""
+    flow = Flow()
+    flow.rest(5.0, Decision.RESTING)
+    assert [flow.offer(TICK, 0.0), flow.offer(TICK, 1.0)] == [Decision.RESTING, Decision.COALESCED]
+    assert not flow.wake(4.9)
+    assert flow.wake(5.0)
+    assert flow.take(5.0).merged == 1
+
+
+def test_every_trigger_of_a_quarantined_sense_has_that_as_its_reason():
+    """RUN-9, SIG-8"""
+    flow = Flow()
+    flow.rest(60.0, Decision.QUARANTINED)
+    assert {flow.offer(TICK, float(n)) for n in range(3)} == {Decision.QUARANTINED}
+    assert flow.offer(TICK, 60.0) is Decision.COALESCED
+    assert flow.wake(60.0)
+
+
+def test_what_waits_when_a_rest_begins_waits_for_its_end():
+    """RUN-9"""
+    flow = Flow()
+    flow.offer(TICK, 0.0)
+    assert flow.rest(5.0, Decision.RESTING)
+    assert flow.phase is Phase.DEFERRED
+    assert not flow.rest(4.0, Decision.RESTING)
+    assert flow.due == 5.0
+    assert flow.wake(5.0)
+
+
+def test_what_is_held_while_its_sense_runs_into_a_rest_is_deferred_to_the_end_of_it():
+    """RUN-9"""
+    flow = Flow()
+    flow.offer(TICK, 0.0)
+    flow.take(0.0)
+    assert flow.offer(TICK, 0.5) is Decision.HELD
+    assert not flow.rest(5.0, Decision.RESTING)
+    assert flow.finish(1.0) is Decision.RESTING
+    assert (flow.phase, flow.due) == (Phase.DEFERRED, 5.0)
+
+
+def test_the_longer_of_a_rest_and_a_throttle_holds_with_its_reason():
+    """RUN-9, SIG-5"""
+    flow = Flow(throttle_s=10.0)
+    flow.offer(TICK, 0.0)
+    flow.take(0.0)
+    flow.rest(5.0, Decision.RESTING)
+    flow.finish(1.0)
+    assert flow.offer(TICK, 2.0) is Decision.RESTING
+    assert flow.due == 10.0
+    flow.wake(10.0)
+    flow.take(10.0)
+    flow.finish(10.1)
+    assert flow.offer(TICK, 10.2) is Decision.THROTTLED
+
+
 events = st.lists(
     st.tuples(st.sampled_from(["offer", "take", "finish", "wake"]), st.floats(0, 3)), max_size=80
 )

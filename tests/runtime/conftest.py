@@ -114,9 +114,9 @@ class Project:
     def config(self, text):
         (self.root / "nerve.yaml").write_text(textwrap.dedent(text))
 
-    def start(self, *arguments, **environment):
+    def start(self, *arguments, entry=ENTRY, **environment):
         process = subprocess.Popen(
-            [sys.executable, str(ENTRY), *arguments],
+            [sys.executable, str(entry), *arguments],
             cwd=self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

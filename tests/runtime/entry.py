@@ -15,7 +15,7 @@ from nerve.clock import rfc3339
 from nerve.config import load_config
 from nerve.errors import NerveError
 from nerve.store.journal import Journal, SignalEntry
-from nerve.supervisor import supervisor
+from nerve.supervisor import conduct, supervisor
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger
 
@@ -69,6 +69,8 @@ def main():
     for limit in ("GATE_PATIENCE_S", "HURRY_AFTER_S"):
         if limit in os.environ:
             setattr(supervisor, limit, float(os.environ[limit]))
+    if "RESTS_S" in os.environ:
+        conduct.RESTS_S = (float(os.environ["RESTS_S"]),) * len(conduct.RESTS_S)
     try:
         loaded = load_config(Path("nerve.yaml"), environ=os.environ)
         code, _ = app.run(loaded, once="--once" in sys.argv, observe=observe)

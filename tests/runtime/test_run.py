@@ -209,38 +209,53 @@ def test_a_worker_that_dies_is_told_with_what_it_ran_and_replaced(project):
     assert died["payload"]["running"] == "deadly"
 
 
-def test_five_deaths_in_a_minute_are_fatal_for_that_group_alone(project):
+def test_five_deaths_that_nobody_answers_for_are_fatal_for_that_group_alone(project):
     """RUN-8"""
-    project.sense("deadly", "import os\ndef compute(db, peers, ctx): os._exit(3)")
+    project.sense(
+        "deadly",
+        """
+        import os, threading
+        def compute(db, peers, ctx):
+            threading.Timer(0.02, os._exit, [3]).start()
+        """,
+    )
     project.sense("healthy", QUIET.replace("None", "1"))
     project.config(
         """
         senses: {deadly: {group: one}, healthy: {group: two}}
-        reflexes: [{kind: sense, sense: [deadly, healthy], interval: 50ms}]
+        reflexes:
+          - {kind: sense, sense: deadly, interval: 250ms}
+          - {kind: sense, sense: healthy, interval: 50ms}
         """
     )
     running = project.start()
-    running.log("group.fatal", source="one")
+    (fatal,) = running.log("group.fatal", source="one")
+    assert "between computes" in fatal["payload"]["message"]
     seen = len([e for e in running.said if e["kind"] == "signal"])
     running.signals("healthy", seen + 2)
     assert running.stop() == 0
-    assert len([e for e in running.said if e.get("type") == "worker.died"]) == 5
+    died = [e["payload"] for e in running.said if e.get("type") == "worker.died"]
+    assert [death["guilty"] for death in died] == [None] * 5
+    assert all("after deadly ran" in death["message"] for death in died)
 
 
-def test_a_worker_that_cannot_start_is_reported_and_never_a_hang(project):
-    """BOOT-2"""
+def test_a_sense_that_kills_its_worker_while_it_is_loaded_is_left_out(project):
+    """BOOT-2, RUN-9"""
     project.sense("deadly", "import os\nos._exit(3)")
     project.sense("healthy", QUIET.replace("None", "1"))
     project.config(
         """
-        senses: {deadly: {group: one}, healthy: {group: two}}
+        senses: {deadly: {group: one}, healthy: {group: one}}
         reflexes: [{kind: sense, sense: [deadly, healthy], interval: 50ms}]
         """
     )
     running = project.start()
-    running.log("group.fatal", source="one")
+    (died,) = running.log("worker.died", source="one")
+    assert died["payload"]["message"] == "the worker exited with 3 while deadly was loaded"
+    running.log("sense.resting", source="deadly")
     running.signals("healthy")
     assert running.stop() == 0
+    assert not project.query("logs", "SELECT 1 FROM logs WHERE type = 'group.fatal'")
 
 
 def test_running_once_ends_although_a_group_is_fatal(project):

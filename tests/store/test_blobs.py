@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nerve.errors import SenseError, StateError
 from nerve.store import blobs
-from nerve.store.blobs import BlobStore
+from nerve.store.blobs import BlobStore, sweep
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_writer_that_was_killed_leaves_nothing_under_a_digest(folder, elsewher
     code = """
         import os, signal, sys
         from pathlib import Path
-        from nerve.store.blobs import BlobStore
+        from nerve.store.blobs import BlobStore, sweep
         os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
         BlobStore(Path(sys.argv[1])).put(b"content")
     """
@@ -121,5 +121,5 @@ def test_a_writer_that_was_killed_leaves_nothing_under_a_digest(folder, elsewher
     store = BlobStore(folder)
     with pytest.raises(SenseError):
         store.get(hashlib.sha256(b"content").hexdigest())
-    assert store.sweep() == 1
+    assert sweep(store._folder) == 1
     assert files(folder) == []

@@ -141,8 +141,9 @@ def test_a_peer_that_is_not_there_yet_is_an_error_that_names_it(owner, peers, tm
 def test_a_damaged_peer_is_not_taken_for_a_missing_one(peers, tmp_path):
     """BOOT-6"""
     (tmp_path / "late.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(DatabaseCorrupt):
+    with pytest.raises(PeerError, match="no SQLite database") as refused:
         peers["late"]
+    assert isinstance(refused.value.__cause__, DatabaseCorrupt)
 
 
 def test_a_compute_sees_one_snapshot_and_the_next_one_a_new_one(disk, peers):

@@ -12,8 +12,10 @@ from nerve.errors import (
     DatabaseMissing,
     Exit,
     StateForbidden,
+    StateFull,
 )
-from nerve.store.sqlite import explain, open_owner, open_reader
+from nerve.store.faults import explain
+from nerve.store.sqlite import open_owner, open_reader
 
 
 def one(raw, statement):
@@ -176,7 +178,8 @@ def test_a_full_disk_is_seen_by_the_caller_and_loses_nothing_committed(owner, tm
     with pytest.raises(sqlite3.Error) as full:
         raw.execute("INSERT INTO t VALUES (zeroblob(100000))")
     explained = explain(full.value, tmp_path / "own.db")
-    assert type(explained) is DatabaseError
+    assert isinstance(explained, StateFull)
+    assert explained.fault == "disk_full"
     assert "space" in explained.hint
     raw.rollback()
     assert one(raw, "SELECT count(*) FROM t") == 1

@@ -1,18 +1,30 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from nerve.clock import SystemClock
 from nerve.config.models import SenseConfig
 from nerve.errors import WireError
+from nerve.process.slate import Line, Phase
 from nerve.reflex.causes import Cause, PendingTrigger
 from nerve.sense import TriggerKind
-from nerve.supervisor.child import Exit
+from nerve.supervisor.child import ChildEvents, Threads
+from nerve.supervisor.generation import Generation, GenerationEvents
 from nerve.supervisor.group import Group
+from nerve.supervisor.inquest import Exit, Reason
 from nerve.supervisor.states import WorkerState
 from nerve.wire.channel import ChannelClosed
-from nerve.wire.messages import NoSignalMessage, ReadyMessage, SenseReport
+from nerve.wire.messages import (
+    Fault,
+    NoSignalMessage,
+    ReadyMessage,
+    SenseReport,
+    StoppedMessage,
+    WorkerSpec,
+)
 
 
 class FakeHub:
@@ -23,6 +35,8 @@ class FakeHub:
         self.logged = []
         self.ready = []
         self.given_up = []
+        self.strikes = []
+        self.resting = {}
 
     def may_dispatch(self):
         return True
@@ -39,6 +53,18 @@ class FakeHub:
     def gave_up(self, name):
         self.given_up.append(name)
 
+    def rests_s(self, sense):
+        return self.resting.get(sense, 0)
+
+    def strike(self, sense, *, loading, reason, ref):
+        self.strikes.append((sense, loading))
+
+    def absolve(self, sense):
+        self.strikes.append((sense, None))
+
+    def lost_fork_server(self, pid, running):
+        self.logged.append(f"lost {pid} {running}")
+
     def take_signal(self, message, running):
         self.outcomes.append(("signal", running))
 
@@ -53,13 +79,17 @@ class FakeHub:
 
 
 class FakeChild:
+    """In the place of a process; `doing` is what stands on its slate."""
+
     pid = 4711
+    slate = Path("/nowhere")
 
     def __init__(self):
         self.sent = []
         self.killed = 0
         self.is_dead = False
         self.is_gone = False
+        self.doing = None
 
     def send(self, message):
         if self.is_dead:
@@ -69,6 +99,10 @@ class FakeChild:
     def kill(self):
         self.killed += 1
 
+    def kill_with_stack(self, told):
+        self.killed += 1
+        told("a stack")
+
     def abandon(self):
         self.abandoned = True
 
@@ -76,6 +110,10 @@ class FakeChild:
 def ready(generation, **more):
     report = SenseReport(name="disk", epoch="e", **more)
     return ReadyMessage(generation=generation, preloaded=True, senses=(report,))
+
+
+def computing(trigger_id=1):
+    return Line(Phase.COMPUTING, "disk", trigger_id, SystemClock().monotonic())
 
 
 class Grouped:
@@ -88,16 +126,37 @@ class Grouped:
             {"disk": SenseConfig()},
             self.hub,
             self.hub,
-            spec_for=None,
+            spec_for=self._spec,
             clock=SystemClock(),
-            threads=threads,
+            threads=Threads(threads, threads, None),
         )
         self.group._launch = self._launch
         self.children = []
 
+    def _spec(self, generation, senses):
+        return WorkerSpec(
+            generation=generation,
+            boot="boot",
+            group="g",
+            folder="",
+            blobs="",
+            senses=dict.fromkeys(senses, SenseConfig()),
+            databases={},
+        )
+
     async def _launch(self, generation):
+        events = ChildEvents(*[self.group._on_exit] * len(fields(ChildEvents)))
+        worker = Generation(
+            self._spec(generation, self.group.senses),
+            events,
+            GenerationEvents(self.group._on_boot_timeout, self.group._on_unkillable),
+            clock=SystemClock(),
+            threads=None,
+        )
         self.children.append(FakeChild())
-        self.group._child = self.children[-1]
+        worker.child = self.children[-1]
+        worker.line = lambda: worker.child.doing
+        self.group._worker = worker
 
     async def start(self):
         self.group.start()
@@ -117,7 +176,8 @@ def play():
                 grouped = Grouped(threads)
                 await grouped.start()
                 await scene(grouped, grouped.group, grouped.hub)
-                grouped.group._cancel_timer()
+                if grouped.group._timer:
+                    grouped.group._timer.cancel()
 
         asyncio.run(whole())
 
@@ -258,12 +318,12 @@ def test_nothing_is_dispatched_to_a_worker_that_is_gone(play):
 
 def test_a_worker_that_cannot_be_killed_is_given_up(play, monkeypatch):
     """BOOT-5"""
-    monkeypatch.setattr("nerve.supervisor.group.KILL_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("nerve.supervisor.generation.KILL_TIMEOUT_S", 0.0)
 
     async def scene(grouped, group, hub):
         group._on_message(ready(1))
         group.stop()
-        group.kill()
+        group.kill(Reason.HURRY, "was killed")
         await group.stopped.wait()
         assert grouped.children[-1].abandoned
         assert "worker.unkillable" in hub.logged
@@ -281,5 +341,113 @@ def test_an_exit_by_signal_is_never_success_and_an_asked_one_is_never_a_crash(pl
         assert group.state is WorkerState.STOPPED
         assert hub.logged == ["worker.stopped"]
         assert group.stopped.is_set()
+
+    play(scene)
+
+
+def test_a_death_during_a_compute_is_held_against_its_sense_and_not_against_the_group(play):
+    """RUN-9"""
+
+    async def scene(grouped, group, hub):
+        for generation in range(1, 8):
+            group._on_message(ready(generation))
+            group.enqueue("disk")
+            grouped.children[-1].doing = computing()
+            group._on_exit(Exit(-11))
+            await grouped.restarted()
+        assert hub.strikes == [("disk", False)] * 7
+        assert hub.given_up == []
+
+    play(scene)
+
+
+def test_a_death_between_computes_is_held_against_nobody_and_five_are_fatal(play):
+    """RUN-8"""
+
+    async def scene(grouped, group, hub):
+        for generation in range(1, 6):
+            group._on_message(ready(generation))
+            group._on_exit(Exit(3))
+            if generation < 5:
+                await grouped.restarted()
+        assert hub.strikes == []
+        assert (group.state, hub.given_up) == (WorkerState.FATAL, ["g"])
+
+    play(scene)
+
+
+def test_workers_that_go_with_the_fork_server_are_nobodys_fault(play):
+    """RUN-7"""
+
+    async def scene(grouped, group, hub):
+        for generation in range(1, 8):
+            group._on_message(ready(generation))
+            group.enqueue("disk")
+            grouped.children[-1].doing = computing()
+            group._on_exit(Exit(None, bereft_of=99))
+            await grouped.restarted()
+        assert hub.strikes == []
+        assert hub.logged.count("lost 99 disk") == 7
+        assert hub.given_up == []
+
+    play(scene)
+
+
+def test_the_hard_deadline_counts_from_the_start_that_the_worker_reports_once(play):
+    """RUN-3"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        child = grouped.children[-1]
+        child.doing = computing(group._running.trigger_id)
+        group._on_hard_deadline(group._running)
+        assert child.killed == 0
+        group._on_hard_deadline(group._running)
+        assert child.killed == 1
+        assert hub.logged[-1] == "worker.hard_timeout"
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        group._on_message(ready(2))
+        assert hub.outcomes == [("killed", 1)]
+
+    play(scene)
+
+
+def test_a_worker_that_is_being_killed_gets_nothing_more_to_do(play):
+    """RUN-3"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_hard_deadline(group._running)
+        ended = NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1)
+        group._on_message(ended)
+        group.enqueue("disk")
+        assert group.state is WorkerState.IDLE
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        assert hub.strikes == [("disk", None)]
+
+    play(scene)
+
+
+def test_a_sense_whose_database_is_out_of_reach_is_brought_up_again(play, monkeypatch):
+    """LOG-6"""
+    monkeypatch.setattr("nerve.supervisor.group.RETRY_FIRST_S", 0.0)
+
+    async def scene(grouped, group, hub):
+        fault = Fault(kind="disk_full", message="no space")
+        report = SenseReport(name="disk", fault=fault)
+        group._on_message(ReadyMessage(generation=1, preloaded=True, senses=(report,)))
+        while group.state is not WorkerState.STOPPING:  # noqa: ASYNC110  the group tells nobody
+            await asyncio.sleep(0)
+        assert [message.type for message in grouped.children[-1].sent] == ["stop"]
+        group._on_message(StoppedMessage(generation=1))
+        group._on_exit(Exit(0))
+        await grouped.restarted()
+        group._on_message(ready(2))
+        assert group.state is WorkerState.IDLE
+        assert (hub.ready, hub.given_up, hub.strikes) == ([1, 2], [], [])
 
     play(scene)

@@ -75,7 +75,7 @@ def test_a_corrupt_database_is_refused_and_left_untouched(bench):
     bench.sense("healthy", HEALTHY)
     bench.database("hurt").write_bytes(b"not a database at all" * 500)
     reports = bench.start()
-    assert reports["hurt"].fault.kind == "database_corrupt"
+    assert reports["hurt"].fault.kind == "corrupt"
     assert bench.database("hurt").read_bytes() == b"not a database at all" * 500
     assert bench.run("healthy").type == "signal"
 

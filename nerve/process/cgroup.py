@@ -1,0 +1,100 @@
+"""A cgroup for each worker, where nerve has been given one to divide.
+
+With it a worker and all that descends from it die of one write, however fast they fork
+and wherever they hide; without it `tree` does what can be done with signals. Only a
+cgroup that is *delegated* is touched: systemd marks one so (`Delegate=yes`) with an
+extended attribute, and an unprivileged user who may write in one was given it. Needs
+cgroup v2 and `cgroup.kill` (Linux 5.14).
+
+The parent makes and removes the directory; the worker moves itself into it before
+any code of an author's runs, so that nothing can be forked outside.
+
+Sources: cgroups(7), https://systemd.io/CGROUP_DELEGATION/.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_PREFIX = "nerve-"
+_DELEGATION_MARKS = ("user.delegate", "trusted.delegate")
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroup:
+    """The cgroup of one group's workers.
+
+    Attributes:
+        path: its directory in the cgroup file system.
+    """
+
+    path: Path
+
+    def create(self) -> None:
+        """Make the directory; raises OSError."""
+        self.path.mkdir(exist_ok=True)
+
+    def enter(self) -> None:
+        """Move this process, and what it forks from now on, into it; raises OSError."""
+        (self.path / "cgroup.procs").write_text("0")
+
+    def kill(self) -> None:
+        """SIGKILL every process in it, all at once."""
+        with contextlib.suppress(OSError):
+            (self.path / "cgroup.kill").write_text("1")
+
+    def remove(self) -> None:
+        """Remove the directory; one in which something still dies stays for the next time."""
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
+
+def directory_name(boot: str, group: str, generation: int) -> str:
+    """Name of the cgroup of one worker."""
+    return f"{_PREFIX}{boot}-{group}-{generation}"
+
+
+def remove_leftovers(boots: Iterable[str]) -> None:
+    """Kill and remove what earlier runs have left of theirs."""
+    root = delegated()
+    for boot in boots if root else ():
+        for directory in root.glob(f"{_PREFIX}{boot}-*") if root else ():
+            left = Cgroup(directory)
+            left.kill()
+            left.remove()
+
+
+def delegated() -> Path | None:
+    """The cgroup of this process, if it is ours to divide."""
+    try:
+        path = _mounted_at() / _own().lstrip("/")
+        usable = (path / "cgroup.kill").exists() and os.access(path / "cgroup.procs", os.W_OK)
+    except (OSError, LookupError):
+        return None
+    return path if usable and (os.geteuid() != 0 or _is_marked(path)) else None
+
+
+def _own() -> str:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        hierarchy, _, path = line.partition("::")
+        if hierarchy == "0":
+            return path
+    raise LookupError("no cgroup v2")
+
+
+def _mounted_at() -> Path:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        if rest.startswith("cgroup2 "):
+            return Path(fields.split()[4])
+    raise LookupError("no cgroup v2")
+
+
+def _is_marked(path: Path) -> bool:
+    for mark in _DELEGATION_MARKS:
+        with contextlib.suppress(OSError):
+            if os.getxattr(path, mark) == b"1":
+                return True
+    return False

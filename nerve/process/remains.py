@@ -1,0 +1,71 @@
+"""What a run of nerve may leave behind that was killed together with its fork server.
+
+The next parent, at its start, before it starts any worker. When only one of the two dies
+nothing is left: the fork server kills all that is below it when the parent dies, and the
+parent does when the fork server dies. Who was a worker stands on the slates, with its start
+time; what workers have started bears the run's random name in its environment. So no
+process is touched that merely got the same number.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nerve.process.kernel import environment_has, is_alive, processes
+from nerve.process.slate import Line, Owner, Phase, read_line, read_owner
+from nerve.process.tree import kill_tree
+
+BOOT_VARIABLE: Final = "NERVE_BOOT"
+"""In the environment of everything that a worker starts: the run of nerve it belongs to."""
+GONE_TIMEOUT_S = 2.0
+POLL_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A slate of an earlier run.
+
+    Attributes:
+        group: whose worker it was.
+        line: what it did last.
+    """
+
+    group: str
+    owner: Owner
+    line: Line | None
+
+    @property
+    def was_running(self) -> str | None:
+        """The sense that ran, or was loaded or migrated, when the slate was last written."""
+        idle = self.line is None or self.line.phase in {Phase.IDLE, Phase.STARTING}
+        return None if idle or self.line is None else self.line.sense
+
+
+def read_slates(folder: Path) -> list[Found]:
+    """Read what earlier workers have left written; what cannot be read is left out."""
+    owners = ((path, read_owner(path)) for path in sorted(folder.iterdir()))
+    return [Found(path.name, owner, read_line(path)) for path, owner in owners if owner]
+
+
+def end_remains(slates: Iterable[Found], boots: AbstractSet[str]) -> list[int]:
+    """Kill what is still alive of the workers on `slates` and of the runs `boots`; return pids.
+
+    Waits until they are gone, GONE_TIMEOUT_S at most.
+    """
+    workers = [found.owner.pid for found in slates if found.owner.is_alive]
+    started = [
+        pid
+        for pid in (processes() if boots else [])
+        if pid != os.getpid() and environment_has(pid, BOOT_VARIABLE, boots)
+    ]
+    ended = [pid for pid in dict.fromkeys([*workers, *started]) if is_alive(pid)]
+    for pid in ended:
+        kill_tree(pid)
+    give_up = time.monotonic() + GONE_TIMEOUT_S
+    while any(map(is_alive, ended)) and time.monotonic() < give_up:
+        time.sleep(POLL_S)
+    return ended

@@ -1,0 +1,98 @@
+"""What is found and put right at a start, before any worker is started.
+
+Parent. One function for each phase, in this order. Each can be run again at any time: what it has
+put right once it does not find again, and a parent that is killed in the middle of it leaves
+no less than the next one needs. What the workers find in their own databases is told as
+they come up: outboxes (`outbox.waiting`), positions (`reflex.backlog`).
+"""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+from nerve.clock import rfc3339
+from nerve.process.cgroup import remove_leftovers
+from nerve.process.remains import Found, end_remains, read_slates
+from nerve.store.blobs import sweep
+from nerve.store.journal import Crash, Journal
+from nerve.store.state_dir import StateDir
+from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.warden import Warden
+
+
+def recover(
+    state: StateDir,
+    journal: Journal,
+    ledger: Ledger,
+    warden: Warden,
+    crashes: list[Crash],
+    senses: Iterable[str],
+) -> None:
+    """Run all phases and log what they did; `crashes` are the runs that never noted their end."""
+    slates = read_slates(state.workers)
+    tell_crashes(crashes, slates, ledger)
+    counts = {
+        "crashed_runs": len(crashes),
+        "orphans": end_orphans(slates, crashes, ledger),
+        "slates": clear_slates(state),
+        "unfinished_files": sweep_unfinished(state, ledger),
+        "quarantines": restore_quarantines(journal, warden, senses, ledger),
+    }
+    ledger.log("nerve", "recovery.finished", "info", counts)
+
+
+def tell_crashes(crashes: list[Crash], slates: list[Found], ledger: Ledger) -> None:
+    """Say which runs ended without a word, and what their workers were doing."""
+    for crash in crashes:
+        running = {
+            found.group: found.was_running
+            for found in slates
+            if found.owner.boot == crash.boot and found.was_running
+        }
+        doing = f"; running then: {', '.join(running.values())}" if running else ""
+        message = f"the run of process {crash.pid} ended without a word{doing}"
+        payload: dict[str, Any] = {"message": message, "boot": crash.boot, "pid": crash.pid}
+        payload |= {"started": rfc3339(crash.started_us), "running": running}
+        ledger.log("nerve", "nerve.crashed", "warning", payload)
+
+
+def end_orphans(slates: list[Found], crashes: list[Crash], ledger: Ledger) -> int:
+    """Kill processes of earlier runs; return how many there were."""
+    boots = {crash.boot for crash in crashes}
+    ended = end_remains(slates, boots)
+    remove_leftovers(boots)
+    if ended:
+        message = f"{len(ended)} processes of an earlier run were still there, and were killed"
+        ledger.log("nerve", "recovery.orphans", "warning", {"message": message, "pids": ended})
+    return len(ended)
+
+
+def clear_slates(state: StateDir) -> int:
+    """Wipe what was read; return how many slates that were."""
+    cleared = 0
+    with contextlib.suppress(OSError):  # the disk is read-only, or the directory is gone
+        for path in state.workers.iterdir():
+            path.unlink()
+            cleared += 1
+    return cleared
+
+
+def sweep_unfinished(state: StateDir, ledger: Ledger) -> int:
+    """Delete blobs and archive files that a killed writer has left half-written."""
+    swept = sweep(state.blobs) + sweep(state.archive)
+    if swept:
+        message = f"{swept} half-written files were deleted; nothing refers to them"
+        ledger.log("nerve", "recovery.unfinished", "info", {"message": message, "files": swept})
+    return swept
+
+
+def restore_quarantines(
+    journal: Journal, warden: Warden, senses: Iterable[str], ledger: Ledger
+) -> int:
+    """Take up the quarantines that are stored; return how many still hold."""
+    holding = warden.restore(journal.quarantines(), senses)
+    for held in holding:
+        message = f"still in quarantine until {rfc3339(held.until_us)}: {held.reason}"
+        payload = {"message": message, "until": rfc3339(held.until_us), "times": held.times}
+        ledger.log(held.sense, "recovery.quarantine", "warning", payload)
+    return len(holding)

@@ -1,0 +1,35 @@
+"""Doing once what every worker does at its start, before it counts.
+
+Fork server, and a worker in reserve. In the fork server it makes what SQLAlchemy makes at first
+use, which all workers then share: without it each compiles and caches for itself, 8 of 18 ms
+and 0.6 MB. In a worker it touches the pages that will be written to, each of which the
+kernel copies at that moment.
+"""
+
+import sqlite3
+
+import sqlalchemy
+
+from nerve.config.models import SenseConfig
+from nerve.store.engine import core_connection
+from nerve.wire.messages import WorkerSpec
+
+_SPEC = WorkerSpec(
+    generation=0,
+    boot="",
+    group="",
+    folder="",
+    blobs="",
+    senses={"warm": SenseConfig()},
+    databases={"warm": ""},
+)
+
+
+def warm() -> None:
+    """Use SQLAlchemy once, over a database in memory, and read a specification."""
+    raw = sqlite3.connect(":memory:", isolation_level=None)
+    with core_connection(raw) as connection, connection.begin():
+        connection.execute(sqlalchemy.text("CREATE TABLE warm (n INTEGER)"))
+        connection.execute(sqlalchemy.text("INSERT INTO warm VALUES (:n)"), {"n": 1})
+    raw.close()
+    WorkerSpec.model_validate_json(_SPEC.model_dump_json(by_alias=True))

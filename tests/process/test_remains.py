@@ -1,0 +1,92 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nerve.process.kernel import is_alive, machine_boot
+from nerve.process.remains import BOOT_VARIABLE, Found, end_remains, read_slates
+from nerve.process.slate import Line, Owner, Phase, Slate, create
+
+BOOT = "a-boot-of-this-test"
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from nerve.process.slate import Phase, Slate
+slate = Slate(Path(sys.argv[1]), generation=2, boot="gone")
+slate.write(Phase.COMPUTING, "disk", 5)
+child = os.fork()
+if child == 0:
+    os.setsid()
+    time.sleep(600)
+print(child, flush=True)
+time.sleep(600)
+"""
+
+
+def found(phase, sense="disk"):
+    owner = Owner(1, 1, "m", 1, BOOT)
+    return Found("web", owner, Line(phase, sense, 1, 0.0) if phase is not None else None)
+
+
+@pytest.mark.parametrize(
+    ("phase", "running"),
+    [
+        (None, None),
+        (Phase.STARTING, None),
+        (Phase.IDLE, None),
+        (Phase.LOADING, "disk"),
+        (Phase.MIGRATING, "disk"),
+        (Phase.COMPUTING, "disk"),
+    ],
+)
+def test_a_slate_tells_which_sense_was_running(phase, running):
+    """BOOT-4"""
+    assert found(phase).was_running == running
+
+
+def test_a_worker_of_an_earlier_run_and_its_children_are_ended(tmp_path, programs):
+    """RUN-10"""
+    create(tmp_path / "web")
+    worker, child = programs.say(WORKER, tmp_path / "web")
+    (left,) = read_slates(tmp_path)
+    assert (left.group, left.owner.pid, left.was_running) == ("web", worker.pid, "disk")
+    ended = end_remains([left], set())
+    worker.wait(30)
+    assert ended == [worker.pid]
+    assert not is_alive(int(child))
+
+
+def test_what_bears_the_runs_name_is_ended_and_nothing_else():
+    """RUN-10"""
+    sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
+    environments = [{**os.environ, BOOT_VARIABLE: boot} for boot in (BOOT, f"{BOOT}-2")]
+    theirs, others = (subprocess.Popen(sleeping, env=env) for env in environments)
+    try:
+        assert end_remains([], {BOOT}) == [theirs.pid]
+        assert theirs.wait(30) == -9
+        assert others.poll() is None
+    finally:
+        others.kill()
+        others.wait(30)
+
+
+def test_a_process_that_only_got_the_number_is_not_touched():
+    """RUN-10"""
+    stranger = subprocess.Popen(["sleep", "600"])
+    try:
+        owner = Owner(stranger.pid, 1, machine_boot(), 1, BOOT)
+        assert end_remains([Found("web", owner, None)], set()) == []
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait(30)
+
+
+def test_slates_that_cannot_be_read_are_left_out(tmp_path):
+    """RUN-5"""
+    (tmp_path / "empty").touch()
+    (tmp_path / "garbage").write_bytes(os.urandom(8192))
+    create(tmp_path / "good")
+    Slate(tmp_path / "good", generation=1, boot="b").write(Phase.IDLE)
+    assert [left.group for left in read_slates(tmp_path)] == ["good"]
