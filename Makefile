@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Tests that kill and wait leave the processors idle much of the time.
 TEST_PROCESSES ?= 4
+# Of a storm; the same seed decides the same kills. Without one it takes another each time.
+KILLS ?= 1000
+SEED ?=
 
-.PHONY: run test lint format bench lock clean
+.PHONY: run test lint format bench death lateness storm lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nerve needs Python 3.11 or later; name one with: make PYTHON=python3.12 ...")'
@@ -32,6 +35,20 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/first_figures.py
+	$(BIN)/python benchmarks/replacement.py
+
+# The death of the parent, twenty times in each of five ways; some minutes.
+death: $(READY)
+	$(BIN)/python benchmarks/parent_death.py
+
+# A healthy sense beside ten hostile ones; four runs of so many seconds.
+SECONDS ?= 60
+lateness: $(READY)
+	$(BIN)/python benchmarks/lateness.py --seconds $(SECONDS)
+
+# SIGKILLs at random moments, then everything is compared; some minutes.
+storm: $(READY)
+	$(BIN)/python -m tests.storm --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 # Pinned with hashes and without index addresses, so that it means the same everywhere.
 lock:

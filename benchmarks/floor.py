@@ -9,6 +9,8 @@ All children end when this process does, because they wait on its descriptors.
 import importlib
 import json
 import os
+import select
+import signal
 import socket
 import sqlite3
 import sys
@@ -17,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+PAUSE_S = 0.02
+"""Between two kills, so that both sides kill a process that waits."""
 INSERT = "INSERT INTO seen (at_us, said) VALUES (?, ?)"
 
 
@@ -84,6 +88,23 @@ class Floor:
         """Time a fork until the child has opened its database and said so; `count` times."""
         return [_fork_once(Path(folder) / "floor-start.db") for _ in range(count)]
 
+    def replace(self, folder: str, count: int) -> list[int]:
+        """Time from a SIGKILL until the next child has opened the database; `count` times."""
+        path = Path(folder) / "floor-replace.db"
+        held, hold = os.pipe()
+        child = _fork_to_stay(path, held, hold)
+        times = []
+        for _ in range(count):
+            time.sleep(PAUSE_S)
+            began = time.perf_counter_ns()
+            _kill(child)
+            child = _fork_to_stay(path, held, hold)
+            times.append(time.perf_counter_ns() - began)
+        _kill(child)
+        os.close(held)
+        os.close(hold)
+        return times
+
     def gather(self, folder: str, size: int) -> dict[str, Any]:
         """Fork `size` children that open a database each and stay; the time until all have."""
         held, self._hold = os.pipe()
@@ -127,6 +148,30 @@ def _fork_once(path: Path) -> int:
     return elapsed
 
 
+def _fork_to_stay(path: Path, held: int, hold: int) -> int:
+    """Fork a child that opens a database and stays; return its process id once it has."""
+    ready, ready_w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(hold)
+        _stay(path, ready_w, held)
+    os.close(ready_w)
+    os.read(ready, 1)
+    os.close(ready)
+    return pid
+
+
+def _kill(pid: int) -> None:
+    """Kill a child and reap it as soon as the kernel says that it is gone."""
+    exited = select.poll()
+    descriptor = os.pidfd_open(pid)
+    exited.register(descriptor, select.POLLIN)
+    os.kill(pid, signal.SIGKILL)
+    exited.poll()
+    os.waitpid(pid, 0)
+    os.close(descriptor)
+
+
 def _stay(path: Path, ready_w: int, held: int) -> NoReturn:
     raw = open_wal(path, "NORMAL")
     os.write(ready_w, b"r")
@@ -143,6 +188,7 @@ def main(modules: list[str]) -> None:
     actions: dict[str, Callable[..., Any]] = {
         "exchange": floor.exchange,
         "start": floor.start,
+        "replace": floor.replace,
         "gather": floor.gather,
         "disperse": floor.disperse,
     }

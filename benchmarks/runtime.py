@@ -8,10 +8,12 @@ something broken is worse than none.
 import asyncio
 import contextlib
 import os
+import signal
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import psutil
 
@@ -21,12 +23,16 @@ from nerve.reflex.causes import Cause
 from nerve.sense import TriggerKind
 from nerve.store.journal import Journal, LogEntry, SignalEntry
 from nerve.store.state_dir import StateDir
+from nerve.supervisor import conduct, restarts
 from nerve.supervisor.preparation import workers_prepared
 from nerve.supervisor.shortlived import ShortLived, short_spec
 from nerve.supervisor.supervisor import Supervisor
 from nerve.wire.messages import ReadyMessage, StopMessage
 
 PATIENCE_S = 60.0
+PAUSE_S = 0.5
+"""Before a death, so that the last one is recorded and a worker is in reserve: they come apart."""
+SPARE_NAME = "nerve: spare"
 SENSE = """
 import time
 from sqlalchemy import text
@@ -53,37 +59,96 @@ def upgrade():
     )
 """
 
+HANGING_SENSE = """
+import itertools
+
+def compute(db, peers, ctx):
+    return sum(itertools.repeat(1, 10**13))  # hours inside C, and never the GIL given up
+"""
+HANGING_ALLOWANCE_MS = 100
+"""From the dispatch of the hanging sense to its hard deadline."""
+HANGING_TIMES = ", timeout: 50ms, grace_period: 50ms"
+DEATHS = frozenset({"worker.died", "worker.hard_timeout", "compute.killed"})
+"""Types of log rows that tell of what is being measured here, and of nothing that went wrong."""
+
 Entry = SignalEntry | LogEntry
+T = TypeVar("T")
 
 
-def make_project(folder: Path, senses: dict[str, str]) -> Loaded:
+def make_project(
+    folder: Path, senses: dict[str, str], *, source: str = SENSE, more: str = ""
+) -> Loaded:
     """Write a project whose senses are alone in their groups.
 
     Args:
         folder: a directory that does not exist yet.
         senses: name to `durability`.
+        source: of each of them.
+        more: further keys of each, as YAML.
     """
     lines = ["senses:"]
     for name, durability in senses.items():
         migrations = folder / "senses" / name.replace("-", "_") / "migrations"
         migrations.mkdir(parents=True)
-        (migrations.parent / "__init__.py").write_text(SENSE)
+        (migrations.parent / "__init__.py").write_text(source)
         (migrations / "0001_seen.py").write_text(MIGRATION)
-        lines.append(f"  {name}: {{group: {name}, durability: {durability}}}")
+        lines.append(f"  {name}: {{group: {name}, durability: {durability}{more}}}")
     (folder / "nerve.yaml").write_text("\n".join(lines) + "\n")
     return load_config(folder / "nerve.yaml", environ={})
 
 
-class Nerve:
-    """A supervisor that runs, and the entries it has made durable."""
+@contextlib.contextmanager
+def _locked(loaded: Loaded) -> Iterator[None]:
+    """Make and hold the state directory, as a parent does for as long as it runs."""
+    state = StateDir(loaded.state_dir)
+    state.create()
+    lock = state.lock()
+    try:
+        yield
+    finally:
+        os.close(lock)
 
-    def __init__(self, loaded: Loaded, environ: Mapping[str, str]) -> None:
+
+class _Moments(Sequence[float]):
+    """The same short rest after any number of strikes."""
+
+    def __getitem__(self, _: Any) -> Any:
+        return PAUSE_S / 4
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+
+class _Watched(Supervisor):
+    """A supervisor that tells of a ready worker before that is recorded, which takes a sync."""
+
+    up: asyncio.Future[int] | None = None
+
+    def came_up(self, name: str, ready: ReadyMessage) -> None:
+        super().came_up(name, ready)
+        if self.up is not None:
+            self.up.set_result(time.monotonic_ns())
+            self.up = None
+
+
+class Nerve:
+    """A supervisor that runs, and the entries it has made durable.
+
+    Attributes:
+        killed_at_ns: when `replaced_ns` last killed, on the monotonic clock.
+    """
+
+    killed_at_ns = 0
+
+    def __init__(
+        self, loaded: Loaded, environ: Mapping[str, str], expected: frozenset[str]
+    ) -> None:
         state = StateDir(loaded.state_dir)
-        state.create()
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[Entry], None] = lambda _: None
         self._failed: asyncio.Future[None] = self._loop.create_future()
-        self._supervisor = Supervisor(
+        self._expected = expected
+        self._supervisor = _Watched(
             loaded,
             state,
             Journal(state.journal_path),
@@ -94,11 +159,16 @@ class Nerve:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, loaded: Loaded) -> AsyncIterator[tuple[Self, int]]:
-        """Run until the body ends; yields it and the nanoseconds until all workers were ready."""
-        with workers_prepared(loaded, os.environ) as environ:
+    async def running(
+        cls, loaded: Loaded, expected: frozenset[str] = frozenset()
+    ) -> AsyncIterator[tuple[Self, int]]:
+        """Run until the body ends; yields it and the nanoseconds until all workers were ready.
+
+        `expected` are types of log rows that are no reason to end the measurement.
+        """
+        with _locked(loaded), workers_prepared(loaded, os.environ) as environ:
             began = time.perf_counter_ns()
-            nerve = cls(loaded, environ)
+            nerve = cls(loaded, environ, expected)
             all_ready = nerve.seen("worker.ready", len(loaded.config.senses))
             run = asyncio.create_task(nerve._supervisor.run())
             try:
@@ -135,6 +205,27 @@ class Nerve:
         await self._patiently(done)
         return times
 
+    async def replaced_ns(self) -> int:
+        """Kill the one worker, which is idle; the time until its replacement is ready."""
+        await asyncio.sleep(PAUSE_S)
+        (worker,), _ = nerve_pids()
+        up = self._next_up()
+        self.killed_at_ns = time.monotonic_ns()
+        os.kill(worker, signal.SIGKILL)
+        return await self._patiently(up) - self.killed_at_ns
+
+    async def rid_of_ns(self, sense: str) -> int:
+        """Run the hanging sense; the time from its hard deadline to a ready replacement."""
+        await asyncio.sleep(PAUSE_S)
+        up = self._next_up()
+        began = time.monotonic_ns()
+        self.offer(sense)
+        return await self._patiently(up) - began - HANGING_ALLOWANCE_MS * 1_000_000
+
+    def _next_up(self) -> asyncio.Future[int]:
+        self._supervisor.up = self._loop.create_future()
+        return self._supervisor.up
+
     async def run_each(self, senses: Iterable[str]) -> None:
         """Run each sense once."""
         names = list(senses)
@@ -162,19 +253,34 @@ class Nerve:
         return done
 
     def _observe(self, _id: int | None, entry: Entry) -> None:
-        if isinstance(entry, LogEntry) and entry.level == "error" and not self._failed.done():
-            self._failed.set_exception(RuntimeError(f"{entry.source}: {entry.payload}"))
+        if self._is_trouble(entry) and not self._failed.done():
+            self._failed.set_exception(RuntimeError(f"{entry}"))
         self._take(entry)
 
-    async def _patiently(self, done: asyncio.Future[None]) -> None:
-        waiting = {done, self._failed}
+    def _is_trouble(self, entry: Entry) -> bool:
+        if not isinstance(entry, LogEntry) or entry.level != "error":
+            return False
+        return entry.type not in self._expected
+
+    async def _patiently(self, done: asyncio.Future[T]) -> T:
+        waiting: set[asyncio.Future[Any]] = {done, self._failed}
         ended, _ = await asyncio.wait(
             waiting, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED
         )
         if not ended:
             raise TimeoutError("nerve did not get there")
         for future in ended:
-            future.result()
+            future.result()  # raises what went wrong, if it did
+        return done.result()
+
+
+def forgive_deaths() -> None:
+    """Let each death of a worker be the first in a while: replaced at once, and without end.
+
+    And let nothing be held against a sense for longer than the pause before the next death.
+    """
+    vars(restarts).update(DEATHS_WINDOW_S=0.0)
+    vars(conduct).update(MAX_STRIKES=sys.maxsize, RESTS_S=_Moments())
 
 
 def start_times_ns(loaded: Loaded, sense: str, count: int) -> list[int]:
@@ -200,6 +306,7 @@ def nerve_pids() -> tuple[list[int], list[int]]:
     """Process ids of all workers, and of the parent and the fork server."""
     below = psutil.Process().children(recursive=True)
     # Of all that is below, workers alone lead a session.
-    workers = [process for process in below if os.getsid(process.pid) == process.pid]
+    leaders = [process for process in below if os.getsid(process.pid) == process.pid]
+    workers = [process for process in leaders if process.name() != SPARE_NAME]
     fork_servers = {process.ppid() for process in workers}
     return [process.pid for process in workers], [os.getpid(), *fork_servers]
