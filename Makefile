@@ -37,7 +37,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/first_figures.py
 	$(BIN)/python benchmarks/replacement.py
 
-# The death of the parent, twenty times in each of five ways; some minutes.
+# The death of the parent, twenty times in each of six ways; some minutes.
 death: $(READY)
 	$(BIN)/python benchmarks/parent_death.py
 

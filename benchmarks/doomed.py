@@ -94,9 +94,14 @@ class Doomed:
         return self._parent.pid
 
     @property
-    def fork_server(self) -> int:
-        """Process id of the fork server: of the parent's children the one with workers."""
+    def sentry(self) -> int:
+        """Process id of the sentry: of the parent's children the one that has a child."""
         return max(children(self.parent), key=lambda pid: len(children(pid)))
+
+    @property
+    def fork_server(self) -> int:
+        """Process id of the fork server, the sentry's child."""
+        return children(self.sentry)[0]
 
     def processes(self) -> list[int]:
         """Process ids of all that bear the mark and live."""

@@ -58,6 +58,10 @@ def _kill_fork_server(doomed: Doomed) -> None:
     os.kill(doomed.fork_server, signal.SIGKILL)
 
 
+def _kill_sentry(doomed: Doomed) -> None:
+    os.kill(doomed.sentry, signal.SIGKILL)
+
+
 def _stop_a_worker(doomed: Doomed) -> None:
     os.kill(children(doomed.fork_server)[0], signal.SIGSTOP)
 
@@ -67,6 +71,7 @@ SCENARIOS = (
     Scenario("half of them in C, under the GIL"),
     Scenario("SIGTERM to the group before", before=_terminate_group),
     Scenario("SIGKILL of the fork server before", before=_kill_fork_server),
+    Scenario("SIGKILL of the sentry before", before=_kill_sentry),
     Scenario("a worker stopped by SIGSTOP", before=_stop_a_worker),
 )
 

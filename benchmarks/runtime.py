@@ -309,4 +309,5 @@ def nerve_pids() -> tuple[list[int], list[int]]:
     leaders = [process for process in below if os.getsid(process.pid) == process.pid]
     workers = [process for process in leaders if process.name() != SPARE_NAME]
     fork_servers = {process.ppid() for process in workers}
-    return [process.pid for process in workers], [os.getpid(), *fork_servers]
+    sentries = {psutil.Process(server).ppid() for server in fork_servers}
+    return [process.pid for process in workers], [os.getpid(), *fork_servers, *sentries]

@@ -14,7 +14,7 @@ Sources: cgroups(7), https://systemd.io/CGROUP_DELEGATION/.
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +56,11 @@ def directory_name(boot: str, group: str, generation: int) -> str:
     return f"{_PREFIX}{boot}-{group}-{generation}"
 
 
-def remove_leftovers(boots: Iterable[str]) -> None:
-    """Kill and remove what earlier runs have left of theirs."""
+def remove_leftovers(boots: AbstractSet[str]) -> None:
+    """Kill and remove what these runs have left; another nerve may have its own beside them."""
     root = delegated()
-    for boot in boots if root else ():
-        for directory in root.glob(f"{_PREFIX}{boot}-*") if root else ():
+    for directory in root.glob(f"{_PREFIX}*") if root else ():
+        if directory.name.removeprefix(_PREFIX).partition("-")[0] in boots:
             left = Cgroup(directory)
             left.kill()
             left.remove()

@@ -15,31 +15,31 @@ signals that are sent to whole groups.
 import atexit
 import contextlib
 import os
-import shutil
 import signal
-import socket
-import stat
 import warnings
 from pathlib import Path
 
 from nerve.process.kernel import become_subreaper
 from nerve.process.tree import kill_descendants
 
-_TEMPORARY = "pymp-"
-"""How multiprocessing names a directory that it has made for its socket."""
 _installed_in: int | None = None
 
 
-def install() -> None:
-    """Make this process the guard of its descendants."""
+def install(listening_at: Path | None) -> None:
+    """Make this process the guard of its descendants, and of the socket it listens on."""
     global _installed_in  # noqa: PLW0603  tells a worker whether its fork server was prepared
     become_subreaper()
-    for signal_number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, signal.SIG_IGN)
+    ignore_group_signals()
     # It adopts orphans and reaps them too; the standard library finds that worth a warning.
     warnings.filterwarnings("ignore", message="forkserver: waitpid returned unexpected pid")
     _installed_in = os.getpid()
-    atexit.register(_kill_all, _installed_in, _listening_at())
+    atexit.register(_kill_all, _installed_in, listening_at)
+
+
+def ignore_group_signals() -> None:
+    """Take no notice of what is sent to whole groups: the parent decides when it is over."""
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.SIG_IGN)
 
 
 def guarded_by(pid: int) -> bool:
@@ -47,34 +47,21 @@ def guarded_by(pid: int) -> bool:
     return _installed_in == pid
 
 
-def _kill_all(guard_pid: int, listening_at: str | None) -> None:
+def _kill_all(guard_pid: int, listening_at: Path | None) -> None:
     if os.getpid() != guard_pid:  # a forked worker inherits the handler, and must not act on it
         return
     kill_descendants(guard_pid)
     if listening_at is not None:
-        _remove_socket(Path(listening_at))
+        remove_socket(listening_at)
     # Taking the interpreter down in order takes some 200 ms with all that is imported, and frees
     # nothing that the kernel would not.
     os._exit(0)
 
 
-def _listening_at() -> str | None:
-    """Path of the socket on which this process is asked for workers, if that has one.
+def remove_socket(path: Path) -> None:
+    """Delete the socket on which the fork server was asked for workers.
 
-    The standard library leaves it to the parent to delete it, which may be killed.
+    The standard library leaves that to the parent, which may have been killed.
     """
-    for number in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208  numbers, not paths
-        with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(os.fstat(number).st_mode):
-                with socket.socket(fileno=os.dup(number)) as found:
-                    if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                        path = found.getsockname()
-                        return path if isinstance(path, str) and path else None
-    return None
-
-
-def _remove_socket(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink()
-    if path.parent.name.startswith(_TEMPORARY):  # with those of earlier fork servers of this parent
-        shutil.rmtree(path.parent, ignore_errors=True)

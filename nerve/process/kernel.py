@@ -6,6 +6,7 @@ Every process. Sources: prctl(2); constants from linux/prctl.h.
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
@@ -34,7 +35,12 @@ def die_with_parent(parent_pid: int) -> None:
     The parent may have died before the call; then nobody would send the signal,
     so this process ends itself.
     """
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    tell_of_parents_death(parent_pid, signal.SIGKILL)
+
+
+def tell_of_parents_death(parent_pid: int, signal_number: int) -> None:
+    """The same with a signal that this process may handle."""
+    _prctl(PR_SET_PDEATHSIG, signal_number)
     if os.getppid() != parent_pid:
         os._exit(1)
 
@@ -74,6 +80,15 @@ def start_ticks(pid: int) -> int:
     """
     stat = _stat(pid)
     return int(stat[_START_TIME]) if stat else 0
+
+
+def started_at(pid: int) -> float:
+    """When the process was started, in seconds on the monotonic clock; 0 when it is gone."""
+    ticks = start_ticks(pid)
+    if not ticks:
+        return 0.0
+    suspended = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+    return ticks / os.sysconf("SC_CLK_TCK") - suspended
 
 
 @cache

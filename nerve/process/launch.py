@@ -13,8 +13,10 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 import time
 import types
@@ -31,13 +33,17 @@ from nerve.process.tree import MAX_ROUNDS, kill_tree
 START_METHOD = "forkserver"
 MAX_SOCKET_FOLDER_BYTES = 85
 """A socket's path holds 107 bytes (unix(7)), and its name here takes 20."""
+_ELSEWHERE = "nerve-fork-"
+"""How a directory is called that stands in for one whose path is too long."""
 SHUT_DOWN_TIMEOUT_S = 3.0
 SHUT_DOWN_POLL_S = 0.002
+STRAYS_PATIENCE_S = 5.0
+"""For a launch that is under way, before strays are looked for another time."""
 
 _starting = threading.Lock()
 """One start at a time: they swap `__main__`, and the standard library's own lists."""
 _living: set[int] = set()
-"""Workers that were started and are not known to be gone; under `_starting`."""
+"""Workers that were started and are not known to be gone; added to under `_starting`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +73,15 @@ class Launched:
 def prepare(preload: Sequence[str], folder: Path | None = None) -> None:
     """Choose what the fork server imports, and start it with the environment of this moment.
 
-    It listens on a socket in `folder`, or where that is None or too long for one, in a temporary
-    directory, which a parent that is killed leaves behind.
+    It listens on a socket in `folder`, which nobody else uses; what an earlier run has left there
+    is removed. Without one, in a directory of the standard library's, which a parent that is killed
+    leaves behind.
 
     Name installed modules only. An ImportError in them is silent before Python 3.15:
     workers report whether it worked.
     """
-    if folder is not None and len(os.fsencode(folder)) <= MAX_SOCKET_FOLDER_BYTES:
-        server: Any = forkserver._forkserver  # noqa: SLF001
-        for left in folder.iterdir():  # by a run that was killed together with its fork server
-            if str(left) != server._forkserver_address:  # noqa: SLF001
-                left.unlink()
-        multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]  # noqa: SLF001
+    if folder is not None:
+        _config()["tempdir"] = str(_short(folder))
     multiprocessing.set_start_method(START_METHOD, force=True)
     multiprocessing.set_forkserver_preload(list(preload))
     forkserver.ensure_running()
@@ -98,13 +101,43 @@ def shut_down() -> None:
     if not _ends(pid, SHUT_DOWN_TIMEOUT_S):
         kill_tree(pid)
         _ends(pid, SHUT_DOWN_TIMEOUT_S)
-    multiprocessing.current_process()._config.pop("tempdir", None)  # type: ignore[attr-defined]  # noqa: SLF001
+    if folder := _config().pop("tempdir", None):
+        _clear(Path(folder))
 
 
 def fork_server_pid() -> int | None:
-    """Process id of the fork server, which may have died; None before `prepare`."""
+    """Process id of the fork server's sentry, which may have died; None before `prepare`."""
     pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # noqa: SLF001
     return pid
+
+
+def _config() -> dict[str, Any]:
+    """What multiprocessing keeps for this process; where its sockets go, among others."""
+    config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001
+    return config
+
+
+def _short(folder: Path) -> Path:
+    """A directory whose path leaves room for a socket's name: `folder`, or one it points to."""
+    _clear(folder)
+    if len(os.fsencode(folder)) <= MAX_SOCKET_FOLDER_BYTES:
+        return folder
+    made = Path(tempfile.mkdtemp(prefix=_ELSEWHERE))
+    (folder / made.name).symlink_to(made)
+    return made
+
+
+def _clear(folder: Path) -> None:
+    """Remove the sockets of fork servers that were killed, and directories pointed to."""
+    server: Any = forkserver._forkserver  # noqa: SLF001
+    for path in folder.glob("listener-*"):
+        if str(path) != server._forkserver_address or server._forkserver_pid is None:  # noqa: SLF001
+            path.unlink(missing_ok=True)
+    for link in folder.glob(f"{_ELSEWHERE}*"):
+        shutil.rmtree(link.resolve(), ignore_errors=True)
+        link.unlink(missing_ok=True)
+    if folder.name.startswith(_ELSEWHERE):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def end_strays() -> int:
@@ -114,14 +147,22 @@ def end_strays() -> int:
     worker is. So whatever stands below the fork server and is no worker is a stray. Blocks while
     a worker is being started, which would look like one.
     """
-    with _starting:
-        return _end_all(lambda: children(fork_server_pid() or 0))
+    if not _starting.acquire(timeout=STRAYS_PATIENCE_S):
+        return 0  # the next death, or the end, looks again
+    try:
+        return _end_all(lambda: [pid for server in _servers() for pid in children(server)])
+    finally:
+        _starting.release()
+
+
+def _servers() -> list[int]:
+    """The fork server itself, below the sentry that the standard library takes for it."""
+    return children(fork_server_pid() or 0)
 
 
 def is_gone(pid: int) -> None:
     """A worker has ended: what bears this process id from now on is something else."""
-    with _starting:
-        _living.discard(pid)
+    _living.discard(pid)  # in one step, so without the lock, which a launch may hold for long
 
 
 def end_fork_server() -> None:
@@ -140,10 +181,14 @@ def end_adopted() -> int:
     All that is below it but the resource tracker, which ends by itself and has to be last, and
     the fork server that may have followed.
     """
-    with _starting:
+    if not _starting.acquire(timeout=STRAYS_PATIENCE_S):
+        return 0
+    try:
         tracker = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]  # noqa: SLF001
         own = {tracker, fork_server_pid()}
         return _end_all(lambda: [pid for pid in children(os.getpid()) if pid not in own])
+    finally:
+        _starting.release()
 
 
 def _end_all(found: Callable[[], list[int]]) -> int:
@@ -182,16 +227,14 @@ def launch(name: str, entry: str, *arguments: Any) -> Launched:
     Raises:
         OSError, EOFError: the fork server is gone or cannot fork.
     """
-    ours, theirs = socket.socketpair()
-    stdout, stdout_w = os.pipe()
-    stderr, stderr_w = os.pipe()
+    ours, theirs, (stdout, stdout_w), (stderr, stderr_w) = _pipes()
     outputs = (stdout_w, stderr_w)
     own = (entry, theirs, _Descriptor(stdout_w), _Descriptor(stderr_w))
     # Not daemonic: a daemon of multiprocessing may not have children, and a sense may want some.
     process = ForkServerProcess(target=_enter, args=(*own, *arguments), name=name, daemon=False)
     try:
         with _starting, _blank_main():
-            process.start()
+            _start(process)
             # Or the next start would poll this one from another thread, and whoever comes second
             # reads an end of file for an exit code.
             multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]  # noqa: SLF001
@@ -208,6 +251,33 @@ def launch(name: str, entry: str, *arguments: Any) -> Launched:
         for descriptor in outputs:
             os.close(descriptor)
     return Launched(process, ours, stdout, stderr, server_pid)
+
+
+def _pipes() -> tuple[socket.socket, socket.socket, tuple[int, int], tuple[int, int]]:
+    """The channel and both outputs; none is left open where one cannot be had."""
+    with contextlib.ExitStack() as undo:
+        ours, theirs = socket.socketpair()
+        undo.callback(ours.close)
+        undo.callback(theirs.close)
+        stdout = os.pipe()
+        for descriptor in stdout:
+            undo.callback(os.close, descriptor)
+        stderr = os.pipe()
+        undo.pop_all()
+    return ours, theirs, stdout, stderr
+
+
+def _start(process: ForkServerProcess) -> None:
+    """Start a process; once more, where the fork server has just died or dies over it."""
+    try:
+        process.start()
+    except (ConnectionError, EOFError, FileNotFoundError):
+        # Its sentry lives on for some milliseconds, and is taken for a server that listens.
+        sentry = fork_server_pid()
+        give_up = time.monotonic() + SHUT_DOWN_TIMEOUT_S
+        while sentry is not None and is_alive(sentry) and time.monotonic() < give_up:
+            time.sleep(SHUT_DOWN_POLL_S)
+        process.start()
 
 
 class _Descriptor:

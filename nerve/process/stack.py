@@ -65,8 +65,7 @@ def stack_of(pid: int, path: Path) -> str:
     """
     before = _size(path)
     send(pid, DUMP_SIGNAL)
-    send(pid, signal.SIGCONT)  # one that has been stopped writes first thing when it goes on
-    _wait_for_the_end(path, before)
+    _wait_for_the_end(pid, path, before)
     stacks = read_stacks(path) if _size(path) > before else ""
     return readable(stacks) or _as_the_kernel_sees_it(pid)
 
@@ -89,10 +88,11 @@ def _readable(part: str) -> str:
     return "\n".join([heading, *frames])
 
 
-def _wait_for_the_end(path: Path, before: int) -> None:
+def _wait_for_the_end(pid: int, path: Path, before: int) -> None:
     give_up = time.monotonic() + DUMP_TIMEOUT_S
     size, quiet = before, 0
     while quiet < QUIET_POLLS and time.monotonic() < give_up:
+        send(pid, signal.SIGCONT)  # it may have been stopped, and may stop itself again at once
         time.sleep(POLL_S)
         now = _size(path)
         quiet = quiet + 1 if now == size > before else 0

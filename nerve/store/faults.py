@@ -37,7 +37,7 @@ FORBIDDEN_HINT = "look at owner and mode of it and of its directory; run nerve a
 FULL_HINT = "free some space there or in the temporary directory; what was committed is kept"
 FAULTY_HINT = "look into the kernel's log for faults of the disk, and at quotas and limits"
 DESCRIPTORS_HINT = "something keeps files open: close them, or raise the limit on open files"
-DELETED_HINT = "stop nerve before a database is moved; put it back, or stop nerve to begin anew"
+DELETED_HINT = "nothing to do: it is written back; to begin anew or to move it, stop nerve first"
 
 NEEDS_NEW_CONNECTION = frozenset({StateReadOnly.fault, StateForbidden.fault})
 """After these a connection may be one that SQLite has opened for reading alone."""

@@ -301,12 +301,15 @@ class Journal:
 
     def cursors(self) -> dict[Pair, int]:
         """All cursors: (target, source) to the last signal whose consequence is recorded."""
-        rows = self._raw.execute("SELECT target, source, signal_id FROM cursors")
-        return {(target, source): signal_id for target, source, signal_id in rows}
+        return cursors_in(self._raw)
 
     def quarantines(self) -> list[Quarantine]:
         """All quarantines that are stored, those that are over included."""
         return quarantines(self._raw)
+
+    def boots(self) -> set[str]:
+        """The ids of all runs that this journal knows, the present one included."""
+        return {boot for (boot,) in self._raw.execute("SELECT boot FROM boots")}
 
     def installation(self, candidate: str) -> str:
         """The id of this installation: `candidate` if it has none yet, and from then on that."""
@@ -376,6 +379,12 @@ def newest_id(reader: sqlite3.Connection) -> int:
         "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN ('signals', 'logs')"
     ).fetchone()
     return int(newest)
+
+
+def cursors_in(reader: sqlite3.Connection) -> dict[Pair, int]:
+    """All cursors: (target, source) to the last signal whose consequence is recorded."""
+    rows = reader.execute("SELECT target, source, signal_id FROM cursors")
+    return {(target, source): signal_id for target, source, signal_id in rows}
 
 
 def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:

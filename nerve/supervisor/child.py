@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import termios
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from nerve.clock import Clock
 from nerve.errors import WireError
 from nerve.logs import RecordEvents
 from nerve.process.cgroup import Cgroup
+from nerve.process.kernel import is_alive
 from nerve.process.launch import (
     end_adopted,
     end_fork_server,
@@ -86,11 +88,14 @@ class Threads:
     a worker must be killed all the same.
 
     Attributes:
+        starting, ending: for launches and for kills.
+        sweeping: for what is left to do after a death, which may wait for a launch.
         reserve: where workers come from.
     """
 
     starting: Executor
     ending: Executor
+    sweeping: Executor
     reserve: Reserve
 
 
@@ -115,6 +120,9 @@ class Child:
         self._threads = threads
         self._loop = asyncio.get_running_loop()
         self.is_gone = False
+        self.has_slate = bool(spec.slate)
+        self._is_paused = False
+        self._has_ended = False
 
     async def start(self) -> None:
         """Start the process; raises OSError, EOFError or TimeoutError when that fails."""
@@ -122,12 +130,18 @@ class Child:
         try:
             blank = await asyncio.wait_for(asyncio.shield(launching), LAUNCH_TIMEOUT_S)
         except BaseException as error:
-            launching.add_done_callback(_discard)
+            launching.add_done_callback(self._discard)
             if isinstance(error, TimeoutError):
-                # It holds the starter thread, and all who wait for one, until it is gone.
-                self._threads.ending.submit(end_fork_server)
+                # It holds the starter thread, and all who wait for one, until it is gone. In a
+                # thread of its own: nothing may stand before this.
+                threading.Thread(target=end_fork_server, daemon=True).start()
             raise
         self._attach(blank)
+
+    def _discard(self, launching: asyncio.Future[Blank]) -> None:
+        """End a worker that was forked after nobody waited for it any more."""
+        if not launching.cancelled() and launching.exception() is None:
+            self._threads.ending.submit(launching.result().discard)
 
     def _prepare(self) -> Blank:
         """In a thread: the files may be on a slow disk, and the fork server may be slow."""
@@ -135,6 +149,7 @@ class Child:
             create(self.slate)
         except OSError:  # a full disk, say; then one knows less of its end
             self._spec = self._spec.model_copy(update={"slate": ""})
+            self.has_slate = False  # what stands there now is an earlier worker's
         if self._cgroup is not None:
             with contextlib.suppress(OSError):
                 self._cgroup.create()
@@ -152,7 +167,8 @@ class Child:
             records=RecordEvents(events.record, events.records_left_out, events.records_broken),
             clock=self._clock,
         )
-        self._loop.add_reader(self._channel, self._on_readable)
+        if not self._is_paused:
+            self._loop.add_reader(self._channel, self._on_readable)
         self._loop.add_reader(self._launched.process.sentinel, self._on_sentinel)
         with contextlib.suppress(ChannelClosed):  # dead already; its exit is on its way
             self._channel.hand_over(self._hearing.log_descriptor)
@@ -166,6 +182,11 @@ class Child:
         if self._channel.send(dump(message)):
             self._loop.add_writer(self._channel, self._on_writable)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs; False before its exit has been noticed, too."""
+        return not self.is_gone and is_alive(self.pid)
+
     def kill(self) -> None:
         """SIGKILL the worker and all below it; `exited` follows."""
         if not self.is_gone:
@@ -178,12 +199,16 @@ class Child:
             self._threads.ending.submit(self._dump_and_end, told)
 
     def _dump_and_end(self, told: Callable[[str], None]) -> None:
+        if self.is_gone:
+            return
         stack = stack_of(self.pid, self.slate)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(told, stack)
         self._end()
 
     def _end(self) -> None:
+        if self.is_gone:  # it may have been so while this waited for a thread; its number is free
+            return
         if self._cgroup is not None:
             self._cgroup.kill()
         kill_tree(self.pid)
@@ -194,10 +219,12 @@ class Child:
         self._loop.remove_reader(self._launched.process.sentinel)
         self._take_the_rest()
         self._close()
+        self._threads.sweeping.submit(self._end_strays, bereft=False)
 
     def pause(self, *, paused: bool) -> None:
         """Stop, or go on, reading what the worker says; meanwhile its own sends wait."""
-        if self.is_gone:
+        self._is_paused = paused
+        if self.is_gone or self._has_ended or not self.pid:
             return
         if paused:
             self._loop.remove_reader(self._channel)
@@ -213,13 +240,17 @@ class Child:
                 self._hearing.look(at_the_end=isinstance(message, OUTCOMES))
                 self._events.message(message)
         except ChannelClosed:
-            self._loop.remove_reader(self._channel)
+            self._end_reading()
             return False
         except WireError as error:
-            self._loop.remove_reader(self._channel)
+            self._end_reading()
             self._events.broken(error)
             return False
         return True
+
+    def _end_reading(self) -> None:
+        self._has_ended = True
+        self._loop.remove_reader(self._channel)
 
     def _on_writable(self) -> None:
         try:
@@ -245,7 +276,7 @@ class Child:
             os.waitpid(self.pid, os.WNOHANG)  # ours to reap, if the fork server died with it
         ended = Exit(None, self._launched.server_pid) if bereft else Exit(code)
         self._events.exited(ended)
-        self._threads.ending.submit(self._end_strays, bereft=bereft)
+        self._threads.sweeping.submit(self._end_strays, bereft=bereft)
 
     def _end_strays(self, *, bereft: bool) -> None:
         is_gone(self.pid)
@@ -262,22 +293,15 @@ class Child:
     def _close(self) -> None:
         self._channel.close()
         # Blocks while its thread takes the last records, so not on the loop.
-        self._threads.ending.submit(self._hearing.close)
+        self._threads.sweeping.submit(self._hearing.close)
 
     def _take_the_rest(self) -> None:
         # The dead write no more, so this ends: at most what the socket and the pipes held.
-        waiting = self._loop.remove_reader(self._channel)
+        self._loop.remove_reader(self._channel)
         self._loop.remove_writer(self._channel)
-        while waiting and self._channel.is_readable() and self._on_readable():
+        while not self._has_ended and self._channel.is_readable() and self._on_readable():
             pass
         self._hearing.take_rest()
-
-
-def _discard(launching: asyncio.Future[Blank]) -> None:
-    """End a worker that was forked after nobody waited for it any more."""
-    if launching.cancelled() or launching.exception() is not None:
-        return
-    launching.result().discard()
 
 
 def _bytes_waiting(descriptor: int) -> int:

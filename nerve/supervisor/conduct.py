@@ -39,12 +39,14 @@ class Conduct:
         strikes: in a row.
         quarantines: how many it has had lately.
         rests_until_us: when it may run again.
+        quarantined_until_us: the end of its last quarantine; 0 without one.
         reason: why it rests.
     """
 
     strikes: int = 0
     quarantines: int = 0
     rests_until_us: int = 0
+    quarantined_until_us: int = 0
     reason: str = ""
 
     @property
@@ -57,12 +59,13 @@ def struck(conduct: Conduct, now_us: int, *, loading: bool, reason: str) -> Cond
     """Hold one more death against a sense."""
     strikes = conduct.strikes + 1
     if strikes >= MAX_STRIKES:
-        forgiven = now_us - conduct.rests_until_us > FORGIVEN_AFTER_US
+        forgiven = now_us - conduct.quarantined_until_us > FORGIVEN_AFTER_US
         times = 1 if forgiven else conduct.quarantines + 1
         length_s = min(
             QUARANTINE_FIRST_S * float(QUARANTINE_GROWTH) ** (times - 1), QUARANTINE_MAX_S
         )
-        return Conduct(strikes, times, now_us + _us(length_s), reason)
+        until_us = now_us + _us(length_s)
+        return Conduct(strikes, times, until_us, until_us, reason)
     length_s = LOAD_REST_S if loading else RESTS_S[strikes - 1] * _chance()
     return replace(conduct, strikes=strikes, rests_until_us=now_us + _us(length_s), reason=reason)
 

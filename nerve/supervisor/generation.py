@@ -77,6 +77,11 @@ class Generation:
         """Whether it lives, as far as one knows, and is to go on living."""
         return bool(self.child.pid) and not self.child.is_gone and self.killing is None
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs, though no exit has been told yet."""
+        return self.child.is_alive
+
     def send(self, message: Message) -> None:
         """Send a message; a worker that does not read is killed."""
         if not self.child.pid:
@@ -116,15 +121,21 @@ class Generation:
             self.child.kill_with_stack(tell)
             self._expect_death()
 
+    @property
+    def _is_readable(self) -> bool:
+        return bool(self.child.pid) and self.child.has_slate
+
     def line(self) -> Line | None:
         """What its slate says it does; None where that cannot be read, or is none of its senses."""
-        line = read_line(self.child.slate) if self.child.pid else None
+        line = read_line(self.child.slate) if self._is_readable else None
         known = line is not None and (not line.sense or line.sense in self.spec.senses)
         return line if known else None
 
     def last_words(self) -> str:
         """The stacks that a fatal signal has left; empty where nerve has killed it."""
-        return "" if self.killing else readable(read_stacks(self.child.slate))
+        if self.killing is not None or not self._is_readable:
+            return ""
+        return readable(read_stacks(self.child.slate))
 
     def death(self, ended: Exit, *, dispatched: str | None, allowance_s: float) -> Death:
         """Gather what is known of its death; nothing of it goes on."""

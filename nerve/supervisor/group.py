@@ -17,10 +17,12 @@ from collections.abc import Callable, Collection
 from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError, WireError
+from nerve.process.slate import Line, Phase
 from nerve.supervisor.child import ChildEvents, Threads
 from nerve.supervisor.generation import Generation, GenerationEvents
 from nerve.supervisor.hub import Hub, Running
-from nerve.supervisor.inquest import Death, Exit, Killing, Reason, Verdict, is_overdue, judge
+from nerve.supervisor.inflight import InFlight
+from nerve.supervisor.inquest import Death, Exit, Killing, Reason, Verdict, judge
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.restarts import DEATHS_WINDOW_S, MAX_DEATHS, Restarts
 from nerve.supervisor.states import IllegalMove, WorkerEvent, WorkerState, move
@@ -32,7 +34,6 @@ from nerve.wire.messages import (
     CauseSignal,
     ComputeMessage,
     FailedMessage,
-    Fault,
     NoSignalMessage,
     ReadyMessage,
     SignalMessage,
@@ -48,6 +49,8 @@ PASSING_FAULTS = frozenset({"disk_full", "read_only", "forbidden", "locked", "io
 RETRY_FIRST_S = 10.0
 RETRY_MAX_S = 600.0
 RETRY_WHEN_BUSY_S = 1.0
+ANSWER_PATIENCE_S = 1.0
+"""At the hard deadline, for the answer of a compute that has ended as its worker reports."""
 LATE_START_S = 0.002
 """A compute that the worker started so much later than it was sent is not worth another timer."""
 
@@ -85,11 +88,11 @@ class Group:
         self._worker: Generation | None = None
         self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._running: Running | None = None
-        self._suspect: Running | None = None
+        self._in_flight = InFlight(ledger, clock=clock, ended=self._on_ended)
         self._restarts = Restarts()
         self._harmful = set(senses)
         self._begins_anew = False
+        self._is_used_up = False
         self._retry_s = RETRY_FIRST_S
 
     # --- what the supervisor asks ---------------------------------------------------
@@ -98,6 +101,7 @@ class Group:
         """Start a worker, a new generation; without the senses that are not to be loaded."""
         self._move(WorkerEvent.START)
         self._cancel_timer()
+        self._is_used_up = False
         self.generation += 1
         self._begins_anew = False
         self._starting = self._loop.create_task(self._launch(self.generation))
@@ -109,22 +113,31 @@ class Group:
 
     def withdraw(self, sense: str) -> None:
         """Take a sense out of the queue: its trigger waits elsewhere now."""
-        self._queue.remove(sense)
+        if sense in self._queue:  # nobody waits any more once the group has stopped
+            self._queue.remove(sense)
 
     def pump(self) -> None:
         """Dispatch the next compute, if the worker is free and there is one."""
-        if (
-            self.state is WorkerState.IDLE
-            and self._queue
-            and self._suspect is None  # its outcome is on the way, and there is room for one
-            and self._worker is not None
-            and self._worker.is_usable
+        if self.state is not WorkerState.IDLE or self._worker is None or not self._worker.is_usable:
+            return
+        if self._is_used_up:
+            self._begin_anew()
+        elif (
+            self._queue
+            and self._in_flight.suspect is None  # its outcome is on the way
             and self._hub.may_dispatch()
         ):
-            if self._queue[0] in self._worker.spec.senses:
-                self._dispatch(self._worker, self._queue.popleft())
-            else:
-                self._begin_anew()
+            self._dispatch_next(self._worker)
+
+    def _dispatch_next(self, worker: Generation) -> None:
+        sense = self._queue.popleft()
+        if sense in worker.spec.senses:
+            self._dispatch(worker, sense)
+        elif self._hub.rests_s(sense) > 0:  # the wall clock, by which it rests, was set back
+            self._hub.defer(sense)
+        else:
+            self._queue.appendleft(sense)
+            self._begin_anew()
 
     def acknowledge(self, sense: str, epoch: str, seq: int) -> None:
         """Tell the worker that a sense's signals up to `seq` are durable."""
@@ -148,10 +161,16 @@ class Group:
         elif was is not WorkerState.STOPPING and self._worker is not None:
             self._worker.ask_to_stop(self._stop_allowance_s())
 
-    def kill(self, reason: Reason, told: str) -> None:
+    def kill(self, reason: Reason, told: str, *, is_old: bool = False) -> None:
         """End the worker at once; `told` as in "the worker <told>"."""
         if self._worker is not None:
-            self._worker.kill(Killing(reason, told))
+            self._worker.kill(Killing(reason, told, is_old=is_old))
+
+    @property
+    def runs_since(self) -> float | None:
+        """Since when a compute runs, on the monotonic clock; None when none does."""
+        line = self._worker.line() if self._worker else None
+        return line.since if line and line.phase is Phase.COMPUTING else None
 
     @property
     def worker_pid(self) -> int | None:
@@ -161,7 +180,7 @@ class Group:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing runs, waits, or is being found out about."""
-        return not (self._queue or self._running or self._suspect)
+        return not (self._queue or self._in_flight.running or self._in_flight.suspect)
 
     # --- starting -------------------------------------------------------------------
 
@@ -237,33 +256,39 @@ class Group:
 
     def _dispatch(self, worker: Generation, sense: str) -> None:
         trigger_id, trigger = self._hub.start_trigger(sense)
-        self._running = Running(sense, trigger_id, trigger)
+        running = Running(sense, trigger_id, trigger)
+        self._in_flight.running = running
         self._move(WorkerEvent.DISPATCH)
-        self._running.hard_deadline = self._loop.call_later(
-            self._allowance_s(sense), self._on_hard_deadline, self._running
+        running.hard_deadline = self._loop.call_later(
+            self._allowance_s(sense), self._on_hard_deadline, running
         )
-        worker.send(_compute_message(self._running))
+        worker.send(_compute_message(running))
 
     def _on_hard_deadline(self, running: Running) -> None:
-        late_s = self._began_late_s(running)
-        if late_s > LATE_START_S and not running.is_extended:
+        if self._worker is None or not self._worker.is_alive:
+            return  # it has ended itself meanwhile, and its exit is on the way
+        line = self._worker.line()
+        left_s = 0.0 if running.is_extended else self._left_s(running, line)
+        if left_s > LATE_START_S:
             # Once: a sense that writes into the slate must not live for ever.
             running.is_extended = True
-            running.hard_deadline = self._loop.call_later(late_s, self._on_hard_deadline, running)
+            running.hard_deadline = self._loop.call_later(left_s, self._on_hard_deadline, running)
             return
-        if self._worker is not None:
-            told = f"was killed: {running.sense} did not end within timeout and grace_period"
-            self._worker.kill_with_stack(
-                Killing(Reason.HARD_TIMEOUT, told),
-                lambda stack: self._tell_hard_timeout(running, stack),
-            )
+        runs = line is None or line.trigger_id == running.trigger_id
+        told = f"was killed: {running.sense} did not end within timeout and grace_period"
+        self._worker.kill_with_stack(
+            Killing(Reason.HARD_TIMEOUT, told, running.sense if runs else None),
+            lambda stack: self._tell_hard_timeout(running, stack),
+        )
 
-    def _began_late_s(self, running: Running) -> float:
-        """How much of its time a compute has left, counted from its start in the worker."""
-        line = self._worker.line() if self._worker else None
-        if line is None or line.trigger_id != running.trigger_id:
+    def _left_s(self, running: Running, line: Line | None) -> float:
+        """How much time a compute has left, as the worker reports it."""
+        if line is None:
             return 0.0
-        return line.since + self._allowance_s(running.sense) - self._clock.monotonic()
+        if line.trigger_id == running.trigger_id:
+            return line.since + self._allowance_s(running.sense) - self._clock.monotonic()
+        has_ended = line.phase is Phase.IDLE and line.sense == running.sense
+        return ANSWER_PATIENCE_S if has_ended else 0.0
 
     def _tell_hard_timeout(self, running: Running, stack: str) -> None:
         config = self.senses[running.sense]
@@ -293,12 +318,9 @@ class Group:
             case ReadyMessage():
                 self._on_ready(message)
             case SignalMessage():
-                cause = message.cause
-                ended = self._end_if(message.sense, cause.trigger, cause.boot)
-                self._ledger.take_signal(message, ended)
+                self._in_flight.take_signal(message)
             case NoSignalMessage():
-                if ended := self._end_if(message.sense, message.trigger_id, self._ledger.boot):
-                    self._ledger.take_outcome(ended, "no_signal", message.at_us)
+                self._in_flight.take_no_signal(message)
             case FailedMessage():
                 self._on_failed(message)
             case BootFailedMessage():
@@ -311,68 +333,26 @@ class Group:
         self.pump()
 
     def _on_failed(self, message: FailedMessage) -> None:
-        ended = None
-        if message.sense is not None and message.trigger_id is not None:
-            ended = self._end_if(message.sense, message.trigger_id, self._ledger.boot)
-        if ended is not None:
-            outcome = "error" if message.outcome == "refused" else message.outcome
-            self._ledger.take_outcome(ended, outcome, message.at_us, message.fault)
-            if message.fault.kind == MEMORY_FAULT and self.state is WorkerState.IDLE:
-                self._begin_anew()  # or its neighbours would have to do with what it has left
-        else:
+        # Or its neighbours would have to do with the memory that it has left.
+        self._is_used_up = self._is_used_up or message.fault.kind == MEMORY_FAULT
+        if not self._in_flight.take_failed(message):
             self._ledger.log(self.name, "message.refused", "error", message.fault.model_dump())
 
-    def _end_if(self, sense: str, trigger_id: int, boot: str) -> Running | None:
-        """End the compute that this is the outcome of; None for a repeat or a stray."""
-        for running in (self._running, self._suspect):
-            if running and (running.sense, running.trigger_id, self._ledger.boot) == (
-                sense,
-                trigger_id,
-                boot,
-            ):
-                self._end(running)
-                return running
-        return None
-
-    def _end(self, running: Running) -> None:
-        if running.hard_deadline is not None:
-            running.hard_deadline.cancel()
-        if running is self._suspect:
-            self._suspect = None
-        else:
-            self._running = None
-            self._hub.absolve(running.sense)
-            self._move(WorkerEvent.OUTCOME)
+    def _on_ended(self, sense: str) -> None:
+        if self._worker is not None and self._worker.killing is None:
+            self._hub.absolve(sense)
+        self._move(WorkerEvent.OUTCOME)
 
     def _on_ready(self, ready: ReadyMessage) -> None:
         self._move(WorkerEvent.READY)
         if self._worker is not None and self.state is WorkerState.IDLE:
             self._worker.became_ready()
+            self._restarts.came_up()
             self._harmful -= self._worker.spec.senses.keys()
-        self._resolve_suspect(ready)
+        self._in_flight.resolve(ready)
         self._hub.came_up(self.name, ready)
         if self.state is WorkerState.IDLE:
             self._try_again_later(ready)
-
-    def _resolve_suspect(self, ready: ReadyMessage) -> None:
-        suspect = self._suspect
-        if suspect is None:
-            return
-        report = next((r for r in ready.senses if r.name == suspect.sense), None)
-        key = (self._ledger.boot, suspect.trigger_id)
-        committed = report is not None and (report.boot, report.trigger_id) == key
-        if committed and report is not None and report.signalled:
-            return  # the signal follows from the outbox, and is the outcome
-        self._end(suspect)
-        at_us = self._clock.now_us()
-        if committed:
-            self._ledger.take_outcome(suspect, "no_signal", at_us)
-        else:
-            self._give_bad_outcome(suspect, at_us)
-
-    def _give_bad_outcome(self, running: Running, at_us: int) -> None:
-        fault = running.bad_end or Fault(kind="crashed", message="the worker died while this ran")
-        self._ledger.take_outcome(running, fault.kind, at_us, fault)
 
     # --- what goes wrong ------------------------------------------------------------
 
@@ -381,8 +361,7 @@ class Group:
         self.kill(Reason.NONSENSE, "was killed, as it sent what is no message,")
 
     def _on_printed(self, stream: str, lines: list[str], left_out: int) -> None:
-        sense = self._running.sense if self._running else None
-        self._voice.printed(sense, stream, lines, left_out)
+        self._voice.printed(self._in_flight.sense, stream, lines, left_out)
 
     def _on_unkillable(self, pid: int) -> None:
         message = f"process {pid} does not end although it was killed; given up"
@@ -394,7 +373,7 @@ class Group:
         worker, self._worker = self._worker, None
         death = self._death_of(worker, ended)
         verdict = judge(death)
-        self._set_suspect(death, verdict)
+        self._in_flight.lose_worker(death, verdict)
         was_asked = self.state is WorkerState.STOPPING
         self._move(WorkerEvent.EXIT)
         if was_asked:
@@ -403,20 +382,10 @@ class Group:
             self._on_death(worker, ended, verdict)
 
     def _death_of(self, worker: Generation | None, ended: Exit) -> Death:
-        sense = self._running.sense if self._running else None
+        sense = self._in_flight.sense
         if worker is None:
             return Death(exit=ended)
         return worker.death(ended, dispatched=sense, allowance_s=self._allowance_s(sense))
-
-    def _set_suspect(self, death: Death, verdict: Verdict) -> None:
-        if self._running is None:
-            return
-        if self._running.hard_deadline is not None:
-            self._running.hard_deadline.cancel()
-        was_killed = death.killing is not None or is_overdue(death)
-        kind = "killed" if was_killed and verdict.guilty == self._running.sense else "crashed"
-        self._running.bad_end = Fault(kind=kind, message=verdict.message)
-        self._suspect, self._running = self._running, None
 
     def _on_asked_exit(self, worker: Generation | None, ended: Exit, verdict: Verdict) -> None:
         clean = worker is not None and worker.says_stopped and ended.code == 0
@@ -430,7 +399,8 @@ class Group:
             self._conclude()
 
     def _on_death(self, worker: Generation | None, ended: Exit, verdict: Verdict) -> None:
-        ref = self._ledger.trigger_ref(self._suspect.trigger_id) if self._suspect else None
+        suspect = self._in_flight.suspect
+        ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
         payload = {
             "message": verdict.message,
             "pid": worker.child.pid if worker else None,
@@ -438,6 +408,8 @@ class Group:
             "running": verdict.running,
             "guilty": verdict.guilty,
         }
+        if worker is not None and worker.killing is not None:
+            payload |= {"hint": hint} if (hint := self._hint_for(worker.killing.reason)) else {}
         if worker is not None and (stack := worker.last_words()):
             payload["stack"] = stack
         self._ledger.log(self.name, "worker.died", "error", payload, ref=ref)
@@ -446,20 +418,29 @@ class Group:
             self._hub.failed(self.name)
         if verdict.guilty is not None:
             self._hold_against(verdict.guilty, verdict, ref)
+        if verdict.loading and verdict.running is not None:
+            self._harmful.add(verdict.running)
         if ended.bereft_of is not None:
             self._hub.lost_fork_server(ended.bereft_of, verdict.running)
-        self._restart(verdict, was_ready=was_ready)
+        self._restart(verdict, ended, was_ready=was_ready)
+
+    def _hint_for(self, reason: Reason) -> str:
+        if reason in {Reason.MEMORY, Reason.PROCESSES}:
+            return f"mend the sense, or raise groups.{self.name}.{reason} in nerve.yaml"
+        if reason is Reason.HARD_TIMEOUT:
+            return "its stack is in worker.hard_timeout; mend it, or raise its timeout"
+        return ""
 
     def _hold_against(self, sense: str, verdict: Verdict, ref: str | None) -> None:
-        if verdict.loading:
-            self._harmful.add(sense)
         self._hub.strike(sense, loading=verdict.loading, reason=verdict.message, ref=ref)
 
-    def _restart(self, verdict: Verdict, *, was_ready: bool) -> None:
-        """At once where somebody answers for it, or nobody here; else by the rules of restarts."""
+    def _restart(self, verdict: Verdict, ended: Exit, *, was_ready: bool) -> None:
+        """At once where somebody answers for it; else by the rules of restarts."""
+        now = self._clock.monotonic()
         delay_s: float | None = 0.0
-        if verdict.counts:
-            now = self._clock.monotonic()
+        if ended.bereft_of is not None:
+            delay_s = self._restarts.bereft_s(now)
+        elif verdict.counts:
             delay_s = self._restarts.delay_s(now, was_ready=was_ready)
         if delay_s is None:
             self._give_up(verdict)
@@ -473,7 +454,7 @@ class Group:
         message = f"{MAX_DEATHS} deaths in a row or within {DEATHS_WINDOW_S:.0f} s"
         payload = {
             "message": f"{message}; not started again; the last: {verdict.message}",
-            "hint": "mend it, then start nerve again",
+            "hint": "mend what ends it, see worker.died of this group; then start nerve again",
         }
         self._ledger.log(self.name, "group.fatal", "error", payload)
         self._conclude()
@@ -481,12 +462,7 @@ class Group:
 
     def _conclude(self) -> None:
         """No worker follows: what is unclear now is a crash, and nobody waits any more."""
-        if self._suspect is not None:
-            suspect, self._suspect = self._suspect, None
-            # Its cursors stay: should the database say at the next start that it was
-            # committed, they move then, and otherwise its signals are offered again.
-            suspect.trigger.positions.clear()
-            self._give_bad_outcome(suspect, self._clock.now_us())
+        self._in_flight.give_up()
         self._queue.clear()
         self.stopped.set()
 
@@ -511,8 +487,7 @@ class Group:
         return (config.timeout_ms + config.grace_period_ms) / MS_PER_S
 
     def _stop_allowance_s(self) -> float:
-        sense = self._running.sense if self._running else None
-        return self._allowance_s(sense) + STOP_MARGIN_S
+        return self._allowance_s(self._in_flight.sense) + STOP_MARGIN_S
 
 
 def _compute_message(running: Running) -> ComputeMessage:

@@ -52,6 +52,10 @@ class Hub(Protocol):
         """For how many seconds more a sense is to be left alone; 0 when it may run."""
         ...
 
+    def defer(self, sense: str) -> None:
+        """Take back a trigger whose sense rests."""
+        ...
+
     def strike(self, sense: str, *, loading: bool, reason: str, ref: str | None) -> None:
         """A worker has died over this sense; it rests before it is run or loaded again."""
         ...

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nerve.process.slate import Line, Phase
+from nerve.wire.channel import LOST_CHANNEL_EXIT
 
 
 class Reason(StrEnum):
@@ -33,10 +34,14 @@ class Killing:
 
     Attributes:
         told: what the worker did, as in "the worker <told>".
+        sense: who answers for it, where that is clear before the worker is dead.
+        is_old: it began before what ran then; so that does not answer for it.
     """
 
     reason: Reason
     told: str
+    sense: str | None = None
+    is_old: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Exit:
             return "went with the fork server, which has ended"
         if self.code is None:
             return "ended in an unknown way"
+        if self.code == LOST_CHANNEL_EXIT:
+            return "lost its channel to nerve, which a sense has closed, and exited"
         if self.code >= 0:
             return f"exited with {self.code}"
         return f"was ended by signal {-self.code} ({_signal_name(-self.code)})"
@@ -102,6 +109,9 @@ class Verdict:
 
 def judge(death: Death) -> Verdict:
     """Tell what a worker died of and who answers for it."""
+    if death.killing and death.killing.sense and death.exit.bereft_of is None:
+        sense = death.killing.sense
+        return Verdict(f"the worker {death.killing.told}", running=sense, guilty=sense)
     phase, sense = _doing(death)
     told = death.killing.told if death.killing else str(death.exit)
     if is_overdue(death):
@@ -110,11 +120,10 @@ def judge(death: Death) -> Verdict:
     if not doing:
         return Verdict(_between(death, told), counts=_counts(death))
     message = f"the worker {told} while {sense} {doing}"
-    if _was(death, Reason.HARD_TIMEOUT):
-        message = f"the worker {told}"  # which names the sense
+    loading = phase is not Phase.COMPUTING
     if death.exit.bereft_of is not None or _was(death, Reason.HURRY):
-        return Verdict(message, running=sense)
-    return Verdict(message, running=sense, guilty=sense, loading=phase is not Phase.COMPUTING)
+        return Verdict(message, running=sense, loading=loading)
+    return Verdict(message, running=sense, guilty=sense, loading=loading)
 
 
 def is_overdue(death: Death) -> bool:
@@ -141,23 +150,27 @@ def _was(death: Death, reason: Reason) -> bool:
 
 
 def _doing(death: Death) -> tuple[Phase, str]:
-    if death.line is not None:
-        return death.line.phase, death.line.sense
+    line = death.line
+    if death.killing and death.killing.is_old:
+        return Phase.IDLE, ""
+    if line is not None and line.phase is Phase.COMPUTING and line.sense != death.dispatched:
+        return Phase.IDLE, line.sense  # it has answered, and had no time to write that down
+    if line is not None:
+        return line.phase, line.sense
     if death.dispatched:  # a sense has scribbled over the slate
         return Phase.COMPUTING, death.dispatched
     return (Phase.IDLE if death.was_ready else Phase.STARTING), ""
 
 
 def _counts(death: Death) -> bool:
-    if death.exit.bereft_of is not None:
-        return False
-    # Hard timeout: a compute that ended just when it was being killed for its lateness.
-    return not (_was(death, Reason.HURRY) or _was(death, Reason.HARD_TIMEOUT))
+    return death.exit.bereft_of is None and not _was(death, Reason.HURRY)
 
 
 def _between(death: Death, told: str) -> str:
     if not death.was_ready:
         return f"the worker {told} before it was ready"
+    if death.killing and death.killing.is_old:
+        return f"the worker {told}; that began before {death.dispatched or 'anything'} ran"
     if death.line is None or not death.line.sense:
         return f"the worker {told} between computes"
     ago_ms = (death.now - death.line.since) * 1_000

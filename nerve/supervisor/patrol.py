@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 
 from nerve.clock import Clock
 from nerve.config.models import GroupConfig
+from nerve.process.kernel import started_at
 from nerve.supervisor.group import Group
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.states import WorkerState
-from nerve.supervisor.watch import BUSY_LOOK_S, Watch
+from nerve.supervisor.watch import BUSY_LOOK_S, Excess, Watch
 
+TICK_S = 0.02
+"""How exactly the kernel tells when a process was started, and a little more."""
 SOON_S = 0.02
 """Until the next round while a worker is being weighed."""
 
@@ -57,5 +60,18 @@ class Patrol:
             self._watches[group.name] = (pid, watch)
         excess = watch.check(is_busy=group.state is not WorkerState.IDLE)
         if excess is not None:
-            group.kill(Reason(excess.limit), f"was killed, as it {excess.message},")
+            told = f"was killed, as it {excess.message},"
+            group.kill(Reason(excess.limit), told, is_old=_is_old(excess, group.runs_since))
         return watch.is_weighing
+
+
+def _is_old(excess: Excess, since: float | None) -> bool:
+    """Whether most of the processes that are too many were there before the compute began.
+
+    Those of an earlier sense, which has left them behind. (How much of the memory was there is
+    not known: whoever runs when it is too much answers for that.)
+    """
+    if excess.limit != "processes" or since is None:
+        return False
+    before = sum(started_at(pid) < since - TICK_S for pid in excess.pids[1:])
+    return before > len(excess.pids) // 2

@@ -9,11 +9,12 @@ is true. What came after it and was not answered is offered again, as one cause.
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from nerve.reflex.causes import Cause, CausingSignal
 from nerve.reflex.listeners import Listeners, Pair
-from nerve.store.journal import newest_id, signals_after
+from nerve.store.journal import cursors_in, newest_id, signals_after
 from nerve.wire.messages import MAX_CAUSES, SenseReport
 
 
@@ -61,16 +62,19 @@ class Positions:
         self,
         reader: sqlite3.Connection,
         listeners: Listeners,
+        targets: AbstractSet[str],
         *,
         moved: Callable[[str, str, int], None],
         damaged: Callable[[str, int], None],
     ) -> Iterator[Backlog]:
-        """Let every listener go on where it was; yield what each of them has missed.
+        """Let listeners among `targets` go on where they were; yield what each has missed.
 
         `moved(target, source, signal_id)` is called for each cursor that the journal does
         not have yet, `damaged(source, signal_id)` for each signal that cannot be read.
         """
-        cursors = self._cursors(newest_id(reader))
+        # Again, as this may be in the middle of a run.
+        self._stored = {**self._stored, **cursors_in(reader)}
+        cursors = self._cursors(newest_id(reader), targets)
         listeners.start_at(cursors)
         for pair, cursor in cursors.items():
             if cursor != self._stored.get(pair):
@@ -82,9 +86,9 @@ class Positions:
                 cause = listeners.backlog(pair, signals, more)
                 yield Backlog(pair, cause, len(signals) + more, cursor)
 
-    def _cursors(self, newest: int) -> dict[Pair, int]:
+    def _cursors(self, newest: int, targets: AbstractSet[str]) -> dict[Pair, int]:
         cursors: dict[Pair, int] = {}
-        for pair in self._pairs:
+        for pair in (pair for pair in self._pairs if pair[0] in targets):
             known = max(self._stored.get(pair, 0), self._told.get(pair, 0))
             is_new = pair not in self._stored and not known
             cursors[pair] = newest if is_new else known

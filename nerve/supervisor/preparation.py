@@ -14,7 +14,8 @@ from nerve.config import Loaded
 from nerve.config.secrets import looks_secret
 from nerve.process.launch import prepare
 
-PRELOAD = ("nerve.worker.preload",)
+PRELOAD = ("nerve.process.sentry", "nerve.worker.preload")
+"""The sentry first: it forks, and should have little in its memory by then."""
 
 
 @contextmanager

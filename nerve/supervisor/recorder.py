@@ -85,7 +85,8 @@ class Recorder:
 
     def cursor(self, target: str, source: str, signal_id: int) -> None:
         """Move a cursor forward with this turn's batch."""
-        self._batch.cursors[target, source] = signal_id
+        before = self._batch.cursors.get((target, source), 0)
+        self._batch.cursors[target, source] = max(signal_id, before)
         self._soon()
 
     def count(self, sense: str, outcome: str, at_us: int, number: int = 1) -> None:

@@ -33,7 +33,7 @@ def recover(
     tell_crashes(crashes, slates, ledger)
     counts = {
         "crashed_runs": len(crashes),
-        "orphans": end_orphans(slates, crashes, ledger),
+        "orphans": end_orphans(slates, crashes, journal, ledger),
         "slates": clear_slates(state),
         "unfinished_files": sweep_unfinished(state, ledger),
         "quarantines": restore_quarantines(journal, warden, senses, ledger),
@@ -56,11 +56,11 @@ def tell_crashes(crashes: list[Crash], slates: list[Found], ledger: Ledger) -> N
         ledger.log("nerve", "nerve.crashed", "warning", payload)
 
 
-def end_orphans(slates: list[Found], crashes: list[Crash], ledger: Ledger) -> int:
+def end_orphans(slates: list[Found], crashes: list[Crash], journal: Journal, ledger: Ledger) -> int:
     """Kill processes of earlier runs; return how many there were."""
     boots = {crash.boot for crash in crashes}
     ended = end_remains(slates, boots)
-    remove_leftovers(boots)
+    remove_leftovers(journal.boots() - {ledger.boot})
     if ended:
         message = f"{len(ended)} processes of an earlier run were still there, and were killed"
         ledger.log("nerve", "recovery.orphans", "warning", {"message": message, "pids": ended})

@@ -72,9 +72,10 @@ class Reserve:
 
     def replenish(self) -> None:
         """Have one wait, if none does; blocks for some milliseconds."""
-        with self._lock:
+        with self._lock:  # held over a launch: take() waits for that rather than launch beside it
             if self._waiting is None:
-                with contextlib.suppress(OSError, EOFError):  # then the next take() tells
+                # No fork server, descriptor or thread: then the next take() tells.
+                with contextlib.suppress(OSError, EOFError, RuntimeError):
                     self._waiting = self._make()
 
     def end(self) -> None:
@@ -89,4 +90,10 @@ class Reserve:
         return waiting
 
     def _make(self) -> Blank:
-        return Blank(launch(NAME, self._entry), RecordsOf(NAME))
+        records = RecordsOf(NAME)  # first: it is the easier one to undo
+        try:
+            return Blank(launch(NAME, self._entry), records)
+        except BaseException:
+            records.started()
+            records.close()
+            raise

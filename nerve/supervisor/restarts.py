@@ -15,6 +15,9 @@ MAX_DEATHS = 5
 DEATHS_WINDOW_S = 60.0
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 30.0
+BEREFT_MAX_S = 5.0
+MAX_BEREFT = 10
+"""Ends of fork servers that are remembered."""
 
 
 class Restarts:
@@ -22,6 +25,17 @@ class Restarts:
 
     def __init__(self) -> None:
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._bereft: deque[float] = deque(maxlen=MAX_BEREFT)
+        self._failed_starts = 0
+
+    def bereft_s(self, now: float) -> float:
+        """Note that a worker went with its fork server; seconds until the next start."""
+        self._bereft.append(now)
+        recent = sum(now - death <= DEATHS_WINDOW_S for death in self._bereft)
+        return 0.0 if recent == 1 else min(BACKOFF_FIRST_S * 2.0 ** (recent - 2), BEREFT_MAX_S)
+
+    def came_up(self) -> None:
+        """A worker was ready: starts no longer fail in a row."""
         self._failed_starts = 0
 
     def delay_s(self, now: float, *, was_ready: bool) -> float | None:

@@ -17,7 +17,10 @@ import contextlib
 import os
 import secrets
 import sqlite3
+import threading
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -27,13 +30,14 @@ from nerve.config import Loaded
 from nerve.config.models import SenseConfig, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
 from nerve.process.cgroup import delegated, directory_name
+from nerve.process.launch import end_fork_server
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
 from nerve.reflex.listeners import Listeners, pairs_of
 from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
-from nerve.supervisor.bereavement import Bereavements
+from nerve.supervisor.bereavement import APART_S, Bereavements
 from nerve.supervisor.child import ENTRY, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.group import Group
@@ -64,10 +68,14 @@ STARTER_THREADS = 4
 """Workers started at the same time, so that many groups do not fork all at once."""
 ENDER_THREADS = 4
 """Workers killed at the same time."""
+LAUNCHES_PATIENCE_S = 5.0
+"""At the stop, for a launch under way; a fork server that does not answer is killed then."""
 ONCE_PATIENCE_S = 10.0
 """With `once`, a sense that is to rest for longer is not waited for."""
 REPLENISH_AFTER_S = 0.2
 """After a worker is ready, until another one is made for the reserve."""
+MAX_BEREFT_TOLD = 10
+"""Ended fork servers that are remembered."""
 BEREAVEMENT_S = 0.25
 """After the end of a fork server is first noticed, until all its workers are missed."""
 
@@ -105,6 +113,7 @@ class Supervisor:
         self._threads = Threads(
             starting=ThreadPoolExecutor(STARTER_THREADS, thread_name_prefix="starter"),
             ending=ThreadPoolExecutor(ENDER_THREADS, thread_name_prefix="ender"),
+            sweeping=ThreadPoolExecutor(1, thread_name_prefix="sweeper"),
             reserve=Reserve(ENTRY),
         )
         self._recorder = Recorder(
@@ -138,6 +147,8 @@ class Supervisor:
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
         self._bereavements = Bereavements()
         self._bereft: dict[int, set[str]] = {}
+        self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
+        self._given_up: set[str] = set()
         self._cgroup = delegated()
         pairs = pairs_of(loaded.config)
         self._listeners = Listeners(pairs)
@@ -190,9 +201,7 @@ class Supervisor:
         drained = await self._recorder.drain(self._drain_timeout_s())
         # Only now: the threads of ended workers may still have handed over log records.
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._threads.starting.shutdown)
-        self._threads.ending.submit(self._threads.reserve.end)
-        await loop.run_in_executor(None, self._threads.ending.shutdown)
+        await self._end_threads()
         drained = drained and await self._recorder.drain(self._drain_timeout_s())
         await loop.run_in_executor(None, self._recorder.close)
         if drained:
@@ -200,8 +209,21 @@ class Supervisor:
             with contextlib.suppress(StateError):
                 self._journal.end_boot(self.ledger.boot, how="stopped", at_us=self._clock.now_us())
         self._journal.close()
-        clear_slates(self._state)
+        if self.lost is None:  # else they are another nerve's by now
+            clear_slates(self._state)
         self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
+
+    async def _end_threads(self) -> None:
+        """Wait for what they still do; a launch that does not come to its end is ended."""
+        loop = asyncio.get_running_loop()
+        starting = loop.run_in_executor(None, self._threads.starting.shutdown)
+        done, _ = await asyncio.wait([starting], timeout=LAUNCHES_PATIENCE_S)
+        if not done:
+            threading.Thread(target=end_fork_server, daemon=True).start()
+            await asyncio.wait([starting], timeout=LAUNCHES_PATIENCE_S)
+        self._threads.ending.submit(self._threads.reserve.end)
+        for executor in (self._threads.ending, self._threads.sweeping):
+            await loop.run_in_executor(None, executor.shutdown)
 
     def _log_start(self) -> None:
         now_us, pid = self._clock.now_us(), os.getpid()
@@ -271,12 +293,7 @@ class Supervisor:
 
     def _open_gate(self) -> None:
         """Every group has reported: take up what nobody answered yet, and begin to tick."""
-        try:
-            self._take_up_signals()
-        except (NerveError, sqlite3.Error) as error:
-            # Live signals are heard all the same; what is missing is taken up at the next start.
-            message = f"what was not answered before cannot be read: {error}"
-            self.ledger.log("nerve", "reflex.backlog_unreadable", "error", {"message": message})
+        self._take_up_missed(self._loaded.config.senses.keys())
         if self._once:
             self.triggers.begin_once()
             self._stop_if_done()
@@ -294,10 +311,23 @@ class Supervisor:
             self.ledger.log(name, "group.slow", "warning", {"message": message, "hint": hint})
         self._open_gate()
 
-    def _take_up_signals(self) -> None:
+    def _take_up_missed(self, targets: AbstractSet[str]) -> None:
+        """Offer to these senses what came while they could not run."""
+        try:
+            self._take_up_signals(targets)
+        except (NerveError, sqlite3.Error) as error:
+            # Live signals are heard all the same; what is missing is taken up at the next start.
+            message = f"what was not answered before cannot be read: {error}"
+            self.ledger.log("nerve", "reflex.backlog_unreadable", "error", {"message": message})
+
+    def _take_up_signals(self, targets: AbstractSet[str]) -> None:
         with closing(open_reader(self._state.journal_path)) as reader:
             backlogs = self._positions.take_up(
-                reader, self._listeners, moved=self._recorder.cursor, damaged=self._on_damaged
+                reader,
+                self._listeners,
+                targets,
+                moved=self._recorder.cursor,
+                damaged=self._on_damaged,
             )
             for backlog in backlogs:
                 target, source = backlog.pair
@@ -363,6 +393,10 @@ class Supervisor:
         """For how many seconds more a sense is to be left alone; 0 when it may run."""
         return self._warden.rests_s(sense)
 
+    def defer(self, sense: str) -> None:
+        """Take back a trigger whose sense rests."""
+        self._warden.defer(sense)
+
     def strike(self, sense: str, *, loading: bool, reason: str, ref: str | None) -> None:
         """A worker has died over this sense; it rests before it is run or loaded again."""
         self._warden.strike(sense, loading=loading, reason=reason, ref=ref)
@@ -373,6 +407,8 @@ class Supervisor:
 
     def lost_fork_server(self, pid: int, running: str | None) -> None:
         """A worker went with its fork server, while a sense was running or none was."""
+        if pid in self._bereft_told:
+            return  # a straggler; what follows from it has been decided
         if pid not in self._bereft:
             self._bereft[pid] = set()
             loop = asyncio.get_running_loop()
@@ -386,13 +422,18 @@ class Supervisor:
         message = f"the fork server (process {pid}) ended, and all workers with it; running: {ran}"
         payload = {"message": message, "pid": pid, "running": sorted(running)}
         self.ledger.log("nerve", "forkserver.died", "error", payload)
-        if guilty := self._bereavements.note(running, self._clock.monotonic()):
-            reason = f"it alone was running each of {MAX_STRIKES} times that the fork server ended"
-            self._warden.quarantine(guilty, reason)
+        self._bereft_told.append(pid)
+        suspicion = self._bereavements.note(running, self._clock.monotonic())
+        times = f"each of {MAX_STRIKES} times that the fork server ended"
+        if suspicion.guilty is not None:
+            self._warden.quarantine(suspicion.guilty, f"it alone was running {times}")
+        for sense in sorted(suspicion.apart):
+            self._warden.set_apart(sense, APART_S, f"it was among those running {times}")
 
     def _let_rest(self, sense: str, seconds: float, why: Decision) -> None:
         self.triggers.rest(sense, seconds, why)
         if self._once and seconds > ONCE_PATIENCE_S:
+            self._given_up.add(sense)
             self._mark_unavailable([sense])
             self.triggers.forget([sense])
 
@@ -406,15 +447,19 @@ class Supervisor:
     def _take_report(self, report: SenseReport) -> None:
         if report.fault is not None:
             self._mark_unavailable([report.name])
+            self.triggers.forget([report.name])
             payload = report.fault.model_dump(exclude_defaults=True)
             self.ledger.log(report.name, "sense.unavailable", "error", payload)
             return
+        if report.name in self._given_up:
+            return
+        was_unavailable = report.name in self.triggers.unavailable
         self.ledger.tally.unavailable.discard(report.name)
         self.triggers.unavailable.discard(report.name)
         for revision in report.migrated:
             self.ledger.log(report.name, "migration.applied", "info", {"revision": revision})
         if report.waiting and self._unreported:  # at a start; later it is the order of the day
-            message = f"{report.waiting} signals wait in its outbox and are taken up now"
+            message = f"signals that wait in its outbox and are taken up now: {report.waiting}"
             payload = {"message": message, "signals": report.waiting}
             self.ledger.log(report.name, "outbox.waiting", "info", payload)
         for source, signal_id in self._positions.take_report(
@@ -424,6 +469,8 @@ class Supervisor:
             self.triggers.answered(report.name, source, signal_id)
             if not self._unreported:
                 self._recorder.cursor(report.name, source, signal_id)
+        if was_unavailable and not self._unreported:
+            self._take_up_missed({report.name})
 
     def _mark_unavailable(self, senses: Iterable[str]) -> None:
         self.ledger.tally.unavailable.update(senses)

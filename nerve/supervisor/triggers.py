@@ -89,6 +89,9 @@ class Triggers:
 
     def finish(self, sense: str, again: PendingTrigger | None) -> None:
         """A compute has its outcome; what was held meanwhile goes on."""
+        if sense in self.unavailable:
+            self._flows[sense].drop()
+            return
         decision = self._flows[sense].finish(self._clock.monotonic(), again)
         if decision is not None:
             self._follow(sense, decision)
@@ -116,8 +119,13 @@ class Triggers:
     def forget(self, senses: Iterable[str]) -> None:
         """Nobody is left to run these senses: what waits for them never will."""
         for sense in senses:
+            flow = self._flows[sense]
             self._deferred.discard(sense)
-            if self._flows[sense].drop():
+            if flow.phase is Phase.WAITING:
+                self._withdraw(sense)
+            if flow.phase is Phase.RUNNING:
+                continue  # its outcome is still to come
+            if flow.drop():
                 self._count(sense, "unavailable")
 
     @property

@@ -42,7 +42,11 @@ class Warden:
                 self._recorder.quarantine(quarantine.sense, None)
                 continue
             self._conducts[quarantine.sense] = Conduct(
-                MAX_STRIKES, quarantine.times, quarantine.until_us, quarantine.reason
+                MAX_STRIKES,
+                quarantine.times,
+                quarantine.until_us,
+                quarantine.until_us,
+                quarantine.reason,
             )
             if self.rests_s(quarantine.sense):
                 self._let_rest(quarantine.sense)
@@ -60,6 +64,12 @@ class Warden:
         before = replace(self._conducts.get(sense, Conduct()), strikes=MAX_STRIKES - 1)
         now_us = self._clock.now_us()
         self._take(sense, struck(before, now_us, loading=False, reason=reason), None)
+
+    def set_apart(self, sense: str, seconds: float, reason: str) -> None:
+        """Have a sense rest that has done nothing that one knows of."""
+        before = self._conducts.get(sense, Conduct())
+        until_us = self._clock.now_us() + int(seconds * US_PER_S)
+        self._take(sense, replace(before, rests_until_us=until_us, reason=reason), None)
 
     def _take(self, sense: str, conduct: Conduct, ref: str | None) -> None:
         self._conducts[sense] = conduct
@@ -85,6 +95,10 @@ class Warden:
         return Quarantine(
             sense, conduct.quarantines, since_us, conduct.rests_until_us, conduct.reason
         )
+
+    def defer(self, sense: str) -> None:
+        """Have a trigger wait that came to a sense which rests."""
+        self._let_rest(sense)
 
     def absolve(self, sense: str) -> None:
         """It has run to an end of its own."""

@@ -84,12 +84,14 @@ class Excess:
         allowed: its value, in bytes or processes.
         measured: what was found instead.
         message: both, as what the worker does: `uses 1.2 GB of memory, limit 1 GB`.
+        pids: of the processes that were counted, the worker first.
     """
 
     limit: Literal["memory", "processes"]
     allowed: int
     measured: int
     message: str
+    pids: tuple[int, ...] = ()
 
 
 class Watch:
@@ -165,11 +167,11 @@ def exceeded(usage: Usage, limits: GroupConfig) -> Excess | None:
     if usage.processes > limits.processes:
         count = f"{usage.processes:,}{'' if usage.is_complete else ' or more'}"
         message = f"has {count} child processes, limit {limits.processes:,}"
-        return Excess("processes", limits.processes, usage.processes, message)
+        return Excess("processes", limits.processes, usage.processes, message, usage.pids)
     if usage.resident_bytes > limits.memory_bytes:
         used, limit = show_size(usage.resident_bytes), show_size(limits.memory_bytes)
         message = f"uses {used} of memory, limit {limit}"
-        return Excess("memory", limits.memory_bytes, usage.resident_bytes, message)
+        return Excess("memory", limits.memory_bytes, usage.resident_bytes, message, usage.pids)
     return None
 
 

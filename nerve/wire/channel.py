@@ -13,6 +13,7 @@ import select
 import socket
 import struct
 from collections.abc import Iterator
+from typing import Final
 
 from nerve.errors import WireError
 from nerve.wire.framing import MAX_FRAME_BYTES, FrameDecoder, encode
@@ -25,6 +26,10 @@ SEND_TIMEOUT_S = 60
 
 _HAND_OVER = b"\0"
 """What a descriptor travels with: it needs a byte to be attached to."""
+
+
+LOST_CHANNEL_EXIT: Final = 69
+"""What a worker exits with that has lost its channel: EX_UNAVAILABLE of sysexits.h."""
 
 
 class ChannelClosed(WireError):

@@ -17,6 +17,7 @@ from typing import TextIO
 from nerve.process.cgroup import Cgroup
 from nerve.process.kernel import become_subreaper, die_with_parent, name_process
 from nerve.process.remains import BOOT_VARIABLE
+from nerve.process.sentry import SENTRY_GONE
 from nerve.wire.messages import WorkerSpec
 
 
@@ -27,6 +28,7 @@ def set_apart() -> None:
     die_with_parent(os.getppid())
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signal.SIG_IGN)
+    signal.signal(SENTRY_GONE, signal.SIG_DFL)  # the fork server's
     sys.stdout, sys.stderr = _lines_to(1), _lines_to(2)
 
 

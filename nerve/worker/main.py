@@ -33,7 +33,7 @@ from nerve.process.slate import Phase
 from nerve.sense import SoftTimeout
 from nerve.store.blobs import BlobStore
 from nerve.store.outbox import Identity, OutboxRow
-from nerve.wire.channel import BlockingChannel, ChannelClosed
+from nerve.wire.channel import LOST_CHANNEL_EXIT, BlockingChannel, ChannelClosed
 from nerve.wire.messages import (
     AcknowledgeMessage,
     BootFailedMessage,
@@ -86,7 +86,9 @@ def run(sock: socket.socket) -> None:
         spec = WorkerSpec.model_validate_json(channel.receive())
         _serve(spec, channel, records, reins)
     except ChannelClosed:
-        os._exit(0)  # nobody is there to be told, and what is committed is in the outbox
+        os._exit(
+            LOST_CHANNEL_EXIT
+        )  # nobody is there to be told, and what is committed is in the outbox
 
 
 def _serve(spec: WorkerSpec, channel: BlockingChannel, records: int, reins: Reins) -> None:

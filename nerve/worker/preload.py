@@ -18,11 +18,11 @@ import sqlalchemy.orm
 
 import nerve.process.launch
 import nerve.worker.main
-from nerve.process import guard
+from nerve.process import guard, sentry
 from nerve.worker.warming import warm
 
 __all__ = ["alembic", "multiprocessing", "nerve", "pydantic", "sqlalchemy"]
 
 
 warm()
-guard.install()
+guard.install(sentry.listening_at)

@@ -18,6 +18,11 @@ def test_the_fork_server_can_be_found_and_its_alive_pipe_closed():
     assert "_forkserver_alive_fd" in source  # a worker inherits its copy under this name
 
 
+def test_the_descriptors_of_the_fork_server_can_be_found():
+    """RUN-10: the sentry takes them from this frame."""
+    assert {"listener_fd", "alive_r"} <= set(forkserver.main.__code__.co_varnames)
+
+
 def test_the_list_of_children_and_the_resource_tracker_can_be_found():
     assert isinstance(multiprocessing.process._children, set)
     assert {"_pid", "_fd"} <= set(vars(resource_tracker._resource_tracker))

@@ -159,3 +159,35 @@ def test_whatever_happens_starts_keep_their_distance_and_no_cause_is_lost(events
     assert taken == list(range(1, offered + 1))
     gaps = [after - before for before, after in pairwise(starts)]
     assert all(gap >= throttle_s - 1e-9 for gap in gaps)
+
+
+def test_what_was_answered_before_a_crash_is_not_started_again():
+    """SIG-2: the target's worker comes up after its signals were offered."""
+    flow = Flow()
+    for n in (4, 5):
+        flow.offer(heard(n), 0.0)
+    assert not flow.answered("cpu-usage", 4)
+    assert flow.phase is Phase.WAITING
+    assert flow.answered("cpu-usage", 5)
+    assert (flow.phase, flow.pending) == (Phase.QUIET, None)
+    assert flow.offer(heard(6), 0.0) is Decision.ACCEPTED
+
+
+def test_what_is_not_answered_yet_stays_and_only_that():
+    """SIG-2"""
+    flow = Flow()
+    for cause in (heard(4), heard(5, "disk"), heard(6)):
+        flow.offer(cause, 0.0)
+    assert not flow.answered("cpu-usage", 4)
+    taken = flow.take(0.0)
+    assert [signal.id for signal in taken.signals] == [5, 6]
+    assert taken.positions == {"cpu-usage": 6, "disk": 5}
+
+
+def test_a_trigger_by_time_stays_though_its_signals_were_answered():
+    """SIG-2"""
+    flow = Flow()
+    flow.offer(TICK, 0.0)
+    flow.offer(heard(4), 0.0)
+    assert not flow.answered("cpu-usage", 4)
+    assert flow.take(0.0).positions == {}

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -140,6 +141,8 @@ class Project:
     def close(self):
         for running in self.running:
             running.close()
+        for link in self.state.glob("fork/nerve-fork-*"):  # the next start would remove it
+            shutil.rmtree(link.resolve(), ignore_errors=True)
 
 
 @pytest.fixture

@@ -4,7 +4,11 @@ import os
 import select
 import signal
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
+import pytest
+
+from nerve.process.kernel import children
 from nerve.process.tree import descendants
 
 PATIENCE_S = 20
@@ -33,6 +37,14 @@ FEWEST = 8
 """Two workers with three children each."""
 
 
+def name_of(pid):
+    """What is still there of a process, for who reads of a failure."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "gone"
+
+
 def ended(pidfds):
     """Wait until all processes have ended; whether they have."""
     waiting = set(pidfds)
@@ -46,8 +58,17 @@ def ended(pidfds):
     return not waiting
 
 
-def test_no_process_survives_the_death_of_the_parent(project):
-    """RUN-10"""
+def sentry_of(parent):
+    return max(children(parent), key=lambda pid: len(children(pid)))
+
+
+def fork_server_of(parent):
+    return children(sentry_of(parent))[0]
+
+
+@pytest.mark.parametrize("with_it", [None, fork_server_of, sentry_of])
+def test_no_process_survives_the_death_of_the_parent(project, with_it):
+    """RUN-10: also when one of the two that guard the workers is killed with it."""
     project.sense("in-python", BUSY)
     project.sense("in-c", BUSY)
     project.config(CONFIG)
@@ -59,9 +80,11 @@ def test_no_process_survives_the_death_of_the_parent(project):
         held = [os.pidfd_open(pid) for pid in there]
         for descriptor in held:
             stack.callback(os.close, descriptor)
+        if with_it is not None:
+            os.kill(with_it(running.process.pid), signal.SIGKILL)
         running.process.kill()
         try:
-            assert ended(held)
+            assert ended(held), [name_of(pid) for pid in there]
         finally:
             for descriptor in held:
                 with suppress(ProcessLookupError):

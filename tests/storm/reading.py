@@ -88,7 +88,7 @@ def _files(root: Path) -> list[str]:
     data, temporary = root / "data", root / "tmp"
     left = [*data.glob("*-wal"), *data.glob("*-shm"), *data.glob("senses/*-wal")]
     left += [*data.glob("senses/*-shm"), *data.glob("blobs/.*"), *data.glob("nerve.sock")]
-    left += [*data.glob("workers/*"), *data.glob("fork/*"), *temporary.iterdir()]
+    left += [*data.glob("workers/*"), *data.glob("fork/listener-*"), *temporary.iterdir()]
     return sorted(str(file.relative_to(root)) for file in left)
 
 

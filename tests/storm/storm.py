@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nerve.process.kernel import children
+from nerve.process.tree import descendants
 from tests.storm import project, reading
 from tests.storm.plan import Blow
 from tests.storm.verdict import Evidence, disagreements
@@ -30,6 +30,8 @@ GONE_PATIENCE_S = 5.0
 POLL_S = 0.005
 MAX_UNASKED = 5
 """Exits that nobody had caused, until the storm is called off."""
+FORK_SERVERS = {"nerve: forks", "nerve: sentry"}
+"""Whichever of the two is killed, in the end another pair takes over."""
 MAX_LAST_WORDS_CHARS = 2_000
 
 
@@ -102,10 +104,9 @@ class Victim:
     def _of_kind(self, kind: str) -> list[int]:
         if kind == "parent":
             return [self._parent.pid]
-        fork_servers = [pid for pid in children(self._parent.pid) if _is_fork_server(pid)]
-        if kind == "fork server":
-            return fork_servers
-        return sorted(worker for server in fork_servers for worker in children(server))
+        named = {pid: _name(pid) for pid in descendants(self._parent.pid)}
+        wanted = FORK_SERVERS if kind == "fork server" else set(named.values()) - FORK_SERVERS
+        return sorted(pid for pid, name in named.items() if name in wanted - {""})
 
     def _revive(self) -> None:
         if (code := self._parent.poll()) is not None:
@@ -166,11 +167,13 @@ def rage(root: Path, blows: Iterable[Blow]) -> Outcome:
     return Outcome(kills, victim.starts, evidence, found, time.monotonic() - began)
 
 
-def _is_fork_server(pid: int) -> bool:
+def _name(pid: int) -> str:
+    """How nerve calls a process of its own; empty for any other, and for one not named yet."""
     try:
-        return b"multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
-        return False
+        return ""
+    return name if name.startswith("nerve: ") else ""
 
 
 def _kill(pid: int) -> None:

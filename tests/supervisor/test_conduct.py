@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nerve.clock import US_PER_S
-from nerve.supervisor import conduct
 from nerve.supervisor.conduct import (
     FORGIVEN_AFTER_US,
     LOAD_REST_S,
@@ -107,8 +106,19 @@ def test_strikes_are_forgotten_at_once_and_quarantines_after_a_time():
 
 def test_a_quarantine_of_long_ago_does_not_lengthen_the_next():
     """RUN-9"""
-    stored = Conduct(MAX_STRIKES, 5, BEGIN_US, "long ago")
+    stored = Conduct(MAX_STRIKES, 5, BEGIN_US, BEGIN_US, "long ago")
     now_us = BEGIN_US + FORGIVEN_AFTER_US + 1
     held = strike(stored, now_us)
     assert (held.quarantines, rest_s(held, now_us)) == (1, QUARANTINE_FIRST_S)
-    assert conduct.Conduct() == Conduct(0, 0, 0, "")
+
+
+def test_a_quarantine_a_month_after_the_last_is_as_short_as_the_first():
+    """RUN-9"""
+    conduct_now, now_us = Conduct(), BEGIN_US
+    for _ in range(4):
+        for _ in range(MAX_STRIKES):
+            conduct_now = strike(conduct_now, now_us)
+            now_us = conduct_now.rests_until_us + 1
+        assert conduct_now.quarantines == 1
+        conduct_now = absolved(conduct_now)
+        now_us += 30 * 24 * FORGIVEN_AFTER_US

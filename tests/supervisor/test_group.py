@@ -56,6 +56,9 @@ class FakeHub:
     def rests_s(self, sense):
         return self.resting.get(sense, 0)
 
+    def defer(self, sense):
+        self.logged.append(f"deferred {sense}")
+
     def strike(self, sense, *, loading, reason, ref):
         self.strikes.append((sense, loading))
 
@@ -83,6 +86,8 @@ class FakeChild:
 
     pid = 4711
     slate = Path("/nowhere")
+    has_slate = True
+    is_alive = True
 
     def __init__(self):
         self.sent = []
@@ -128,7 +133,7 @@ class Grouped:
             self.hub,
             spec_for=self._spec,
             clock=SystemClock(),
-            threads=Threads(threads, threads, None),
+            threads=Threads(threads, threads, threads, None),
         )
         self.group._launch = self._launch
         self.children = []
@@ -400,10 +405,10 @@ def test_the_hard_deadline_counts_from_the_start_that_the_worker_reports_once(pl
         group._on_message(ready(1))
         group.enqueue("disk")
         child = grouped.children[-1]
-        child.doing = computing(group._running.trigger_id)
-        group._on_hard_deadline(group._running)
+        child.doing = computing(group._in_flight.running.trigger_id)
+        group._on_hard_deadline(group._in_flight.running)
         assert child.killed == 0
-        group._on_hard_deadline(group._running)
+        group._on_hard_deadline(group._in_flight.running)
         assert child.killed == 1
         assert hub.logged[-1] == "worker.hard_timeout"
         group._on_exit(Exit(-9))
@@ -420,14 +425,14 @@ def test_a_worker_that_is_being_killed_gets_nothing_more_to_do(play):
     async def scene(grouped, group, hub):
         group._on_message(ready(1))
         group.enqueue("disk")
-        group._on_hard_deadline(group._running)
+        group._on_hard_deadline(group._in_flight.running)
         ended = NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1)
         group._on_message(ended)
         group.enqueue("disk")
         assert group.state is WorkerState.IDLE
         group._on_exit(Exit(-9))
         await grouped.restarted()
-        assert hub.strikes == [("disk", None)]
+        assert hub.strikes == [("disk", False)]  # late is late, though it came to an end
 
     play(scene)
 
@@ -449,5 +454,23 @@ def test_a_sense_whose_database_is_out_of_reach_is_brought_up_again(play, monkey
         group._on_message(ready(2))
         assert group.state is WorkerState.IDLE
         assert (hub.ready, hub.given_up, hub.strikes) == ([1, 2], [], [])
+
+    play(scene)
+
+
+def test_a_worker_that_has_not_begun_at_the_hard_deadline_is_not_its_fault(play):
+    """RUN-3: a thread left behind may hold the worker between computes."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        child = grouped.children[-1]
+        child.doing = Line(Phase.IDLE, "disk", 0, SystemClock().monotonic())
+        group._on_hard_deadline(group._in_flight.running)
+        assert child.killed == 0  # the answer may be on its way
+        group._on_hard_deadline(group._in_flight.running)
+        assert child.killed == 1
+        group._on_exit(Exit(-9))
+        assert hub.strikes == []
 
     play(scene)

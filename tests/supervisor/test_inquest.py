@@ -14,7 +14,8 @@ def line(phase, sense="disk", ago_s=0.1):
 
 
 def death(ended=SEGFAULT, **more):
-    return Death(exit=ended, now=NOW, allowance_s=2.0, **{"was_ready": True, **more})
+    known = {"was_ready": True, "dispatched": "disk", **more}
+    return Death(exit=ended, now=NOW, allowance_s=2.0, **known)
 
 
 def killed_for(reason, told="was killed", **more):
@@ -56,9 +57,11 @@ def test_a_death_between_computes_is_nobodys_and_says_who_ran_last():
 def test_where_the_slate_is_scribbled_over_the_parents_own_knowledge_holds():
     """RUN-5"""
     assert judge(death(line=None, dispatched="disk")).guilty == "disk"
-    nobody = judge(death(line=None))
+    nobody = judge(death(line=None, dispatched=None))
     assert (nobody.guilty, nobody.counts) == (None, True)
-    assert "before it was ready" in judge(death(line=None, was_ready=False)).message
+    assert (
+        "before it was ready" in judge(death(line=None, dispatched=None, was_ready=False)).message
+    )
 
 
 def test_who_went_with_the_fork_server_or_at_a_hurried_stop_is_not_guilty():
@@ -72,10 +75,17 @@ def test_who_went_with_the_fork_server_or_at_a_hurried_stop_is_not_guilty():
     assert (idle.guilty, idle.counts) == (None, False)
 
 
-def test_a_compute_that_ended_while_it_was_being_killed_counts_against_nobody():
+def test_a_compute_that_ended_while_it_was_being_killed_for_its_lateness_answers_for_it():
+    """RUN-9"""
+    killing = Killing(Reason.HARD_TIMEOUT, "was killed: disk was late", "disk")
+    verdict = judge(Death(exit=Exit(-9), line=line(Phase.IDLE), killing=killing, was_ready=True))
+    assert (verdict.guilty, verdict.counts) == ("disk", False)
+
+
+def test_a_worker_that_hangs_between_computes_counts_against_its_group():
     """RUN-8"""
     verdict = judge(killed_for(Reason.HARD_TIMEOUT, line=line(Phase.IDLE)))
-    assert (verdict.guilty, verdict.counts) == (None, False)
+    assert (verdict.guilty, verdict.counts) == (None, True)
 
 
 @pytest.mark.parametrize("reason", [Reason.MEMORY, Reason.PROCESSES, Reason.NONSENSE, Reason.DEAF])
@@ -102,3 +112,17 @@ def test_the_last_resort_is_told_from_other_ends_by_the_time_that_has_passed(cha
     found = death(**{"ended": KILLED, "line": line(Phase.COMPUTING, ago_s=2.1), **changed})
     assert is_overdue(found) == overdue
     assert ("ended itself" in judge(found).message) == overdue
+
+
+def test_who_has_answered_already_is_not_blamed_for_what_comes_then():
+    """RUN-9: the outcome is told before the slate says that it is over."""
+    verdict = judge(death(line=line(Phase.COMPUTING), dispatched=None))
+    assert (verdict.guilty, verdict.counts) == (None, True)
+
+
+def test_processes_that_were_there_before_are_not_the_running_senses():
+    """RUN-6"""
+    killing = Killing(Reason.PROCESSES, "was killed, as it has many", is_old=True)
+    verdict = judge(death(KILLED, line=line(Phase.COMPUTING), killing=killing))
+    assert (verdict.guilty, verdict.counts) == (None, True)
+    assert "began before disk ran" in verdict.message

@@ -1,0 +1,113 @@
+"""The one compute that a worker has in hand, until it has its one outcome.
+
+Parent. A compute that was under way when its worker died becomes the *suspect*: it may have
+been committed all the same. The replacement looks into the sense's database; what was committed
+has its outcome there, what was not is `crashed`, or `killed` where the parent was the reason.
+Until that is known nothing else of the group is started, so there is one of each at most.
+"""
+
+from collections.abc import Callable
+
+from nerve.clock import Clock
+from nerve.supervisor.hub import Running
+from nerve.supervisor.inquest import Death, Verdict, is_overdue
+from nerve.supervisor.ledger import Ledger
+from nerve.wire.messages import FailedMessage, Fault, NoSignalMessage, ReadyMessage, SignalMessage
+
+CRASHED = Fault(kind="crashed", message="the worker died while this ran")
+
+
+class InFlight:
+    """What runs, what is suspect, and their outcomes."""
+
+    def __init__(self, ledger: Ledger, *, clock: Clock, ended: Callable[[str], None]) -> None:
+        """`ended(sense)` is called when the worker itself has told an outcome."""
+        self.running: Running | None = None
+        self.suspect: Running | None = None
+        self._ledger = ledger
+        self._clock = clock
+        self._ended = ended
+
+    @property
+    def sense(self) -> str | None:
+        """The sense that runs."""
+        return self.running.sense if self.running else None
+
+    def take_signal(self, message: SignalMessage) -> None:
+        """A durable signal: the outcome of what is in flight, or a repeat from an outbox."""
+        cause = message.cause
+        self._ledger.take_signal(message, self._end_if(message.sense, cause.trigger, cause.boot))
+
+    def take_no_signal(self, message: NoSignalMessage) -> None:
+        """A compute has ended well and has nothing to tell."""
+        if ended := self._end_if(message.sense, message.trigger_id, self._ledger.boot):
+            self._ledger.take_outcome(ended, "no_signal", message.at_us)
+
+    def take_failed(self, message: FailedMessage) -> bool:
+        """A compute has ended badly; False where this is about no compute in flight."""
+        if message.sense is None or message.trigger_id is None:
+            return False
+        ended = self._end_if(message.sense, message.trigger_id, self._ledger.boot)
+        if ended is not None:
+            outcome = "error" if message.outcome == "refused" else message.outcome
+            self._ledger.take_outcome(ended, outcome, message.at_us, message.fault)
+        return ended is not None
+
+    def lose_worker(self, death: Death, verdict: Verdict) -> None:
+        """The worker is dead: what ran is suspect from now on."""
+        if self.running is None:
+            return
+        if self.running.hard_deadline is not None:
+            self.running.hard_deadline.cancel()
+        was_killed = death.killing is not None or is_overdue(death)
+        kind = "killed" if was_killed and verdict.running == self.running.sense else "crashed"
+        self.running.bad_end = Fault(kind=kind, message=verdict.message)
+        self.suspect, self.running = self.running, None
+
+    def resolve(self, ready: ReadyMessage) -> None:
+        """The replacement says what is in the suspect's database."""
+        suspect = self.suspect
+        if suspect is None:
+            return
+        report = next((r for r in ready.senses if r.name == suspect.sense), None)
+        key = (self._ledger.boot, suspect.trigger_id)
+        if report is None or (report.boot, report.trigger_id) != key:
+            self._end_badly()
+        elif not report.signalled:  # else the signal follows from the outbox, and is the outcome
+            self.suspect = None
+            self._ledger.take_outcome(suspect, "no_signal", self._clock.now_us())
+
+    def give_up(self) -> None:
+        """No replacement follows: what is unclear now has ended badly."""
+        if self.suspect is not None:
+            # Its cursors stay: should the database say at the next start that it was
+            # committed, they move then, and otherwise its signals are offered again.
+            self.suspect.trigger.positions.clear()
+            self._end_badly()
+
+    def _end_badly(self) -> None:
+        assert self.suspect is not None  # noqa: S101  both callers have looked
+        suspect, self.suspect = self.suspect, None
+        fault = suspect.bad_end or CRASHED
+        self._ledger.take_outcome(suspect, fault.kind, self._clock.now_us(), fault)
+
+    def _end_if(self, sense: str, trigger_id: int, boot: str) -> Running | None:
+        """End the compute that this is the outcome of; None for a repeat or a stray."""
+        key = (sense, trigger_id, boot)
+        if self._is(self.running, key):
+            ended, self.running = self.running, None
+            if ended is not None and ended.hard_deadline is not None:
+                ended.hard_deadline.cancel()
+            self._ended(sense)
+            return ended
+        if self._is(self.suspect, key):
+            ended, self.suspect = self.suspect, None
+            return ended
+        return None
+
+    def _is(self, running: Running | None, key: tuple[str, int, str]) -> bool:
+        return running is not None and key == (
+            running.sense,
+            running.trigger_id,
+            self._ledger.boot,
+        )
