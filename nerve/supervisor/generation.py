@@ -53,7 +53,7 @@ class Generation:
         self.spec = spec
         self.was_ready = False
         self.says_stopped = False
-        self._is_over = False
+        self._is_over = self._is_doomed = False
         self.killing: Killing | None = None
         self._events = events
         self._exited = child_events.exited
@@ -75,7 +75,8 @@ class Generation:
     @property
     def is_usable(self) -> bool:
         """Whether it lives, as far as one knows, and is to go on living."""
-        return bool(self.child.pid) and not self.child.is_gone and self.killing is None
+        lives = bool(self.child.pid) and not self.child.is_gone
+        return lives and self.killing is None and not self._is_doomed
 
     @property
     def is_alive(self) -> bool:
@@ -89,7 +90,10 @@ class Generation:
         try:
             self.child.send(message)
         except ChannelClosed:
-            self.child.kill()  # dead, and its exit tells more; or it has closed its own channel
+            # Dead, and its exit tells more than this would; or it has closed its own channel.
+            self._is_doomed = True
+            self.child.kill()
+            self._expect_death()
         except WireError:
             self.kill(Killing(Reason.DEAF, "was killed, as it read nothing of what it was sent,"))
 

@@ -64,6 +64,8 @@ HURRY_AFTER_S = 0.5
 """A second request to stop sooner than this is the same one, sent twice."""
 STATE_CHECK_EVERY_S = 5.0
 """One stat of the lock file."""
+HELD_UP_S = 2.0
+"""So much too late the loop has to come round for that to be worth a log row."""
 STARTER_THREADS = 4
 """Workers started at the same time, so that many groups do not fork all at once."""
 ENDER_THREADS = 4
@@ -158,6 +160,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._asked_to_stop_at = 0.0
         self._is_paused = False
+        self._looked_at = 0.0
 
     # --- start and stop -------------------------------------------------------------
 
@@ -530,7 +533,18 @@ class Supervisor:
         if self._stopping.is_set():
             return
         self._look_at_state()
+        self._look_at_clock()
         asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
+
+    def _look_at_clock(self) -> None:
+        """Say so when this process itself stood still: all that was late then was late by that."""
+        now = self._clock.monotonic()
+        late_s = now - self._looked_at - STATE_CHECK_EVERY_S
+        if self._looked_at and late_s > HELD_UP_S:
+            message = f"nerve itself stood still for {late_s:.0f} s: stopped, or short of CPU"
+            hint = "deadlines and ticks of that time came late; look at the machine"
+            self.ledger.log("nerve", "nerve.held_up", "warning", {"message": message, "hint": hint})
+        self._looked_at = now
 
     def _look_at_state(self) -> None:
         try:

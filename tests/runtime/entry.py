@@ -66,7 +66,7 @@ def kill_at(point):
 def main():
     if point := os.environ.get("KILL_PARENT"):
         kill_at(point)
-    for limit in ("GATE_PATIENCE_S", "HURRY_AFTER_S"):
+    for limit in ("GATE_PATIENCE_S", "HURRY_AFTER_S", "STATE_CHECK_EVERY_S", "HELD_UP_S"):
         if limit in os.environ:
             setattr(supervisor, limit, float(os.environ[limit]))
     if "RESTS_S" in os.environ:

@@ -533,10 +533,15 @@ def test_nothing_runs_before_every_group_has_reported(project):
     assert all(n > max(ready) for n, e in enumerate(said) if e["kind"] == "signal")
 
 
-def test_a_start_without_any_sense_runs_and_stops(project):
+def test_a_start_without_any_sense_runs_and_stops_and_says_when_it_stood_still(project):
+    """LOG-1"""
     project.config("{}")
-    running = project.start()
-    running.log("nerve.started")
+    running = project.start(STATE_CHECK_EVERY_S="0.05", HELD_UP_S="0.5")
+    running.log("recovery.finished")
+    running.process.send_signal(signal.SIGSTOP)
+    time.sleep(1.0)  # what is tested is time in which nothing happens
+    running.process.send_signal(signal.SIGCONT)
+    running.log("nerve.held_up", source="nerve")
     assert running.stop() == 0
     assert os.path.exists(project.state / "logs.db")
 
