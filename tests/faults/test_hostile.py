@@ -258,8 +258,8 @@ def test_what_hangs_at_the_start_is_left_out_and_a_quarantine_outlives_a_restart
         revisions = {"revisions": {"first": migrating}} if migrating else {}
         hostile.hostile(name, f"{loading}\n{compute('pass')}", **revisions)
     hostile.hostile("exits", compute("os._exit(3)"), cause="interval: 100ms")
-    short = {"LOAD_TIMEOUT_MS": "500", "MIGRATE_TIMEOUT_MS": "500"}
-    short |= {"BOOT_TIMEOUT_S": "2", "BOOT_GRACE_S": "0.5"}
+    short = {"LOAD_TIMEOUT_MS": "2000", "MIGRATE_TIMEOUT_MS": "2000"}
+    short |= {"BOOT_TIMEOUT_S": "8", "BOOT_GRACE_S": "1"}
     neighbours = [f"by-{name}" for name in (*HANGS_WHILE_LOADED, "exits")]
     first = hostile.start(**short)
     for name, kind in (("loads-long", "load_timeout"), ("migrates-long", "migration_timeout")):
