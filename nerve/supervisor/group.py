@@ -421,7 +421,7 @@ class Group:
         if verdict.loading and verdict.running is not None:
             self._harmful.add(verdict.running)
         if ended.bereft_of is not None:
-            self._hub.lost_fork_server(ended.bereft_of, verdict.running)
+            self._hub.lost_fork_server(self.name, ended.bereft_of, verdict.running)
         self._restart(verdict, ended, was_ready=was_ready)
 
     def _hint_for(self, reason: Reason) -> str:

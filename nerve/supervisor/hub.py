@@ -64,8 +64,8 @@ class Hub(Protocol):
         """A sense has run to an end of its own."""
         ...
 
-    def lost_fork_server(self, pid: int, running: str | None) -> None:
-        """A worker went with its fork server, while a sense was running or none was."""
+    def lost_fork_server(self, name: str, pid: int, running: str | None) -> None:
+        """The worker of a group went with its fork server, while a sense ran or none did."""
         ...
 
     def gave_up(self, name: str) -> None:

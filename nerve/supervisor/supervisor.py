@@ -37,7 +37,7 @@ from nerve.reflex.listeners import Listeners, pairs_of
 from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
-from nerve.supervisor.bereavement import APART_S, Bereavements
+from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
 from nerve.supervisor.child import ENTRY, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.group import Group
@@ -78,8 +78,8 @@ REPLENISH_AFTER_S = 0.2
 """After a worker is ready, until another one is made for the reserve."""
 MAX_BEREFT_TOLD = 10
 """Ended fork servers that are remembered."""
-BEREAVEMENT_S = 0.25
-"""After the end of a fork server is first noticed, until all its workers are missed."""
+BEREAVEMENT_S = 5.0
+"""After the end of a fork server is first noticed, for all its workers to be missed."""
 
 Observe = Callable[[int | None, SignalEntry | LogEntry], None]
 
@@ -148,7 +148,7 @@ class Supervisor:
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
         self._bereavements = Bereavements()
-        self._bereft: dict[int, set[str]] = {}
+        self._bereft: dict[int, Bereft] = {}
         self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
         self._given_up: set[str] = set()
         self._cgroup = delegated()
@@ -408,19 +408,26 @@ class Supervisor:
         """A sense has run to an end of its own."""
         self._warden.absolve(sense)
 
-    def lost_fork_server(self, pid: int, running: str | None) -> None:
-        """A worker went with its fork server, while a sense was running or none was."""
+    def lost_fork_server(self, name: str, pid: int, running: str | None) -> None:
+        """The worker of a group went with its fork server, while a sense ran or none did."""
         if pid in self._bereft_told:
             return  # a straggler; what follows from it has been decided
         if pid not in self._bereft:
-            self._bereft[pid] = set()
+            missed = {group.name for group in self._groups.values() if group.worker_pid}
+            self._bereft[pid] = Bereft(missed)
             loop = asyncio.get_running_loop()
             loop.call_later(BEREAVEMENT_S, self._tell_bereavement, pid)
+        bereft = self._bereft[pid]
+        bereft.missed.discard(name)
         if running is not None:
-            self._bereft[pid].add(running)
+            bereft.running.add(running)
+        if not bereft.missed:
+            self._tell_bereavement(pid)
 
     def _tell_bereavement(self, pid: int) -> None:
-        running = self._bereft.pop(pid)
+        if pid not in self._bereft:
+            return
+        running = self._bereft.pop(pid).running
         ran = ", ".join(sorted(running)) or "none"
         message = f"the fork server (process {pid}) ended, and all workers with it; running: {ran}"
         payload = {"message": message, "pid": pid, "running": sorted(running)}

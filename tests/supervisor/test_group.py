@@ -65,7 +65,7 @@ class FakeHub:
     def absolve(self, sense):
         self.strikes.append((sense, None))
 
-    def lost_fork_server(self, pid, running):
+    def lost_fork_server(self, name, pid, running):
         self.logged.append(f"lost {pid} {running}")
 
     def take_signal(self, message, running):
