@@ -49,7 +49,7 @@ def _split(main: FrameType) -> None:
     if server == 0:
         name_process("nerve: forks")
         # Not SIGKILL: it has to end its workers first. They set this signal back.
-        signal.signal(SENTRY_GONE, lambda *_: sys.exit(0))
+        signal.signal(SENTRY_GONE, _end_once)
         tell_of_parents_death(sentry, SENTRY_GONE)
         return
     os.close(listener)  # or whoever asks for a worker would wait for one that is gone
@@ -60,6 +60,17 @@ def _split(main: FrameType) -> None:
     kill_descendants(os.getpid())
     remove_socket(listening_at)
     os._exit(0)
+
+
+def _end_once(*_: object) -> None:
+    # The parent adopts this process when the sentry dies, so its death sends the signal again; in
+    # the middle of the exit handler that would end the killing.
+    signal.signal(SENTRY_GONE, _do_nothing)
+    sys.exit(0)
+
+
+def _do_nothing(*_: object) -> None:
+    """Not SIG_IGN, which would leave a signal that is already on its way to the last handler."""
 
 
 def _wait_for_an_end(server: int, alive: int) -> None:
