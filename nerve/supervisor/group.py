@@ -4,10 +4,8 @@ Parent. The senses of a group run one after another, so a group sends its worker
 compute at a time and waits for the outcome; a sense stands in the queue at most
 once (`nerve.reflex.flow`), so the queue is as long as the group at most.
 
-A worker that dies is replaced. What it was running is kept as the *suspect* until
-the replacement has looked into the sense's database: a compute that was committed
-before the death has its outcome there, one that was not is `crashed`, or `killed`
-when the hard deadline was the reason. Either way it has exactly one outcome.
+A worker that dies is replaced. What it was running has its one outcome all the same
+(`inflight`); who answers for the death is judged (`inquest`), and that sense rests (`warden`).
 """
 
 import asyncio
