@@ -5,8 +5,9 @@ the same machine, and its spread is that of the blocks; the absolute values stan
 beside it for orientation.
 """
 
+import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,12 @@ def file_system(folder: Path) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.2f}"  # noqa: PLR2004  three digits
+
+
+def report(machine: Mapping[str, object], figures: Sequence[Figure], *, as_json: bool) -> str:
+    """What a run of a benchmark prints: the machine and the figures."""
+    if as_json:
+        found = {"machine": machine, "figures": [figure.to_json() for figure in figures]}
+        return json.dumps(found, indent=1)
+    heading = ", ".join(f"{name} {value}" for name, value in machine.items())
+    return f"{heading}\nmedian [quartiles] over blocks\n\n{table(figures)}"

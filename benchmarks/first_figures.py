@@ -10,7 +10,6 @@ prints ratios with their spread. README.md says what may be compared.
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import platform
 import sqlite3
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import Figure, file_system, table
+from benchmarks.figures import Figure, file_system, report
 from benchmarks.floor_process import FloorProcess
 from benchmarks.measurements import crowds, starts, triggers
 from nerve.process.kernel import become_subreaper
@@ -103,12 +102,7 @@ def main() -> None:
                 figures = measure(folder, bare, laden, QUICK if arguments.quick else THOROUGH)
             finally:
                 shut_down()
-    if arguments.json:
-        print(json.dumps({"machine": machine, "figures": [f.to_json() for f in figures]}, indent=1))
-        return
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    print("median [quartiles] over blocks\n")
-    print(table(figures))
+    print(report(machine, figures, as_json=arguments.json))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-PAUSE_S = 0.02
-"""Between two kills, so that both sides kill a process that waits."""
+PAUSE_S = 0.5
+"""Before each kill, on both sides: the process killed waits, what went before is recorded, and
+nerve has a worker in reserve again, as deaths come apart."""
 INSERT = "INSERT INTO seen (at_us, said) VALUES (?, ?)"
 
 

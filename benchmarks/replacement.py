@@ -11,13 +11,12 @@ time ends where the parent takes `ready`, before that is recorded.
 import argparse
 import asyncio
 import contextlib
-import json
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import Figure, p50, table
+from benchmarks.figures import Figure, p50, report
 from benchmarks.first_figures import describe_machine
 from benchmarks.floor_process import FloorProcess
 from benchmarks.runtime import (
@@ -113,12 +112,7 @@ def main() -> None:
                 figures = asyncio.run(measure(Path(name), floors, 4 if arguments.quick else 20))
             finally:
                 shut_down()
-    if arguments.json:
-        print(json.dumps({"machine": machine, "figures": [f.to_json() for f in figures]}, indent=1))
-        return
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    print("median [quartiles] over blocks\n")
-    print(table(figures))
+    print(report(machine, figures, as_json=arguments.json))
 
 
 if __name__ == "__main__":

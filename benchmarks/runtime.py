@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 
 import psutil
 
+from benchmarks.floor import PAUSE_S
 from nerve.clock import SystemClock
 from nerve.config import Loaded, load_config
 from nerve.reflex.causes import Cause
@@ -30,8 +31,6 @@ from nerve.supervisor.supervisor import Supervisor
 from nerve.wire.messages import ReadyMessage, StopMessage
 
 PATIENCE_S = 60.0
-PAUSE_S = 0.5
-"""Before a death, so that the last one is recorded and a worker is in reserve: they come apart."""
 SPARE_NAME = "nerve: spare"
 SENSE = """
 import time

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.runtime import DEATHS, PAUSE_S, Nerve, forgive_deaths, make_project
+from benchmarks.runtime import DEATHS, Nerve, forgive_deaths, make_project
 from benchmarks.stamps import BEGIN, END, STAMPS, Passage, wrap
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down
@@ -27,6 +27,7 @@ DEATHS_BEFORE = 5
 """For warming up."""
 NS_PER_MS = 1_000_000
 PATIENCE_S = 10.0
+POLL_S = 0.005
 IN_PARENT: Sequence[Passage] = (
     ("nerve.supervisor.child", "Child._on_sentinel", BEGIN, "the exit noticed"),
     ("nerve.supervisor.child", "Child._prepare", BEGIN, "recorded; the next one specified"),
@@ -63,7 +64,7 @@ async def _one(nerve: Nerve, here: Notes, folder: Path) -> dict[str, int]:
 def _read(stamps: Path) -> Notes:
     give_up = time.monotonic() + PATIENCE_S
     while not stamps.exists() and time.monotonic() < give_up:
-        time.sleep(PAUSE_S)
+        time.sleep(POLL_S)
     return [(label, at_ns) for label, at_ns in json.loads(stamps.read_text())]
 
 

@@ -18,7 +18,6 @@ import socket
 import sys
 import tempfile
 import threading
-import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from nerve.process.kernel import children, is_alive
-from nerve.process.tree import MAX_ROUNDS, kill_tree
+from nerve.process.tree import MAX_ROUNDS, kill_tree, wait_for_end
 
 START_METHOD = "forkserver"
 MAX_SOCKET_FOLDER_BYTES = 85
@@ -36,7 +35,6 @@ MAX_SOCKET_FOLDER_BYTES = 85
 _ELSEWHERE = "nerve-fork-"
 """How a directory is called that stands in for one whose path is too long."""
 SHUT_DOWN_TIMEOUT_S = 3.0
-SHUT_DOWN_POLL_S = 0.002
 STRAYS_PATIENCE_S = 5.0
 """For a launch that is under way, before strays are looked for another time."""
 
@@ -207,13 +205,11 @@ def _end_all(found: Callable[[], list[int]]) -> int:
 
 
 def _ends(pid: int, timeout_s: float) -> bool:
-    give_up = time.monotonic() + timeout_s
+    """Wait for a child, and reap it; False when that takes longer."""
+    has_ended = wait_for_end([pid], timeout_s)
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(pid, os.WNOHANG) == (0, 0):
-            if time.monotonic() > give_up:
-                return False
-            time.sleep(SHUT_DOWN_POLL_S)
-    return True
+        os.waitpid(pid, os.WNOHANG)
+    return has_ended
 
 
 def launch(name: str, entry: str, *arguments: Any) -> Launched:
@@ -273,10 +269,9 @@ def _start(process: ForkServerProcess) -> None:
         process.start()
     except (ConnectionError, EOFError, FileNotFoundError):
         # Its sentry lives on for some milliseconds, and is taken for a server that listens.
-        sentry = fork_server_pid()
-        give_up = time.monotonic() + SHUT_DOWN_TIMEOUT_S
-        while sentry is not None and is_alive(sentry) and time.monotonic() < give_up:
-            time.sleep(SHUT_DOWN_POLL_S)
+        # It is not reaped here: that is how the standard library learns that it needs another.
+        if (sentry := fork_server_pid()) is not None:
+            wait_for_end([sentry], SHUT_DOWN_TIMEOUT_S)
         process.start()
 
 

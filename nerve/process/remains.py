@@ -8,7 +8,6 @@ process is touched that merely got the same number.
 """
 
 import os
-import time
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -17,12 +16,11 @@ from typing import Final
 
 from nerve.process.kernel import environment_has, is_alive, processes
 from nerve.process.slate import Line, Owner, Phase, read_line, read_owner
-from nerve.process.tree import kill_tree
+from nerve.process.tree import kill_tree, wait_for_end
 
 BOOT_VARIABLE: Final = "NERVE_BOOT"
 """In the environment of everything that a worker starts: the run of nerve it belongs to."""
 GONE_TIMEOUT_S = 2.0
-POLL_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,5 @@ def end_remains(slates: Iterable[Found], boots: AbstractSet[str]) -> list[int]:
     ended = [pid for pid in dict.fromkeys([*workers, *started]) if is_alive(pid)]
     for pid in ended:
         kill_tree(pid)
-    give_up = time.monotonic() + GONE_TIMEOUT_S
-    while any(map(is_alive, ended)) and time.monotonic() < give_up:
-        time.sleep(POLL_S)
+    wait_for_end(ended, GONE_TIMEOUT_S)
     return ended

@@ -9,8 +9,12 @@ adopted by the root (a subreaper) and found in the next round.
 
 import contextlib
 import os
+import select
 import signal
+import time
+from collections.abc import Iterable
 
+from nerve.clock import MS_PER_S
 from nerve.process.kernel import children, is_alive
 
 MAX_ROUNDS = 200
@@ -60,6 +64,25 @@ def kill_group(leader: int) -> None:
         raise ValueError(f"process group {leader} is everybody's")
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def wait_for_end(pids: Iterable[int], timeout_s: float) -> bool:
+    """Wait until none of these processes runs any more; False when that takes longer."""
+    with contextlib.ExitStack() as held:
+        running = select.poll()
+        waiting = set[int]()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(pid)
+                held.callback(os.close, descriptor)
+                running.register(descriptor, select.POLLIN)
+                waiting.add(descriptor)
+        give_up = time.monotonic() + timeout_s
+        while waiting and (left_s := give_up - time.monotonic()) > 0:
+            for descriptor, _ in running.poll(left_s * MS_PER_S):
+                running.unregister(descriptor)
+                waiting.discard(descriptor)
+        return not waiting
 
 
 def send(pid: int, signal_number: int) -> None:

@@ -299,10 +299,6 @@ class Journal:
             found.setdefault(sense, {})[epoch] = seq
         return found
 
-    def cursors(self) -> dict[Pair, int]:
-        """All cursors: (target, source) to the last signal whose consequence is recorded."""
-        return cursors_in(self._raw)
-
     def quarantines(self) -> list[Quarantine]:
         """All quarantines that are stored, those that are over included."""
         return quarantines(self._raw)

@@ -8,7 +8,7 @@ is true. What came after it and was not answered is offered again, as one cause.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -36,10 +36,8 @@ class Backlog:
 class Positions:
     """What is known before the first signal of this run is heard."""
 
-    def __init__(self, pairs: list[Pair], stored: dict[Pair, int]) -> None:
-        """Begin with the journal's cursors, as `stored`."""
+    def __init__(self, pairs: list[Pair]) -> None:
         self._pairs = pairs
-        self._stored = stored
         self._told: dict[Pair, int] = {}
         self._stale: dict[Pair, int] = {}
 
@@ -72,12 +70,11 @@ class Positions:
         `moved(target, source, signal_id)` is called for each cursor that the journal does
         not have yet, `damaged(source, signal_id)` for each signal that cannot be read.
         """
-        # Again, as this may be in the middle of a run.
-        self._stored = {**self._stored, **cursors_in(reader)}
-        cursors = self._cursors(newest_id(reader), targets)
+        stored = cursors_in(reader)
+        cursors = self._cursors(stored, newest_id(reader), targets)
         listeners.start_at(cursors)
         for pair, cursor in cursors.items():
-            if cursor != self._stored.get(pair):
+            if cursor != stored.get(pair):
                 moved(*pair, cursor)
         for pair, cursor in cursors.items():
             rows, more = signals_after(reader, pair[1], cursor, MAX_CAUSES)
@@ -86,11 +83,13 @@ class Positions:
                 cause = listeners.backlog(pair, signals, more)
                 yield Backlog(pair, cause, len(signals) + more, cursor)
 
-    def _cursors(self, newest: int, targets: AbstractSet[str]) -> dict[Pair, int]:
+    def _cursors(
+        self, stored: Mapping[Pair, int], newest: int, targets: AbstractSet[str]
+    ) -> dict[Pair, int]:
         cursors: dict[Pair, int] = {}
         for pair in (pair for pair in self._pairs if pair[0] in targets):
-            known = max(self._stored.get(pair, 0), self._told.get(pair, 0))
-            is_new = pair not in self._stored and not known
+            known = max(stored.get(pair, 0), self._told.get(pair, 0))
+            is_new = pair not in stored and not known
             cursors[pair] = newest if is_new else known
         return cursors
 

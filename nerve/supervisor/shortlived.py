@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -28,7 +27,7 @@ from nerve.supervisor.child import ENTRY
 from nerve.supervisor.inquest import Exit
 from nerve.supervisor.preparation import workers_prepared
 from nerve.supervisor.specification import worker_spec
-from nerve.wire.channel import READ_BYTES
+from nerve.wire.channel import READ_BYTES, hand_over
 from nerve.wire.framing import FrameDecoder, encode
 from nerve.wire.messages import (
     DescribedMessage,
@@ -68,7 +67,7 @@ class ShortLived:
             self._records_of = RecordsOf(self._spec.group, self.records.append)
             self._launched = launch(f"nerve: {self._spec.group}", ENTRY)
         channel = self._launched.channel
-        socket.send_fds(channel, [b"\0"], [self._records_of.queue.connection.fileno()])
+        hand_over(channel, self._records_of.queue.connection.fileno())
         channel.sendall(encode(self._spec.model_dump_json(by_alias=True).encode()))
         self._records_of.started()
         # Read all the time: a sense that prints a lot must not block on a full pipe.

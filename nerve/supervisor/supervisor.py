@@ -154,7 +154,7 @@ class Supervisor:
         self._cgroup = delegated()
         pairs = pairs_of(loaded.config)
         self._listeners = Listeners(pairs)
-        self._positions = Positions(pairs, journal.cursors())
+        self._positions = Positions(pairs)
         self._unreported = set(self._groups)
         self._trigger_id = 0
         self._stopping = asyncio.Event()

@@ -90,7 +90,8 @@ class Triggers:
     def finish(self, sense: str, again: PendingTrigger | None) -> None:
         """A compute has its outcome; what was held meanwhile goes on."""
         if sense in self.unavailable:
-            self._flows[sense].drop()
+            if self._flows[sense].drop():
+                self._count(sense, "unavailable")
             return
         decision = self._flows[sense].finish(self._clock.monotonic(), again)
         if decision is not None:

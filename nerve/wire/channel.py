@@ -58,10 +58,7 @@ class Channel:
 
         Raises ChannelClosed when it has died.
         """
-        try:
-            socket.send_fds(self._socket, [_HAND_OVER], [descriptor])
-        except OSError as error:
-            raise ChannelClosed(str(error)) from error
+        hand_over(self._socket, descriptor)
 
     def receive(self) -> Iterator[bytes]:
         """Yield the frames that one read completes; nothing when nothing is there.
@@ -177,6 +174,17 @@ class BlockingChannel:
     def close(self) -> None:
         """Close the descriptor."""
         self._socket.close()
+
+
+def hand_over(sock: socket.socket, descriptor: int) -> None:
+    """Give whoever calls `take_over` at the other end a copy of a descriptor.
+
+    Raises ChannelClosed when it has died.
+    """
+    try:
+        socket.send_fds(sock, [_HAND_OVER], [descriptor])
+    except OSError as error:
+        raise ChannelClosed(str(error)) from error
 
 
 def _is_readable(sock: socket.socket) -> bool:

@@ -90,8 +90,10 @@ def test_a_closed_stdout_does_not_bring_nerve_down(counting, background):
     with contextlib.closing(open_reader(counting.state.journal_path)) as reader:
         newest = "SELECT max(id) FROM signals"
         (before,) = reader.execute(newest).fetchone()
+        give_up = time.monotonic() + 30
         while reader.execute(newest).fetchone()[0] < before + 5:
             assert process.poll() is None
+            assert time.monotonic() < give_up
             time.sleep(0.01)
     process.send_signal(signals.SIGTERM)
     assert process.wait(30) == 0

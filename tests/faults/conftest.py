@@ -118,11 +118,7 @@ class Hostile(runtime.Project):
         assert eventually(lambda: not self.left(boots)), self.left(boots)
         # Of what is there now, for other nerves on this machine come and go.
         left = set(os.listdir("/dev/shm")) - self.shared_memory
-        give_up = time.monotonic() + PATIENCE_S
-        while left and time.monotonic() < give_up:
-            time.sleep(0.01)
-            left &= set(os.listdir("/dev/shm"))
-        assert not left
+        assert eventually(lambda: not left & set(os.listdir("/dev/shm"))), left
 
     def assert_no_descriptor_is_lost(self, running, before):
         allowed = before + IN_RESERVE
