@@ -52,7 +52,7 @@ class Launched:
         process: the standard library's handle; its `sentinel` is readable at the exit.
         channel: the parent's end of the socketpair.
         stdout, stderr: read ends of the pipes the worker's output goes to.
-        server_pid: the fork server that it is a child of.
+        server_pid: the sentry of the fork server it is a child of, as `fork_server_pid` has it.
     """
 
     process: ForkServerProcess

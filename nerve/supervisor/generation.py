@@ -106,9 +106,8 @@ class Generation:
         """Have it finish and go, within so many seconds."""
         if self._is_over:
             return
-        self._cancel(self._timer)
         late = Killing(Reason.STOP_TIMEOUT, "was killed, as it did not stop in time,")
-        self._timer = self._loop.call_later(allowance_s, self.kill, late)
+        self._after(allowance_s, lambda: self.kill(late))
         self.send(StopMessage())
 
     def kill(self, killing: Killing) -> None:
@@ -161,7 +160,7 @@ class Generation:
         now = self._clock.monotonic()
         left_s = time_left_s(self.line(), self.spec, began=self._began, now=now)
         if left_s > 0:
-            self._timer = self._loop.call_later(min(left_s, BOOT_LOOK_S), self._watch_boot)
+            self._after(min(left_s, BOOT_LOOK_S), self._watch_boot)
         else:
             killing = Killing(Reason.BOOT_TIMEOUT, "was killed, as it was not ready in time,")
             self.kill_with_stack(killing, self._events.boot_timeout)
@@ -175,6 +174,10 @@ class Generation:
         self._events.unkillable(self.child.pid)
         self.child.abandon()
         self._exited(Exit(None))
+
+    def _after(self, delay_s: float, callback: Callable[[], None]) -> None:
+        self._cancel(self._timer)
+        self._timer = self._loop.call_later(delay_s, callback)
 
     def _cancel(self, timer: asyncio.TimerHandle | None) -> None:
         if timer is not None:
