@@ -21,6 +21,7 @@ COMMANDS = {
     "signals": ("nerve.cli.records:signals", "Show signals, or follow them."),
     "logs": ("nerve.cli.records:logs", "Show what happened, or follow it."),
     "list": ("nerve.cli.listing:list_", "List the senses or the reflexes."),
+    "graph": ("nerve.cli.graph:graph", "Draw what makes what run."),
     "describe": ("nerve.cli.describe:describe", "Tell all about one sense."),
     "resume": ("nerve.cli.resume:resume", "End a sense's quarantine before its time."),
     "query": ("nerve.cli.query:query", "Ask a sense's database in SQL, read-only."),
