@@ -24,6 +24,7 @@ COMMANDS = {
     "graph": ("nerve.cli.graph:graph", "Draw what makes what run."),
     "describe": ("nerve.cli.describe:describe", "Tell all about one sense."),
     "resume": ("nerve.cli.resume:resume", "End a sense's quarantine before its time."),
+    "cursor": ("nerve.cli.cursor:cursor", "Show how far each reflex has got, or move that."),
     "query": ("nerve.cli.query:query", "Ask a sense's database in SQL, read-only."),
     "init": ("nerve.cli.scaffold:init", "Write a first nerve.yaml."),
     "new": ("nerve.cli.scaffold:new", "Write a new sense to begin from."),
