@@ -143,11 +143,11 @@ def _as_json(one: Cursor, at_us: int | None, waiting: Waiting | None) -> dict[st
 
 
 def _number(one: Cursor) -> str:
-    return "" if one.is_timer or one.position is None else str(one.position)
+    return "-" if one.is_timer or one.position is None else str(one.position)
 
 
 def _time(at_us: int | None, zone: ZoneInfo) -> str:
-    return "" if at_us is None else local_time(at_us, zone)
+    return "-" if at_us is None else local_time(at_us, zone)
 
 
 def _said(one: Cursor, waiting: Waiting | None, now_us: int) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nerve.batteries
 from nerve.config import Loaded
-from nerve.config.files import FileUnfit, read_small_file
+from nerve.config.files import read_small_file
 from nerve.errors import SenseError
 from nerve.worker.loader import Location, locate
 
@@ -38,7 +38,10 @@ class Reading:
 
 def readings_of(loaded: Loaded) -> dict[str, Reading]:
     """Return what each configured sense reads."""
-    return {name: _reading(loaded, name) for name in loaded.config.senses}
+    files = {name: _file(loaded, name) for name in loaded.config.senses}
+    # Many senses may be of one module.
+    readings = {file: _read(file) for file in dict.fromkeys(files.values())}
+    return {name: readings[file] for name, file in files.items()}
 
 
 def peers_in(source: bytes) -> Reading:
@@ -75,12 +78,18 @@ def _taken(tree: ast.Module, name: str | None) -> Iterator[ast.expr]:
                 yield key
 
 
-def _reading(loaded: Loaded, name: str) -> Reading:
+def _file(loaded: Loaded, name: str) -> Path | None:
     try:
         location = locate(name, loaded.config.senses[name], loaded.path.parent)
-        file = location.file or _file_of(location)
+    except SenseError:
+        return None
+    return location.file or _file_of(location)
+
+
+def _read(file: Path | None) -> Reading:
+    try:
         return peers_in(read_small_file(file, MAX_SOURCE_BYTES)) if file else Reading()
-    except (SenseError, FileUnfit, ValueError):
+    except ValueError:  # FileUnfit is one
         return Reading()
 
 

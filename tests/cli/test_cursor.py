@@ -105,7 +105,7 @@ def test_the_position_of_a_timer_is_a_time(got, json_lines):
     assert (line["timer"], line["position"], line["waiting"]) == (True, None, None)
     assert line["at"] == "2026-11-21T01:03:18.000000Z"
     assert (
-        "@every 10s            2026-11-21 02:03:18  a timer"
+        "@every 10s  -         2026-11-21 02:03:18  a timer"
         in project.nerve("cursor", "show").stdout
     )
     done = project.nerve("cursor", "set", "disk", "@every 10s", "3")
