@@ -177,6 +177,22 @@ class Journal:
         self._runs.adopt(changes)
         return ids
 
+    def place_cursor(self, pair: Pair, signal_id: int, told: LogEntry) -> None:
+        """Put a cursor where a person wants it, back as well, with the log row that tells of it.
+
+        Raises StateError, and then nothing was stored.
+        """
+        with _explained(self._path):
+            self._raw.execute("BEGIN IMMEDIATE")
+            try:
+                self._raw.execute("DELETE FROM cursors WHERE target = ? AND source = ?", pair)
+                self._insert(Batch([told], cursors={pair: signal_id}))
+                self._raw.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+        self._next_id += 1
+
     def take_restored(self) -> int:
         """How often the file had to be written back, because it was deleted; counts anew."""
         restored, self._restored = self._restored, 0
