@@ -13,19 +13,15 @@ import hashlib
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
-from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S, to_datetime
+from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S
 from nerve.config.models import Config, SenseReflex
+from nerve.reflex.aligned import next_aligned_us
+from nerve.reflex.cron import next_us
 from nerve.sense import TriggerKind
 
 RECHECK_S = 10.0
 """The longest wait for a time on the wall clock before it is looked at again."""
-MAX_CRON_STEPS = 200
-"""Times of an expression looked at to find one that is not past; an hour has 60."""
 MIN_WAIT_S = 0.001
 """So that a timer is never due again in the moment in which it was."""
 NEVER = float("inf")
@@ -39,6 +35,7 @@ class Timer:
         kind: INTERVAL or CRON.
         phase_ms: how much later than the others, for `jitter`.
         cron: the expression, for CRON.
+        timezone: of cron, and of the midnight from which `align` counts.
     """
 
     sense: str
@@ -72,10 +69,18 @@ def timers_of(config: Config) -> list[Timer]:
 def _timers(reflex: object, timezone: str) -> Iterator[Timer]:
     if not isinstance(reflex, SenseReflex):
         return
+    timezone = reflex.timezone or timezone
     for sense in reflex.sense:
         if reflex.interval_ms is not None:
             phase = phase_ms(sense, reflex.jitter_ms or 0)
-            yield Timer(sense, TriggerKind.INTERVAL, reflex.interval_ms, phase, reflex.align)
+            yield Timer(
+                sense,
+                TriggerKind.INTERVAL,
+                reflex.interval_ms,
+                phase,
+                reflex.align,
+                timezone=timezone,
+            )
         elif reflex.cron is not None:
             yield Timer(sense, TriggerKind.CRON, cron=reflex.cron, timezone=timezone)
 
@@ -86,27 +91,6 @@ def phase_ms(sense: str, jitter_ms: int) -> int:
         return 0
     digest = hashlib.sha256(sense.encode()).digest()
     return int.from_bytes(digest[:8], "big") % jitter_ms
-
-
-def next_cron_us(expression: str, timezone: str, after_us: int) -> int | None:
-    """The first time strictly after `after_us` that a cron expression names; None if never."""
-    local = to_datetime(after_us).astimezone(ZoneInfo(timezone))
-    try:
-        # More than one, because in the hour that the autumn change repeats, the first one found
-        # may be the time of that name that has passed already.
-        for found in islice(CronSim(expression, local), MAX_CRON_STEPS):
-            found_us = int(found.timestamp()) * US_PER_S
-            if found_us > after_us:
-                return found_us
-    except CronSimError:  # e.g. the 30th of February
-        return None
-    return None
-
-
-def next_aligned_us(timer: Timer, after_us: int) -> int:
-    """The first whole multiple of the interval, counted from 1970, after `after_us`."""
-    interval_us, phase_us = timer.interval_ms * US_PER_MS, timer.phase_ms * US_PER_MS
-    return ((after_us - phase_us) // interval_us + 1) * interval_us + phase_us
 
 
 class Schedule:
@@ -151,9 +135,11 @@ class Schedule:
 
     def _put_wall(self, order: int, timer: Timer, now: float, now_us: int) -> None:
         if timer.align:
-            wall_us: int | None = next_aligned_us(timer, now_us)
+            wall_us: int | None = next_aligned_us(
+                timer.interval_ms, timer.phase_ms, timer.timezone, now_us
+            )
         else:
-            wall_us = next_cron_us(timer.cron, timer.timezone, now_us)
+            wall_us = next_us(timer.cron, timer.timezone, now_us)
         if wall_us is not None:
             wait = max(MIN_WAIT_S, min((wall_us - now_us) / US_PER_S, RECHECK_S))
             heapq.heappush(self._heap, (now + wait, order, timer, wall_us))
