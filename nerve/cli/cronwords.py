@@ -19,7 +19,7 @@ _MONTH_NAMES = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
-_DAY_NAMES = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+_DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _WORKDAYS = "Monday to Friday"
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _SHORTEST_RUN = 3
@@ -78,7 +78,7 @@ def _clock(hour: int, minute: int) -> str:
 
 def _date(calendar: CronSim) -> str:
     days, weekdays = _month_days(calendar.days), _weekdays(calendar.weekdays)
-    months = _listed(_runs(calendar.months, _MONTHS, _MONTH_NAMES))
+    months = _months(calendar.months)
     if not calendar.day_and and not (days and weekdays):  # either will do, and one is any day
         days, weekdays = [], []
     in_months = f"in {months}" if months else ""
@@ -91,6 +91,12 @@ def _date(calendar: CronSim) -> str:
     date = f"on {_listed(days)} of the month"
     date += both if calendar.day_and else f" and on {_listed(weekdays)}"
     return f"{date}, {in_months}" if months else date
+
+
+def _months(months: Collection[int]) -> str:
+    """Say the months; nothing where they are all."""
+    is_all = len(months) == len(_MONTHS)
+    return "" if is_all else _listed(_runs(months, _MONTHS, _MONTH_NAMES))
 
 
 def _month_days(days: Collection[int]) -> list[str]:
@@ -109,12 +115,11 @@ def _weekdays(weekdays: Collection[int | tuple[int, int]]) -> list[str]:
     if len(plain) == len(_WEEK):
         return []
     special = sorted(
-        {(which, day % 7) for day, which in (one for one in weekdays if isinstance(one, tuple))}
+        (which, day or 7) for day, which in {one for one in weekdays if isinstance(one, tuple)}
     )
-    return [
-        *_runs(plain, _WEEK, (*_DAY_NAMES[1:], _DAY_NAMES[0])),
-        *(f"the {_which(which)} {_DAY_NAMES[day]} of the month" for which, day in special),
-    ]
+    found = _runs(plain, _WEEK, _DAY_NAMES)
+    found += [f"the {_which(which)} {_DAY_NAMES[day - 1]}" for which, day in special]
+    return [*found[:-1], f"{found[-1]} of the month"] if special else found
 
 
 def _which(which: int) -> str:
@@ -122,17 +127,18 @@ def _which(which: int) -> str:
 
 
 def _numbered(noun: str, numbers: list[int]) -> str:
-    values = range(numbers[0], numbers[-1] + 1)
-    runs = _listed(_runs(numbers, values, [str(value) for value in values], all_are_none=False))
-    return f"{noun} {runs}" if len(numbers) == 1 else f"{noun}s {runs}"
+    first, last = numbers[0], numbers[-1]
+    if len(numbers) == 1:
+        return f"{noun} {first}"
+    step = numbers[1] - first
+    if len(numbers) > MAX_LISTED_TIMES and step > 1 and numbers == [*range(first, last + 1, step)]:
+        return f"{noun}s {first} to {last} in steps of {step}"
+    values = range(first, last + 1)
+    return f"{noun}s {_listed(_runs(numbers, values, [str(value) for value in values]))}"
 
 
-def _runs(
-    chosen: Collection[int], values: range, names: Sequence[str], *, all_are_none: bool = True
-) -> list[str]:
+def _runs(chosen: Collection[int], values: range, names: Sequence[str]) -> list[str]:
     """Name the chosen ones among consecutive values, three and more in a row as `A to B`."""
-    if all_are_none and len(chosen) == len(values):
-        return []
     found: list[list[str]] = [[]]
     for value, name in zip(values, names, strict=True):
         if value in chosen:
