@@ -21,6 +21,18 @@ def cause_of(reflex: SenseReflex | WorkflowReflex) -> str:
     return f"cron {reflex.cron}" if isinstance(reflex, SenseReflex) else ""
 
 
+def conditions_of(reflex: SenseReflex | WorkflowReflex) -> str:
+    """Say under which conditions signals trigger a reflex; empty where each does.
+
+    A `where` may hold a secret of the configuration.
+    """
+    if not isinstance(reflex, SenseReflex):
+        return ""
+    where = [f"where {reflex.where}"] if reflex.where else []
+    debounce = [f"debounce {format_duration(reflex.debounce_ms)}"] if reflex.debounce_ms else []
+    return ", ".join([*where, *debounce])
+
+
 def targets_of(reflex: SenseReflex | WorkflowReflex) -> tuple[str, ...]:
     """Return what a reflex runs."""
     return reflex.sense if isinstance(reflex, SenseReflex) else (reflex.workflow,)
