@@ -32,6 +32,7 @@ from nerve.config.values import (
     PositiveMs,
     Processes,
     QueueLimit,
+    WhereExpression,
     Zone,
 )
 
@@ -45,6 +46,10 @@ DEFAULT_MEMORY_BYTES = 2**30
 DEFAULT_OPEN_FILES = 1_024
 DEFAULT_PROCESSES = 128
 DEFAULT_OUTPUT_LINES_PER_SECOND = 50
+
+
+Missed = Literal["skip", "once", "all"]
+"""What becomes of ticks or signals that nobody could answer in their time."""
 
 
 class Section(BaseModel):
@@ -165,6 +170,28 @@ class SenseReflex(Section):
         description="With cron or align: their time zone. Default: that of the whole file.",
     )
     on: Names | None = Field(None, description="Run when one of these senses gives a signal.")
+    where: WhereExpression | None = Field(
+        None,
+        description="With on: only for signals that satisfy this, e.g. `percent > 90 and "
+        "not muted`.",
+    )
+    debounce_ms: PositiveMs | None = Field(
+        None,
+        alias="debounce",
+        description="With on: wait until no such signal has come for so long, ten times that "
+        "at most, and answer all of them at once.",
+    )
+    missed: Missed | None = Field(
+        None,
+        description="What becomes of ticks or signals that came while nerve did not run. skip: "
+        "nothing, they are counted (default of interval and cron). once: they are one trigger "
+        "(default of on). all: each is one, the newest hundred, one after another.",
+    )
+    catchup_ms: PositiveMs | None = Field(
+        None,
+        alias="catchup",
+        description="How old what was missed may be to be made up for. Default: any age.",
+    )
 
     @model_validator(mode="after")
     def _exactly_one_cause(self) -> "SenseReflex":
@@ -179,6 +206,17 @@ class SenseReflex(Section):
             raise FieldMisfit("jitter is longer than the interval", field="jitter")
         if self.timezone is not None and self.cron is None and not self.align:
             raise FieldMisfit("timezone goes with cron or align only", field="timezone")
+        return self
+
+    @model_validator(mode="after")
+    def _what_goes_with_what(self) -> "SenseReflex":
+        if self.on is None and (self.where is not None or self.debounce_ms is not None):
+            field = "where" if self.where is not None else "debounce"
+            raise FieldMisfit("where and debounce go with on only", field=field)
+        skips = self.missed == "skip" or (self.missed is None and self.on is None)
+        if self.catchup_ms is not None and skips:
+            message = "catchup goes with missed: once or all; nothing is made up for here"
+            raise FieldMisfit(message, field="catchup")
         return self
 
     def _given(self, key: str) -> bool:

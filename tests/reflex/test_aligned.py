@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nerve.reflex.aligned import next_aligned_us
-from nerve.reflex.schedule import phase_ms
+from nerve.reflex.timers import phase_ms
 from tests.reflex.zones import US, local_us, shown, us
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]

@@ -9,7 +9,7 @@ import pytest
 from nerve.config.durations import parse_duration
 from nerve.reflex.aligned import next_aligned_us
 from nerve.reflex.cron import next_us
-from nerve.reflex.schedule import Timer
+from nerve.reflex.timers import Timer
 from nerve.reflex.upcoming import next_tick_us
 from nerve.sense import TriggerKind
 from tests.reflex.zones import MINUTE_US, between, local_us, shown
