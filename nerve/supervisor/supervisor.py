@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from nerve.clock import Clock
+from nerve.clock import Clock, rfc3339
 from nerve.config import Loaded
 from nerve.config.models import SenseConfig, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
@@ -265,12 +265,14 @@ class Supervisor:
                 )
 
     def _take_paused(self) -> None:
-        for sense, reason in self._journal.paused().items():
-            if sense in self._loaded.config.senses:
-                self.triggers.paused.add(sense)
-                told = f"paused: {reason}" if reason else "paused"
-                payload = {"message": told, "hint": f"`nerve resume {sense}` lets it run again"}
-                self.ledger.log(sense, "sense.paused", "info", payload)
+        for pause in self._journal.pauses():
+            if pause.sense in self._loaded.config.senses:
+                self.triggers.paused.add(pause.sense)
+                reason = f": {pause.reason}" if pause.reason else ""
+                message = f"paused since {rfc3339(pause.since_us)}{reason}"
+                hint = f"stop nerve, `nerve resume {pause.sense}`, start it"
+                payload = {"message": message, "hint": hint}
+                self.ledger.log(pause.sense, "sense.paused", "warning", payload)
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}
