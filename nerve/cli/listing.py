@@ -11,7 +11,7 @@ from nerve.cli.quarantines import as_json as quarantine_as_json
 from nerve.cli.quarantines import end_of, held
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.tallies import Count, counts, last_outcome
-from nerve.cli.upcoming import began_us, next_of
+from nerve.cli.upcoming import next_of, running
 from nerve.cli.wording import local_time
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
@@ -76,8 +76,8 @@ def reflexes(settings: Settings, as_json: bool) -> None:
     known only while nerve runs.
     """
     loaded = settings.load()
-    config, now_us, began = loaded.config, SystemClock().now_us(), began_us(loaded)
-    due = [next_of(reflex, config, now_us, began) for reflex in config.reflexes]
+    config, now_us, schedule = loaded.config, SystemClock().now_us(), running(loaded)
+    due = [next_of(reflex, config, now_us, schedule) for reflex in config.reflexes]
     if as_json:
         for reflex, next_us in zip(config.reflexes, due, strict=True):
             emit_json(_as_json(reflex, next_us))

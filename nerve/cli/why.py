@@ -23,7 +23,7 @@ from nerve.cli.journal import open_journal
 from nerve.cli.moments import parse_moment
 from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option
 from nerve.cli.settings import Settings, config_options, require_sense
-from nerve.cli.upcoming import began_us, next_of
+from nerve.cli.upcoming import next_of, running
 from nerve.cli.wording import counted, local_time, sentence, visible
 from nerve.clock import MS_PER_S, US_PER_S, SystemClock, rfc3339
 from nerve.config import Loaded
@@ -277,11 +277,11 @@ def _lags(loaded: Loaded, reader: sqlite3.Connection, sense: str) -> Iterator[tu
 
 
 def _coming(loaded: Loaded, sense: str, now_us: int) -> Iterator[Next]:
-    began = began_us(loaded)
+    schedule = running(loaded)
     for reflex in loaded.config.reflexes:
         if isinstance(reflex, SenseReflex) and sense in reflex.sense:
             alone = reflex.model_copy(update={"sense": (sense,)})
-            yield Next(cause_of(reflex), next_of(alone, loaded.config, now_us, began))
+            yield Next(cause_of(reflex), next_of(alone, loaded.config, now_us, schedule))
 
 
 def _moment_us(moment: str | None, now_us: int, zone: ZoneInfo) -> int | None:

@@ -6,11 +6,9 @@ As with cron(8), an expression whose minute or hour begins with `*` follows the 
 clock, and every other one names fixed times, each of which has its run.
 """
 
-from collections.abc import Iterator
 from copy import copy
 from datetime import datetime
 from functools import partial
-from itertools import islice
 
 from cronsim import CronSim
 
@@ -29,18 +27,6 @@ def next_us(expression: str, timezone: str, after_us: int) -> int | None:
         return following(partial(_next_local, calendar), timezone, after_us)
     except (NeverDue, OverflowError):  # the 30th of February; the year 10000
         return None
-
-
-def times_us(expression: str, timezone: str, after_us: int, until_us: int, limit: int) -> list[int]:
-    """The times after one time, up to and including another, in order: the first `limit`."""
-    return list(islice(_times(expression, timezone, after_us, until_us), limit))
-
-
-def _times(expression: str, timezone: str, after_us: int, until_us: int) -> Iterator[int]:
-    at_us = next_us(expression, timezone, after_us)
-    while at_us is not None and at_us <= until_us:
-        yield at_us
-        at_us = next_us(expression, timezone, at_us)
 
 
 def _is_by_wall_clock(calendar: CronSim) -> bool:

@@ -5,13 +5,12 @@ by the wall clock, and so off by what that was set since the schedule began.
 """
 
 from nerve.clock import US_PER_MS
-from nerve.reflex.aligned import next_aligned_us
-from nerve.reflex.cron import next_us
-from nerve.reflex.timers import Timer
-from nerve.sense import TriggerKind
+from nerve.reflex.timers import Timer, next_wall_us
 
 
-def next_tick_us(timer: Timer, now_us: int, began_us: int | None) -> int | None:
+def next_tick_us(
+    timer: Timer, now_us: int, began_us: int | None, last_us: int | None = None
+) -> int | None:
     """The first tick strictly after `now_us`, UTC microseconds; None if it cannot be told.
 
     Args:
@@ -19,13 +18,15 @@ def next_tick_us(timer: Timer, now_us: int, began_us: int | None) -> int | None:
         now_us: UTC microseconds.
         began_us: when the running schedule began, from which an interval without `align`
             counts; None if none runs.
+        last_us: the last tick that is recorded of a timer that keeps its position: from there
+            it counts instead.
     """
-    if timer.kind is TriggerKind.CRON:
-        return next_us(timer.cron, timer.timezone, now_us)
-    if timer.align:
-        return next_aligned_us(timer.interval_ms, timer.phase_ms, timer.timezone, now_us)
+    if timer.is_by_wall_clock:
+        return next_wall_us(timer, now_us)
     if began_us is None:
         return None
     first_us = began_us + timer.phase_ms * US_PER_MS
+    if timer.keeps_position and last_us is not None:
+        first_us = last_us
     interval_us = timer.interval_ms * US_PER_MS
     return first_us + max(0, (now_us - first_us) // interval_us + 1) * interval_us

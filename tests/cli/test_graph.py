@@ -49,14 +49,14 @@ def test_the_tree_says_what_leads_to_what_and_marks_a_circle(project):
     assert done.stdout.splitlines() == [
         "group left",
         "  a  every 10s",
-        "    -> b  group right; also cron 0 6 * * *",
+        "    -> b  group right; also at 06:00 every day",
         "      -> c",
-        "        -> b  also cron 0 6 * * *; leads back, a circle",
+        "        -> b  also at 06:00 every day; leads back, a circle",
         "        -> graph  workflow",
         "    -> end",
         "      -> graph  workflow",
         "group right",
-        "  b  cron 0 6 * * *; see above",
+        "  b  at 06:00 every day; see above",
         "group default",
         "  alone  nothing runs it",
         "workflows that nothing runs",
@@ -246,11 +246,11 @@ def test_dot_reads_back_as_what_was_drawn(drawn):
     label = {name: attributes["label"] for name, attributes in nodes.items()}
     assert {group: [label[node] for node in members] for group, members in groups.items()} == {
         "left": ["a\nevery 10s", "end"],
-        "right": ["b\ncron 0 6 * * *", "c"],
+        "right": ["b\nat 06:00 every day", "c"],
         "default": ["alone"],
     }
     assert [label[name] for name, more in nodes.items() if "shape" in more] == ["graph", "idle"]
-    a, b, c, end = "a\nevery 10s", "b\ncron 0 6 * * *", "c", "end"
+    a, b, c, end = "a\nevery 10s", "b\nat 06:00 every day", "c", "end"
     assert [(label[s], label[t]) for s, t, more in edges if more.get("color") == "red"] == [(b, c), (c, b)]  # fmt: skip
     assert [(label[s], label[t], more["label"]) for s, t, more in edges if "style" in more] == [(c, a, "read")]  # fmt: skip
     assert {(label[s], label[t]) for s, t, more in edges if not more} == {(a, b), (a, end), (c, "graph"), (end, "graph")}  # fmt: skip
@@ -258,11 +258,11 @@ def test_dot_reads_back_as_what_was_drawn(drawn):
 
 def test_mermaid_reads_back_as_what_was_drawn(drawn):
     nodes, edges = read_mermaid(drawn("--mermaid").rstrip("\n"))
-    assert set(nodes.values()) == {"a\nevery 10s", "b\ncron 0 6 * * *", "c", "end", "alone", "graph", "idle"}  # fmt: skip
+    assert set(nodes.values()) == {"a\nevery 10s", "b\nat 06:00 every day", "c", "end", "alone", "graph", "idle"}  # fmt: skip
     named = [(nodes[s], sign, nodes[t], label) for s, t, sign, label in edges]
     assert ("c", "-.->", "a\nevery 10s", "read") in named
     assert ("end", "-->", "graph", "") in named
-    assert ("c", "-->", "b\ncron 0 6 * * *", "circle") in named
+    assert ("c", "-->", "b\nat 06:00 every day", "circle") in named
 
 
 @given(st.text(max_size=20) | st.sampled_from(['"', "\\", 'a\\"', "]", '"]; x', "-->|", "#35;", "`a`", "<b>", "\\N", "%%", "\n}"]))  # fmt: skip

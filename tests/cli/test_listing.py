@@ -115,22 +115,42 @@ def test_a_reflex_says_when_it_comes_next(project_by_time, json_lines):
     assert shown[5][1:] == ["heat", "with", "a", "signal", "on", "disk"]
 
 
+@pytest.fixture
+def while_nerve_runs(project_by_time):
+    project_by_time.state.create()
+    lock = project_by_time.state.lock()
+    yield
+    os.close(lock)
+
+
 def write_began(project, began_us):
     project.record()
-    project.damage(f"INSERT INTO meta VALUES ('schedule_began_us', '{began_us}')")
+    project.damage(f"INSERT INTO meta (key, value) VALUES ('schedule_began_us', '{began_us}')")
 
 
+@pytest.mark.usefixtures("while_nerve_runs")
 def test_an_interval_comes_next_at_its_pace_since_the_schedule_began(project_by_time, json_lines):
     now_us = SystemClock().now_us()
     write_began(project_by_time, now_us - 5_000_000)
-    lock = project_by_time.state.lock()
-    try:
-        line = json_lines(project_by_time.nerve("list", "reflexes", "--json").stdout)[3]
-    finally:
-        os.close(lock)
+    line = json_lines(project_by_time.nerve("list", "reflexes", "--json").stdout)[3]
     first_ms = min(phase_ms(name, 30_000) for name in ("disk", "heat"))
     assert first_ms > 5_000
     assert line["next"] == rfc3339(now_us + (first_ms - 5_000) * 1_000)
+
+
+@pytest.mark.usefixtures("while_nerve_runs")
+def test_an_interval_that_makes_up_for_what_it_missed_counts_from_its_last_tick(
+    project_by_time, json_lines
+):
+    text = BY_TIME.replace("jitter: 30s}", "missed: once}")
+    project_by_time.write("nerve.yaml", text)
+    now_us = SystemClock().now_us()
+    write_began(project_by_time, now_us - 5_000_000)
+    project_by_time.damage(
+        f"INSERT INTO cursors VALUES ('disk', '@every 1m', {now_us - 20_000_000})"
+    )
+    line = json_lines(project_by_time.nerve("list", "reflexes", "--json").stdout)[3]
+    assert line["next"] == rfc3339(now_us + 40_000_000)
 
 
 def test_a_schedule_that_has_ended_says_nothing_of_the_next_time(project_by_time, json_lines):
@@ -139,6 +159,7 @@ def test_a_schedule_that_has_ended_says_nothing_of_the_next_time(project_by_time
     assert line["next"] is None
 
 
+@pytest.mark.usefixtures("while_nerve_runs")
 def test_the_schedule_of_an_earlier_run_is_not_taken_for_that_of_this_one(
     project_by_time, json_lines
 ):
@@ -147,11 +168,7 @@ def test_the_schedule_of_an_earlier_run_is_not_taken_for_that_of_this_one(
     project_by_time.damage(
         f"INSERT INTO boots (boot, pid, version, started_us) VALUES ('b', 1, '0', {now_us})"
     )
-    lock = project_by_time.state.lock()
-    try:
-        line = json_lines(project_by_time.nerve("list", "reflexes", "--json").stdout)[3]
-    finally:
-        os.close(lock)
+    line = json_lines(project_by_time.nerve("list", "reflexes", "--json").stdout)[3]
     assert line["next"] is None
 
 

@@ -169,7 +169,14 @@ def test_every_optional_field_is_there_and_null_after_parsing(load):
     assert {key for key, value in sense.items() if value is None} == {"use", "throttle_ms"}
     absent = {key for key, value in reflex.items() if value is None}
     assert absent == {
-        *("jitter_ms", "cron", "timezone", "on", "where", "debounce_ms", "missed", "catchup_ms")
+        "jitter_ms",
+        "cron",
+        "timezone",
+        "on",
+        "where",
+        "debounce_ms",
+        "missed",
+        "catchup_ms",
     }
 
 
@@ -186,6 +193,10 @@ def test_a_section_as_json_reads_back_as_itself(load):
         ("kind: sense, sense: a, interval: 1s, on: a", "found interval and on"),
         ("kind: sense, sense: a, on: a, jitter: 1s", "jitter and align go with interval only"),
         ("kind: sense, sense: a, interval: 1s, jitter: 2s", "jitter is longer than the interval"),
+        ("kind: sense, sense: a, interval: 1s, timezone: UTC", "timezone goes with cron or align only"),
+        ("kind: sense, sense: a, on: a, timezone: UTC", "timezone goes with cron or align only"),
+        ("kind: sense, sense: a, cron: '@daily', timezone: Mars", "unknown time zone 'Mars'"),
+        ("kind: sense, sense: a, cron: '@reboot'", "there is no @reboot"),
         ("kind: sense, interval: 1s", "the key `sense` is missing"),
         ("kind: sense, sense: a, interval: 1s, workflow: w", "workflow: unknown key"),
         ("kind: workflow, workflow: w", "the key `on` is missing"),

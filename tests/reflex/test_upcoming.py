@@ -38,6 +38,14 @@ def test_before_its_first_tick_an_interval_waits_for_that(phase_ms):
     assert next_tick_us(timer, NOW_US, began_us) == began_us + phase_ms * 1_000
 
 
+def test_an_interval_whose_position_is_kept_counts_from_its_last_tick():
+    timer = every(10_000, phase_ms=2_000, missed="once")
+    began_us = NOW_US - 25 * US
+    assert next_tick_us(timer, NOW_US, began_us, NOW_US - 14 * US) == NOW_US + 6 * US
+    assert next_tick_us(timer, NOW_US, began_us) == NOW_US + 7 * US
+    assert next_tick_us(timer, NOW_US, None, NOW_US - 14 * US) is None
+
+
 def test_an_interval_cannot_be_told_while_nerve_does_not_run():
     assert next_tick_us(every(10_000), NOW_US, None) is None
 
