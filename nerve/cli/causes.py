@@ -27,6 +27,18 @@ def _pace(reflex: SenseReflex) -> str:
     return f"every {format_duration(reflex.interval_ms or 0)}{jitter}{aligned}"
 
 
+def conditions_of(reflex: SenseReflex | WorkflowReflex) -> str:
+    """Say under which conditions signals trigger a reflex; empty where each does.
+
+    A `where` may hold a secret of the configuration.
+    """
+    if not isinstance(reflex, SenseReflex):
+        return ""
+    where = [f"where {reflex.where}"] if reflex.where else []
+    debounce = [f"debounce {format_duration(reflex.debounce_ms)}"] if reflex.debounce_ms else []
+    return ", ".join([*where, *debounce])
+
+
 def targets_of(reflex: SenseReflex | WorkflowReflex) -> tuple[str, ...]:
     """Return what a reflex runs."""
     return reflex.sense if isinstance(reflex, SenseReflex) else (reflex.workflow,)

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 import click
 
 from nerve.cli.cursors import (
-    TIMER_MARK,
     Cursor,
     Waiting,
     before_oldest,
@@ -33,7 +32,8 @@ from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.config.names import closest
 from nerve.errors import Exit, NerveError
-from nerve.reflex.listeners import pairs_of
+from nerve.reflex.listeners import Route, routes_of
+from nerve.reflex.timers import SOURCE_MARK
 from nerve.store.journal import Journal, LogEntry
 from nerve.store.positions import put_back
 from nerve.store.state_dir import StateDir
@@ -96,7 +96,7 @@ def show(settings: Settings, as_json: bool) -> None:
 def set_(settings: Settings, target: str, source: str, position: str, as_json: bool) -> None:
     """Let TARGET go on after signal ID of SOURCE. Refuses while nerve runs."""
     loaded = settings.load()
-    _require_pair(loaded, target, source)
+    route = _route(loaded, target, source)
     if position not in (NEWEST, OLDEST) and not _ID.fullmatch(position):
         raise NoSuchPosition(f"{position!r} is neither an id nor {NEWEST} nor {OLDEST}")
     with open_journal(loaded):
@@ -113,7 +113,7 @@ def set_(settings: Settings, target: str, source: str, position: str, as_json: b
         moved = {"target": target, "source": source, "old": before.position, "new": new}
         emit_json({**moved, "waiting": waiting.number})
     else:
-        _tell(before, new, waiting)
+        _tell(route, before, new, waiting)
 
 
 def _facts(reader: sqlite3.Connection, one: Cursor) -> tuple[Cursor, int | None, Waiting | None]:
@@ -151,29 +151,29 @@ def _time(at_us: int | None, zone: ZoneInfo) -> str:
 
 
 def _said(one: Cursor, waiting: Waiting | None, now_us: int) -> str:
-    if one.is_timer:
-        return "a timer, its last tick"
     if not one.is_declared:
         return "no reflex has it any more"
+    if one.position is None:
+        return f"begins with the next {'tick' if one.is_timer else 'signal'}"
     if waiting is None:
-        return "begins with the next signal"
+        return "a timer, its last tick"
     if waiting.since_us is None:
         return "nothing"
     age_s = max(0, now_us - waiting.since_us) // US_PER_S
     return f"{waiting.number:,}, the oldest for {format_duration(age_s * MS_PER_S)}"
 
 
-def _require_pair(loaded: Loaded, target: str, source: str) -> None:
-    """Raise NerveError unless a reflex runs the target on signals of the source."""
+def _route(loaded: Loaded, target: str, source: str) -> Route:
+    """Find the way from source to target; raises NerveError where no reflex declares it."""
     require_sense(loaded, target)
-    sources = [one for other, one in pairs_of(loaded.config) if other == target]
-    if source in sources:
-        return
-    if source.startswith(TIMER_MARK):
+    routes = {route.source: route for route in routes_of(loaded.config) if route.target == target}
+    if source in routes:
+        return routes[source]
+    if source.startswith(SOURCE_MARK):
         hint = "only how far it has got with signals can be set"
         raise NoSuchPosition("the position of a timer is the time of its last tick", hint=hint)
-    guess = closest(source, sources)
-    known = f"it answers: {', '.join(sources)}" if sources else "it answers no signals"
+    guess = closest(source, routes)
+    known = f"it answers: {', '.join(routes)}" if routes else "it answers no signals"
     hint = f'did you mean "{guess}"?' if guess else known
     raise NoSuchPosition(f"no reflex runs {target!r} on signals of {source!r}", hint=hint)
 
@@ -208,7 +208,7 @@ def _move(loaded: Loaded, journal: Journal, before: Cursor, new: int, waiting: W
     journal.place_cursor((before.target, before.source), new, entry)
 
 
-def _tell(before: Cursor, new: int, waiting: Waiting) -> None:
+def _tell(route: Route, before: Cursor, new: int, waiting: Waiting) -> None:
     pair = f"{before.target} goes on after {new} of {before.source}"
     if new == before.position:
         emit(f"{pair}, as before")
@@ -216,8 +216,13 @@ def _tell(before: Cursor, new: int, waiting: Waiting) -> None:
         emit(pair)
     else:
         emit(f"{pair}; it was {before.position}")
-    if waiting.number:
-        signals = f"{counted(waiting.number, 'signal')} of {before.source}"
-        say(f"{signals} will be offered to {before.target} at the next start")
-    else:
+    signals = f"{counted(waiting.number, 'signal')} of {before.source}"
+    if not waiting.number:
         say(f"no signal of {before.source} waits for {before.target}")
+    elif route.missed == "skip":
+        say(f"{signals} will be skipped at the next start, for its reflex says missed: skip")
+    else:
+        keys = {"where": route.where is not None, "catchup": route.catchup_us is not None}
+        asked = " and ".join(key for key, is_given in keys.items() if is_given)
+        unless = f", as far as its reflex allows by {asked}" if asked else ""
+        say(f"{signals} will be offered to {before.target} at the next start{unless}")

@@ -2,8 +2,8 @@
 
 Two places say so: the journal's cursor and the position in the target's own database. A
 crash may fall between the two, so the larger one holds, as at a start of nerve
-(`supervisor/positions.py`). Where a source begins with TIMER_MARK it is a timer, and its
-number is the time of the last tick that was answered, in UTC microseconds.
+(`supervisor/positions.py`). The source of a timer begins with SOURCE_MARK, and its number is
+the time of the last tick that was answered, in UTC microseconds.
 """
 
 import sqlite3
@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 from nerve.cli.output import say
 from nerve.cli.wording import visible
-from nerve.config import Loaded
+from nerve.config import Config, Loaded
 from nerve.errors import StateError
-from nerve.reflex.listeners import Pair, pairs_of
+from nerve.reflex.listeners import Pair, routes_of
+from nerve.reflex.timers import SOURCE_MARK, timers_of
 from nerve.store.journal import cursors_in, newest_id
 from nerve.store.positions import positions_in
 from nerve.store.state_dir import StateDir
-
-TIMER_MARK = "@"
-"""The name of no sense begins with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Cursor:
     @property
     def is_timer(self) -> bool:
         """Whether it is a timer's, and so a time."""
-        return self.source.startswith(TIMER_MARK)
+        return self.source.startswith(SOURCE_MARK)
 
     @property
     def position(self) -> int | None:
@@ -69,12 +67,12 @@ class Waiting:
 
 
 def cursors_of(loaded: Loaded, reader: sqlite3.Connection) -> list[Cursor]:
-    """Return the cursors of all pairs, those first that the configuration declares."""
-    declared, stored, newest = pairs_of(loaded.config), cursors_in(reader), newest_id(reader)
-    known = frozenset(declared)
+    """Return all cursors, those first that the configuration declares."""
+    declared = dict.fromkeys(_declared(loaded.config))
+    stored, newest = cursors_in(reader), newest_id(reader)
     told = dict(_told(loaded, (target for target, _ in [*declared, *stored])))
     return [
-        Cursor(*pair, pair in known, stored.get(pair), told.get(pair), newest)
+        Cursor(*pair, pair in declared, stored.get(pair), told.get(pair), newest)
         for pair in dict.fromkeys([*declared, *sorted(stored), *sorted(told)])
     ]
 
@@ -108,6 +106,11 @@ def time_of(reader: sqlite3.Connection, entry_id: int) -> int | None:
     """Return when a signal or a log row was recorded; None where there is none of that id."""
     row = reader.execute("SELECT at_us FROM timeline WHERE id = ?", (entry_id,)).fetchone()
     return None if row is None else int(row[0])
+
+
+def _declared(config: Config) -> Iterator[Pair]:
+    yield from (route.pair for route in routes_of(config))
+    yield from ((timer.sense, timer.source) for timer in timers_of(config) if timer.keeps_position)
 
 
 def _told(loaded: Loaded, targets: Iterable[str]) -> Iterator[tuple[Pair, int]]:

@@ -32,7 +32,7 @@ from nerve.cli.wording import visible
 def graph(settings: Settings, form: str | None) -> None:
     """Draw what makes what run: senses by group, timers, reflexes, workflows, peers."""
     loaded = settings.load()
-    network = network_of(loaded.config, readings_of(loaded))
+    network = network_of(loaded.config, readings_of(loaded), masked=loaded.redactor.text)
     match form:
         case "json":
             emit_json(_as_json(network))

@@ -6,10 +6,10 @@ way leads back from its end to its beginning.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from nerve.cli.causes import cause_of, targets_of
+from nerve.cli.causes import cause_of, conditions_of, targets_of
 from nerve.cli.reading import Reading
 from nerve.config.models import Config, SenseReflex
 
@@ -56,8 +56,16 @@ class Network:
             yield from ((peer, reader) for peer in reading.peers if peer in self.readings)
 
 
-def network_of(config: Config, readings: Mapping[str, Reading]) -> Network:
-    """Make the graph of a configuration that has been checked; each sense has a reading."""
+def network_of(
+    config: Config, readings: Mapping[str, Reading], *, masked: Callable[[str], str]
+) -> Network:
+    """Make the graph of a configuration that has been checked.
+
+    Args:
+        config: that configuration.
+        readings: for each of its senses.
+        masked: makes secrets unreadable, which a condition may hold.
+    """
     groups, timers = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for name, sense in config.senses.items():
         groups[sense.group].append(name)
@@ -67,7 +75,7 @@ def network_of(config: Config, readings: Mapping[str, Reading]) -> Network:
                 timers[target].append(cause_of(reflex))
     edges = list(dict.fromkeys(_edges(config)))
     circles = _circles((source, target) for source, target, _ in edges)
-    found = [Edge(s, t, label, circles[s] == circles[t]) for s, t, label in edges]
+    found = [Edge(s, t, masked(label), circles[s] == circles[t]) for s, t, label in edges]
     return Network(groups, list(config.workflows), timers, found, readings)
 
 
@@ -76,7 +84,7 @@ def _edges(config: Config) -> Iterator[tuple[Name, Name, str]]:
         kind = "sense" if isinstance(reflex, SenseReflex) else "workflow"
         for source in reflex.on or ():
             for target in targets_of(reflex):
-                yield ("sense", source), (kind, target), ""
+                yield ("sense", source), (kind, target), conditions_of(reflex)
 
 
 def _circles(edges: Iterable[tuple[Name, Name]]) -> dict[Name, int]:

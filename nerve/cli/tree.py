@@ -83,12 +83,14 @@ class _Tree:
         self._following = defaultdict[Name, list[Edge]](list)
         for edge in network.edges:
             self._following[edge.source].append(edge)
+        self._led_to = {edge.target for edge in network.edges}
         self._drawn: set[Name] = set()
 
     def below(self, root: Name) -> Iterator[Line]:
         """Yield a sense and all that follows from it and stands nowhere yet."""
-        timers = self._network.timers.get(root[1], ["nothing runs it by time"])
-        yield from self._node(root, (), timers)
+        timers = self._network.timers.get(root[1], [])
+        is_run = timers or root in self._led_to
+        yield from self._node(root, (), timers if is_run else ["nothing runs it"])
 
     def _node(self, node: Name, way: tuple[Name, ...], said: list[str]) -> Iterator[Line]:
         following, level = self._following[node], len(way) + 1

@@ -84,11 +84,6 @@ def routes_of(config: Config) -> list[Route]:
     ]
 
 
-def pairs_of(config: Config) -> list[Pair]:
-    """All pairs of target and source that the reflexes declare, in their order."""
-    return [route.pair for route in routes_of(config)]
-
-
 def _routes(index: int, reflex: SenseReflex) -> Iterator[Route]:
     catchup_us = None if reflex.catchup_ms is None else reflex.catchup_ms * US_PER_MS
     for target in reflex.sense:

@@ -99,10 +99,23 @@ def test_positions_that_no_reflex_has_any_more_are_shown_as_such(got, json_lines
     assert project.nerve("cursor", "show").stdout.count("no reflex has it any more") == 2
 
 
+TIMERS = """\
+timezone: Europe/Berlin
+senses: {disk: , cpu-usage: }
+reflexes:
+  - {kind: sense, sense: [disk, cpu-usage], interval: 10s, missed: once}
+  - {kind: sense, sense: disk, interval: 20s}
+"""
+
+
 def test_the_position_of_a_timer_is_a_time(got, json_lines):
-    project = got(journal=5, cursors={("disk", "@every 10s"): TICK_US})
-    line = shown(project, json_lines)[1]
+    project = got(cursors={("disk", "@every 10s"): TICK_US, ("disk", "@every 20s"): TICK_US})
+    project.write("nerve.yaml", TIMERS)
+    line, new, gone = shown(project, json_lines)
     assert (line["timer"], line["position"], line["waiting"]) == (True, None, None)
+    assert (new["target"], new["at"], new["declared"]) == ("cpu-usage", None, True)
+    assert (gone["source"], gone["declared"]) == ("@every 20s", False)
+    assert "begins with the next tick" in project.nerve("cursor", "show").stdout
     assert line["at"] == "2026-11-21T01:03:18.000000Z"
     assert (
         "@every 10s  -         2026-11-21 02:03:18  a timer"
@@ -193,6 +206,23 @@ def test_what_follows_is_said(got):
     assert len(told(project)) == 1
     done = project.here("cursor", "set", "cpu-usage", "disk", "newest")
     assert done.stderr == "no signal of disk waits for cpu-usage\n"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("missed: skip", "2 signals of disk will be skipped at the next start, for its reflex says missed: skip"),
+        ("missed: all, catchup: 1h", "2 signals of disk will be offered to cpu-usage at the next start, as far as its reflex allows by catchup"),
+        ("where: load > 5, catchup: 1h", "2 signals of disk will be offered to cpu-usage at the next start, as far as its reflex allows by where and catchup"),
+    ],
+)  # fmt: skip
+def test_what_the_reflex_does_about_it_is_said(got, keys, said):
+    project = got(journal=5)
+    project.write(
+        "nerve.yaml",
+        f"senses: {{disk: , cpu-usage: }}\nreflexes: [{{kind: sense, sense: cpu-usage, on: disk, {keys}}}]\n",
+    )
+    assert project.here("cursor", "set", "cpu-usage", "disk", "3").stderr == f"{said}\n"
 
 
 def test_the_next_start_offers_what_was_set_back(project):

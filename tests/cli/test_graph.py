@@ -28,9 +28,9 @@ workflows: {graph: {overflow: drop}, idle: {overflow: drop}}
 """
 
 
-def network(reflexes, senses="abc", readings=None):
+def network(reflexes, senses="abc"):
     config = Config.model_validate({"senses": {name: {} for name in senses}, "reflexes": reflexes})
-    return network_of(config, {name: Reading() for name in config.senses} | (readings or {}))
+    return network_of(config, {name: Reading() for name in config.senses}, masked=str)
 
 
 def chain(names):
@@ -58,7 +58,7 @@ def test_the_tree_says_what_leads_to_what_and_marks_a_circle(project):
         "group right",
         "  b  at 06:00 every day; see above",
         "group default",
-        "  alone  nothing runs it by time",
+        "  alone  nothing runs it",
         "workflows that nothing runs",
         "  idle",
     ]
@@ -72,7 +72,7 @@ def test_the_tree_fits_a_terminal(on_terminal):
 def test_senses_in_a_circle_that_nothing_leads_into_are_drawn():
     assert text_of(network(chain("abca"), "abc")) == [
         "group default",
-        "  a | nothing runs it by time",
+        "  a",
         "    -> b",
         "      -> c",
         "        -> a | leads back, a circle",
@@ -108,6 +108,35 @@ def test_an_edge_is_marked_when_a_way_leads_back(pairs):
     for edge in drawn.edges:
         assert edge.in_circle is ((edge.target[1], edge.source[1]) in reach)
     assert {line.head.removeprefix("-> ") for line in tree_of(drawn) if line.level} == set("abcdef")
+
+
+CONDITIONS = """\
+senses: {a: , b: , c: }
+reflexes:
+  - {kind: sense, sense: b, on: a, where: 'load > 5 and host in ["x", "y"]', debounce: 5s}
+  - {kind: sense, sense: c, on: a, where: 'key == "${API_TOKEN}"'}
+  - {kind: workflow, workflow: w, on: a}
+workflows: {w: {overflow: drop}}
+"""
+
+
+def test_an_edge_says_its_condition_without_its_secrets(project, json_lines):
+    """CFG-8"""
+    project.write("nerve.yaml", CONDITIONS)
+    environ = {"API_TOKEN": "s3cret-word"}
+    assert project.nerve("graph", env=environ).stdout.splitlines()[2:] == [
+        '    -> b  where load > 5 and host in ["x", "y"], debounce 5s',
+        "    -> c  where ********",
+        "    -> w  workflow",
+    ]
+    for form in ("--dot", "--mermaid", "--json"):
+        assert "s3cret" not in project.nerve("graph", form, env=environ).stdout
+    drawn = project.nerve("graph", "--dot", env=environ).stdout
+    _, _, edges = read_dot(drawn)
+    label = 'where load > 5 and host in ["x", "y"], debounce 5s'
+    assert [more.get("label") for *_, more in edges] == [label, "where ********", None]
+    (shown,) = json_lines(project.nerve("graph", "--json", env=environ).stdout)
+    assert shown["edges"][0]["condition"] == label
 
 
 def test_json_has_all_of_it(project, json_lines):
@@ -274,7 +303,7 @@ def test_no_sense_is_imported_and_what_cannot_be_read_has_no_peers(project):
     project.sense("disk", "raise SystemExit('imported')\ndef compute(db, peers, ctx): peers['gone'], peers['x']")  # fmt: skip
     done = project.nerve("graph")
     assert done.exit_code == 0
-    assert "  disk  nothing runs it by time; reads gone, x (not configured)" in done.stdout
+    assert "  disk  nothing runs it; reads gone, x (not configured)" in done.stdout
 
 
 def test_the_peers_of_an_installed_sense_are_found(project, monkeypatch):
@@ -283,8 +312,8 @@ def test_the_peers_of_an_installed_sense_are_found(project, monkeypatch):
     project.write("outer_pack/inner/mine.py", "def compute(db, peers, ctx): peers['pressure']")
     monkeypatch.syspath_prepend(project.folder)
     lines = project.nerve("graph").stdout.splitlines()
-    assert "  pressure  nothing runs it by time; reads peers that its code names" in lines
-    assert "  mine  nothing runs it by time; reads pressure" in lines
+    assert "  pressure  nothing runs it; reads peers that its code names" in lines
+    assert "  mine  nothing runs it; reads pressure" in lines
 
 
 def test_where_there_are_no_senses_that_is_said(project):

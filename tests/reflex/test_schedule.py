@@ -83,3 +83,60 @@ def test_jitter_is_stable_for_a_name_and_spreads_over_names():
 def test_jitter_shifts_the_first_tick():
     schedule = Schedule([every(1_000, phase_ms=250)], now=0.0, now_us=0)
     assert schedule.next_due() == 0.25
+
+
+def test_an_interval_that_keeps_its_position_goes_on_from_there():
+    """SIG-4, SIG-7"""
+    timer, now_us = every(60_000, missed="once"), us(2026, 5, 1)
+
+    def first(last_us):
+        return Schedule(
+            [timer], now=0.0, now_us=now_us, positions={("disk", timer.source): last_us}
+        ).next_due()
+
+    assert first(now_us - 20 * US) == 40.0
+    assert first(now_us - 140 * US) == 40.0  # what passed meanwhile is made up for elsewhere
+    assert first(now_us + 5 * US) == 65.0  # the clock was set back a little
+    assert first(now_us + 3_600 * US) == 0.0  # and here it had been wrong
+    assert Schedule([timer], now=0.0, now_us=now_us).next_due() == 0.0
+
+
+def test_a_timer_by_the_wall_clock_keeps_its_position_as_well():
+    """SIG-7"""
+    timer = Timer("disk", TriggerKind.CRON, cron="0 6 * * *", missed="all")
+    start_us = us(2026, 5, 1, 5, 59, 55)
+    positions = {("disk", timer.source): us(2026, 4, 30, 6)}
+    schedule = Schedule([timer], now=0.0, now_us=start_us, positions=positions)
+    (tick,) = schedule.pop_due(5.0, start_us + 5 * US)
+    assert tick.due_us == us(2026, 5, 1, 6)
+    assert tick.before == ()
+
+
+def test_ticks_of_a_suspend_run_one_by_one_where_all_are_wanted():
+    """SIG-4"""
+    timer = Timer("disk", TriggerKind.CRON, cron="0 * * * *", missed="all")
+    start_us = us(2026, 5, 1, 5, 59, 55)
+    schedule = Schedule([timer], now=0.0, now_us=start_us)
+    (tick,) = schedule.pop_due(5.0, us(2026, 5, 1, 8, 30))
+    assert [*tick.before, tick.due_us] == [us(2026, 5, 1, hour) for hour in (6, 7, 8)]
+    assert tick.missed == 0
+
+
+def test_a_time_that_comes_again_because_the_clock_was_set_back_has_no_second_tick():
+    """SIG-4"""
+    timer = Timer("disk", TriggerKind.CRON, cron="0 * * * *")
+    schedule = Schedule([timer], now=0.0, now_us=us(2026, 5, 1, 5, 59, 55))
+    assert len(schedule.pop_due(5.0, us(2026, 5, 1, 6))) == 1
+    for now, minute in ((20.0, 30), (30.0, 45)):
+        assert schedule.pop_due(now, us(2026, 5, 1, 5, minute)) == []
+    assert schedule.pop_due(40.0, us(2026, 5, 1, 6, 0, 1)) == []
+    assert [t.due_us for t in schedule.pop_due(50.0, us(2026, 5, 1, 7))] == [us(2026, 5, 1, 7)]
+
+
+def test_a_clock_that_was_wrong_by_more_begins_anew():
+    """SIG-4"""
+    timer = Timer("disk", TriggerKind.CRON, cron="0 * * * *")
+    schedule = Schedule([timer], now=0.0, now_us=us(2027, 5, 1, 5, 59, 55))
+    assert len(schedule.pop_due(5.0, us(2027, 5, 1, 6))) == 1
+    schedule.pop_due(15.0, us(2026, 5, 1, 5, 59, 55))
+    assert len(schedule.pop_due(25.0, us(2026, 5, 1, 6))) == 1
