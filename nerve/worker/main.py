@@ -121,6 +121,7 @@ class Worker:
         self._channel = channel
         self._redactor = redactor
         self._deadline = Deadline(SystemClock())
+        self._databases = {sense: Path(path) for sense, path in spec.databases.items()}
         self._residents: dict[str, Resident] = {}
         self._faults: dict[str, Fault] = {}
         self._executor = Executor(
@@ -216,10 +217,11 @@ class Worker:
 
     def _resident(self, name: str) -> Resident:
         config = self._spec.senses[name]
-        databases = {sense: Path(path) for sense, path in self._spec.databases.items()}
         with self._within(Phase.LOADING, name, self._spec.load_timeout_ms):
             loaded = load(name, config, Path(self._spec.folder))
-            resident = Resident(name, config, loaded, databases=databases, deadline=self._deadline)
+            resident = Resident(
+                name, config, loaded, databases=self._databases, deadline=self._deadline
+            )
         with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
             resident.open()
         return resident
