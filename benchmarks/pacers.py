@@ -12,6 +12,7 @@ in FOLDER, and then goes on until it is ended.
 """
 
 import heapq
+import logging
 import select
 import signal
 import sys
@@ -60,6 +61,8 @@ def keep_apscheduler(folder: Path, senses: int, interval_ms: int) -> None:
     from apscheduler.executors.pool import ProcessPoolExecutor  # an extra
     from apscheduler.schedulers.blocking import BlockingScheduler
 
+    # It tells of each start that it skips, and here those are counted.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
     pool = {"default": ProcessPoolExecutor(PROCESSES)}
