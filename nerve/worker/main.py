@@ -122,6 +122,7 @@ class Worker:
         self._channel = channel
         self._redactor = redactor
         self._deadline = Deadline(SystemClock())
+        self._lowered = limits.Lowered(spec.limits)
         self._databases = {sense: Path(path) for sense, path in spec.databases.items()}
         self._residents: dict[str, Resident] = {}
         self._faults: dict[str, Fault] = {}
@@ -156,7 +157,10 @@ class Worker:
             resident = self._resident(name)
             report = self._report(resident)
         except (Exception, SoftTimeout) as error:  # noqa: BLE001  author's code: import, migrations
-            self._faults[name] = describe_exception(error, self._redactor)
+            fault = describe_exception(error, self._redactor)
+            self._faults[name] = limits.name_limit(
+                fault, error, self._spec.group, self._spec.limits
+            )
             return SenseReport(name=name, fault=self._faults[name])
         self._residents[name] = resident
         return report
@@ -238,7 +242,7 @@ class Worker:
         """
         self._reins.write(phase, sense)
         try:
-            with self._deadline.armed(timeout_ms):
+            with self._lowered, self._deadline.armed(timeout_ms):
                 yield
         except (Exception, SoftTimeout) as error:
             if not self._deadline.fired:
