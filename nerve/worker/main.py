@@ -188,9 +188,11 @@ class Worker:
             return
         with self._reins.computing(resident.config, message):
             # The sending too: a sense that has closed the channel answers for what follows.
-            self._send(self._executor.execute(resident, message))
+            outcome = self._executor.execute(resident, message)
+            self._send(outcome)
         reap_orphans()
-        resident.prune(self._channel.is_readable)
+        if not isinstance(outcome, FailedMessage):  # which has added no rows
+            resident.prune(self._channel.is_readable)
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:
         self._send(

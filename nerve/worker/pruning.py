@@ -72,6 +72,10 @@ class Pruning:
         self._due_s = -math.inf
         self._limit_s = math.inf
 
+    def prepare(self, raw: sqlite3.Connection) -> None:
+        """Have the driver make ready what each pass asks."""
+        _free_pages(raw)
+
     def is_due(self) -> bool:
         """Whether `run` would do anything."""
         return self._clock.monotonic() >= self._due_s
@@ -103,8 +107,6 @@ class Pruning:
                 return
         finally:
             self._limit_s = math.inf
-            if raw.in_transaction:
-                raw.rollback()
         if left:
             self._left, self._due_s = left, began_s + RESUME_AFTER_S
 
@@ -178,7 +180,10 @@ class _Table:
         except sqlite3.OperationalError as error:
             if primary_code(error) != sqlite3.SQLITE_INTERRUPT:
                 raise
-            return self._interrupted(raw)
+            return self._interrupted()
+        finally:
+            if raw.in_transaction:
+                raw.rollback()
         self._pace.end()
         return goes_on
 
@@ -206,9 +211,7 @@ class _Table:
         plan = _rows(raw, f"EXPLAIN QUERY PLAN {self._by_time}", 0, 0, 1)
         return not any("TEMP B-TREE" in str(detail) for *_, detail in plan)
 
-    def _interrupted(self, raw: sqlite3.Connection) -> bool:
-        if raw.in_transaction:
-            raw.rollback()
+    def _interrupted(self) -> bool:
         if self._pace.slow_down():
             return True
         self._log.warning(
@@ -227,7 +230,7 @@ class _FreePages:
         self._pace = _Pace(clock, MAX_BATCH_PAGES)
 
     def step(self, raw: sqlite3.Connection) -> bool:
-        free = self._free(raw)
+        free = _free_pages(raw)
         if free <= KEPT_FREE_PAGES:
             return False
         self._pace.begin()
@@ -242,11 +245,12 @@ class _FreePages:
             return self._pace.slow_down()
         self._pace.end()
         # A database that somebody else has created may have no automatic vacuum.
-        return self._free(raw) < free
+        return _free_pages(raw) < free
 
-    def _free(self, raw: sqlite3.Connection) -> int:
-        ((pages,),) = _rows(raw, "PRAGMA freelist_count")
-        return pages
+
+def _free_pages(raw: sqlite3.Connection) -> int:
+    ((pages,),) = _rows(raw, "PRAGMA freelist_count")
+    return pages
 
 
 def _rows(raw: sqlite3.Connection, query: str, *values: int) -> list[tuple[int, ...]]:

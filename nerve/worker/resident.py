@@ -102,6 +102,11 @@ class Resident:
             self._path, full_sync=self.config.durability == "full", busy_timeout_ms=self._busy_ms
         )
         self._place = Place(self._path)
+        # Prepared here: what a first use between two computes takes and keeps may come to lie above
+        # all that a greedy compute has filled, and then the allocator gives none of that back.
+        self._wait_for_locks(0)
+        self._wait_for_locks(self._busy_ms)
+        self._pruning.prepare(self._raw)
         self._deadline.watch(self._raw)
         self.db = core_connection(self._raw)
         sqlalchemy.event.listen(self.db, "commit", self._refuse_commit)
@@ -179,7 +184,7 @@ class Resident:
             return
         try:
             self._place.require()
-            self._raw.execute("PRAGMA busy_timeout=0")  # the next compute should not wait too
+            self._wait_for_locks(0)  # or the next compute would wait as well
             self._pruning.run(self._raw, is_wanted)
         except (sqlite3.Error, StateError, MemoryError) as error:
             found = explain(error, self._path) if isinstance(error, sqlite3.Error) else error
@@ -189,7 +194,7 @@ class Resident:
             )
         finally:
             with contextlib.suppress(sqlite3.Error):
-                self._raw.execute(f"PRAGMA busy_timeout={self._busy_ms}")
+                self._wait_for_locks(self._busy_ms)
                 self._deadline.watch(self._raw)
 
     def close(self) -> None:
@@ -204,6 +209,9 @@ class Resident:
         finally:
             self.db.close()
             self._raw.close()
+
+    def _wait_for_locks(self, most_ms: int) -> None:
+        self._raw.execute(f"PRAGMA busy_timeout={most_ms}")
 
     def _require_usable(self) -> None:
         if self._damage:
