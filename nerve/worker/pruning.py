@@ -26,7 +26,7 @@ from nerve.clock import US_PER_MS, Clock
 from nerve.store.faults import primary_code
 from nerve.store.sqlite import JOURNAL_SIZE_LIMIT_BYTES
 from nerve.wire.messages import RetentionRule
-from nerve.worker.retention import EARLIEST_US, ROWID, quoted, table_name
+from nerve.worker.retention import EARLIEST_US, LATEST_US, ROWID, quoted, table_name
 
 PASS_EVERY_S = 300.0
 """Between the beginnings of two passes over one sense: how late an old row may go."""
@@ -156,6 +156,7 @@ class _Table:
         self._after = _BEFORE_ALL
         table, column = table_name(rule), quoted(rule.column)
         self._delete = f"DELETE FROM {table} WHERE {ROWID} IN (SELECT value FROM json_each(?))"  # noqa: S608  quoted
+        self._newest = f"SELECT {column} FROM {table} ORDER BY {ROWID} DESC LIMIT 1"  # noqa: S608  quoted
         newest = f"(SELECT max({ROWID}) FROM {table})"  # noqa: S608  quoted
         self._by_time = (
             f"SELECT {ROWID} FROM {table} WHERE {column} >= ? AND {column} < ?"  # noqa: S608  quoted
@@ -190,6 +191,7 @@ class _Table:
     def _step(self, raw: sqlite3.Connection) -> bool:
         if self._is_indexed is None:
             self._is_indexed = self._asks_an_index(raw)
+            self._warn_of_other_units(raw)
         ages = (EARLIEST_US, self._clock.now_us() - self._rule.keep_ms * US_PER_MS)
         if self._is_indexed:
             found = _rows(raw, self._by_time, *ages, self._pace.size)
@@ -206,6 +208,17 @@ class _Table:
             raw.commit()
         self._after = found[-1][0] if goes_on and not self._is_indexed else after
         return goes_on
+
+    def _warn_of_other_units(self, raw: sqlite3.Connection) -> None:
+        newest = _rows(raw, self._newest)
+        if newest and isinstance(newest[0][0], int) and not _is_plausible(newest[0][0]):
+            self._log.warning(
+                "retention: %s.%s holds %d, which is no time of today in microseconds; such rows "
+                "are kept for ever",
+                self._rule.table,
+                self._rule.column,
+                newest[0][0],
+            )
 
     def _asks_an_index(self, raw: sqlite3.Connection) -> bool:
         plan = _rows(raw, f"EXPLAIN QUERY PLAN {self._by_time}", 0, 0, 1)
@@ -246,6 +259,10 @@ class _FreePages:
         self._pace.end()
         # A database that somebody else has created may have no automatic vacuum.
         return _free_pages(raw) < free
+
+
+def _is_plausible(at_us: int) -> bool:
+    return EARLIEST_US <= at_us < LATEST_US
 
 
 def _free_pages(raw: sqlite3.Connection) -> int:

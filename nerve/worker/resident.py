@@ -41,7 +41,7 @@ from nerve.store.sqlite import open_owner
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense, parse_options
 from nerve.worker.pruning import Pruning
-from nerve.worker.retention import check, rules, warn_of_other_units
+from nerve.worker.retention import check, rules
 
 MAX_BUSY_MS = 5_000
 MAX_CHAIN = 16
@@ -92,8 +92,6 @@ class Resident:
         if self._migrations is not None:
             self.migrated = upgrade(self._raw, Migrations(self._migrations))
         check(self._raw, self.retention)
-        for rule in self.retention:
-            warn_of_other_units(self._raw, self.name, rule)
         self.outbox = Outbox(self._raw)
         self._raw.set_authorizer(self._authorize)
 

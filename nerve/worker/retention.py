@@ -5,7 +5,6 @@ have made, so that nothing is found out a week later by rows that should be gone
 What a plain DELETE by age cannot do rightly is refused. `nerve.worker.pruning` acts on the rules.
 """
 
-import logging
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -45,20 +44,6 @@ def check(raw: sqlite3.Connection, found: tuple[RetentionRule, ...]) -> None:
         _check_table(raw, rule)
         _check_column(raw, rule)
         _check_references(raw, rule)
-
-
-def warn_of_other_units(raw: sqlite3.Connection, sense: str, rule: RetentionRule) -> None:
-    """Log that the newest row's time is none in microseconds: then no row is ever old."""
-    query = f"SELECT {quoted(rule.column)} FROM {table_name(rule)} ORDER BY {ROWID} DESC LIMIT 1"  # noqa: S608  quoted
-    (newest,) = _rows(raw, query)[:1] or [(None,)]
-    if isinstance(newest[0], int) and not EARLIEST_US <= newest[0] < LATEST_US:
-        logging.getLogger(f"sense.{sense}").warning(
-            "retention: %s.%s holds %d, which is no time of today in microseconds; such rows are "
-            "kept for ever",
-            rule.table,
-            rule.column,
-            newest[0],
-        )
 
 
 def table_name(rule: RetentionRule) -> str:

@@ -1,6 +1,9 @@
 """Passes over a real database in this process, on clocks that are moved by hand."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -298,3 +301,42 @@ def test_a_locked_database_is_the_callers_to_tell_and_is_tried_at_the_next_pass(
     assert store.all() == [1, 2]
     store.run(after_s=1)
     assert store.all() == [2]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from nerve.clock import SystemClock
+from nerve.store.sqlite import open_owner
+from nerve.wire.messages import RetentionRule
+from nerve.worker.pruning import Pruning
+
+class Fatal:
+    left = int(sys.argv[2])
+    def monotonic(self):
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0.0
+    def now_us(self):
+        return int(sys.argv[3])
+
+path = Path(sys.argv[1])
+rule = RetentionRule(table="rows", column="at_us", keep_ms=60_000, default_ms=60_000)
+Pruning("kept", path, [rule], Fatal()).run(open_owner(path, full_sync=False), lambda: False)
+"""
+
+
+@pytest.mark.parametrize("look", [5, 7, 12, 20, 40, 80, 160])
+def test_a_kill_at_any_look_at_the_clock_leaves_a_sound_database(tmp_path, make_store, look):
+    """BOOT-6: the clock is looked at around each step, and within each longer statement"""
+    store = make_store(TABLE, INDEX)
+    store.add(*[OLD_US] * 20_000, *[NOW_US] * 50, text="x" * 200)
+    store.raw.close()
+    words = [sys.executable, "-c", KILLED, str(store.path), str(look), str(NOW_US)]
+    assert subprocess.run(words, check=False, timeout=60).returncode == -signal.SIGKILL
+    store.raw = open_owner(store.path, full_sync=False)
+    left = store.all()
+    assert left[-50:] == list(range(20_001, 20_051))
+    assert left == list(range(left[0], 20_051))
+    assert store.all("PRAGMA integrity_check") == ["ok"]

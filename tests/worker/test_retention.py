@@ -5,12 +5,21 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from types import ModuleType
 
 import pytest
 
+from nerve.clock import SystemClock
 from nerve.config.durations import MS_PER_UNIT
+from nerve.config.models import SenseConfig
+from nerve.errors import DatabaseCorrupt
+from nerve.sense import Retention
+from nerve.store.sqlite import open_owner
 from nerve.wire.messages import DescribeMessage, StopMessage
+from nerve.worker.deadline import Deadline
+from nerve.worker.loader import LoadedSense
 from nerve.worker.pruning import FIRST_BATCH
+from nerve.worker.resident import Resident
 
 DAY_US = MS_PER_UNIT["d"] * 1_000
 TABLE = "CREATE TABLE rows (n INTEGER PRIMARY KEY, at_us INTEGER, text TEXT)"
@@ -29,7 +38,6 @@ def compute(db, peers, ctx):
     {rest}
 """
 KEEPING = SENSE.format(rest="return db.scalar(text('SELECT count(*) FROM rows'))")
-DECLARED = "import nerve\ndef compute(db, peers, ctx): return 1\nretention = {}\n"
 
 
 def fill(bench, count, *, days, text="", sense="kept"):
@@ -97,7 +105,6 @@ def test_a_compute_may_still_not_commit_for_itself_after_a_pass(bench, kept):
     rest = "db.exec_driver_sql('COMMIT') if db.scalar(text('SELECT count(*) FROM rows')) > 1 else 0"
     kept(SENSE.format(rest=rest))
     fill(bench, 1, days=8)
-    fill(bench, 0, days=0)
     bench.start()
     assert bench.run("kept").fault.kind == "transaction_ended"
     assert ages(bench) == [8]
@@ -189,10 +196,8 @@ def test_an_option_to_keep_rows_is_told_where_that_is_said(bench):
 
 @pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3])
 def test_times_in_another_unit_cost_no_rows_and_are_told(bench, kept, factor):
-    kept()
-    with closing(sqlite3.connect(bench.database("kept"))) as writer, writer:
-        at = round((time.time_ns() // 1_000 - 9 * DAY_US) * factor)
-        writer.executemany("INSERT INTO rows (at_us) VALUES (?)", [(at,), (at,)])
+    at = round((time.time_ns() // 1_000 - 9 * DAY_US) * factor)
+    kept(SENSE.format(rest=f"db.execute(text('INSERT INTO rows (at_us) VALUES ({at}), ({at})'))"))
     bench.start()
     bench.run("kept")
     (told,) = warnings(bench)
@@ -200,43 +205,87 @@ def test_times_in_another_unit_cost_no_rows_and_are_told(bench, kept, factor):
     assert len(ages(bench)) == 3
 
 
-def test_a_database_that_is_locked_is_told_and_the_sense_goes_on(bench, kept):
-    rest = "import os; os.path.exists(f'{ctx.options.limit}')"
-    kept(SENSE.format(rest=rest), timeout="60s")
-    fill(bench, 3, days=8)
-    bench.start()
-    locking = """
-import sqlite3, sys
-other = sqlite3.connect(sys.argv[1], isolation_level=None)
-other.execute("BEGIN IMMEDIATE")
-"""
-    assert locking
-    with closing(sqlite3.connect(bench.database("kept"), isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        other.execute("ROLLBACK")
-    assert bench.run("kept").type == "no_signal"
-    assert warnings(bench) == []
-
-
-@pytest.mark.parametrize("kill_at", range(8))
-def test_a_worker_killed_while_it_prunes_leaves_a_sound_database(bench, kept, kill_at):
-    """DB-6"""
+@pytest.mark.parametrize("runs", [1, 2, 3])
+def test_a_worker_killed_when_it_has_reported_has_deleted_nothing_but_old_rows(bench, kept, runs):
+    """BOOT-6"""
     kept()
     fill(bench, 20_000, days=8, text="x" * 200)
     fill(bench, 50, days=6)
     bench.start()
     process = bench.worker._launched.process
-    for _ in range(kill_at % 2):
+    for _ in range(runs):
         bench.run("kept")
-    bench.run("kept")
-    size = bench.database("kept").with_name("kept.db-wal").stat().st_size
-    while kill_at > 1 and bench.database("kept").with_name("kept.db-wal").stat().st_size < (
-        size + kill_at * 100_000
-    ):
-        pass
     os.kill(process.pid, signal.SIGKILL)
     process.join(30)
     left = ages(bench)
-    assert left.count(6) == 50
-    assert left.count(0) == 1 + kill_at % 2
+    assert (left.count(6), left.count(0)) == (50, runs)
     assert set(left) <= {8, 6, 0}
+
+
+@pytest.fixture
+def resident(tmp_path):
+    """A sense with old rows in this process, and what happens to its database from outside."""
+    path = tmp_path / "kept.db"
+    with closing(open_owner(path, full_sync=False)) as raw:
+        raw.execute(TABLE)
+        raw.execute("BEGIN")
+        rows = [(time.time_ns() // 1_000 - 8 * DAY_US, "x" * 1_000)] * 1_000
+        raw.executemany("INSERT INTO rows (at_us, text) VALUES (?, ?)", rows)
+        raw.commit()
+    declared = {"rows": Retention("at_us", "7d")}
+    loaded = LoadedSense(ModuleType("kept"), "folder", None, None, None, None, declared)
+    clock = SystemClock()
+    made = Resident(
+        "kept",
+        SenseConfig(),
+        loaded,
+        databases={"kept": path},
+        deadline=Deadline(clock),
+        clock=clock,
+    )
+    yield made, path
+    made.close()
+
+
+def count(path):
+    with closing(sqlite3.connect(path)) as reader:
+        return reader.execute("SELECT count(*) FROM rows").fetchone()[0]
+
+
+def test_a_locked_database_is_told_and_waited_for_by_nobody(resident, caplog):
+    made, path = resident
+    made.open()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        made.prune(lambda: False)
+        other.execute("ROLLBACK")
+    assert "old rows could not be deleted, it is tried again" in caplog.text
+    assert "is locked by another process" in caplog.text
+    assert count(path) == 1_000
+    made.begin()
+    assert made._raw.execute("PRAGMA busy_timeout").fetchone() == (5_000,)
+    made.abandon()
+
+
+def test_a_damaged_database_is_told_and_not_touched_again(resident, caplog):
+    made, path = resident
+    text = path.read_bytes()
+    path.write_bytes(text[: len(text) // 2] + bytes(len(text) - len(text) // 2))
+    made.open()
+    made.prune(lambda: False)
+    assert "is damaged" in caplog.text
+    with pytest.raises(DatabaseCorrupt):
+        made.begin()
+    made.abandon()
+
+
+def test_a_database_that_was_deleted_is_left_to_the_next_compute(resident, caplog):
+    made, path = resident
+    made.open()
+    for file in path.parent.glob("kept.db*"):
+        file.unlink()
+    made.prune(lambda: False)
+    assert "was deleted" in caplog.text
+    made.begin()
+    made.abandon()
+    assert count(path) == 1_000
