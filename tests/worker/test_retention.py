@@ -18,7 +18,7 @@ from nerve.store.sqlite import open_owner
 from nerve.wire.messages import DescribeMessage, StopMessage
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense
-from nerve.worker.pruning import FIRST_BATCH
+from nerve.worker.old_rows import FIRST_BATCH
 from nerve.worker.resident import Resident
 
 DAY_US = MS_PER_UNIT["d"] * 1_000
