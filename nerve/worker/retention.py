@@ -11,6 +11,7 @@ from typing import Any
 
 from nerve.clock import US_PER_S
 from nerve.config.durations import parse_duration
+from nerve.config.explain import UNKNOWN_KEY
 from nerve.config.names import closest
 from nerve.errors import SenseError
 from nerve.sense import Retention
@@ -58,10 +59,9 @@ def quoted(name: str) -> str:
 
 def _unknown(table: str, declared: Mapping[str, Retention]) -> SettingProblem:
     meant = closest(table, declared)
-    hint = f'did you mean "{meant}"?' if meant else f"it has: {', '.join(declared) or 'none'}"
-    return SettingProblem(
-        ("retention", table), "is no table whose retention the sense has declared", hint
-    )
+    named = ", ".join(declared) or "none"
+    hint = f'did you mean "{meant}"?' if meant else f"tables whose rows have a retention: {named}"
+    return SettingProblem(("retention", table), UNKNOWN_KEY, hint)
 
 
 def _rule(table: str, kept: Retention, keep_ms: int | None) -> RetentionRule:
