@@ -4,7 +4,7 @@ Worker, main thread; entered through `nerve.process.launch`. The boot order is
 fixed: isolate, then for each sense load, open its database and migrate, then
 `ready`, then whatever the outboxes still hold. After that one message at a time:
 
-    compute      -> signal | no_signal | failed
+    compute      -> signal | no_signal | failed, and then old rows are deleted
     acknowledge  -> (nothing; the rows go with the next commit)
     describe     -> described
     stop         -> checkpoint, close, stopped, exit
@@ -197,8 +197,11 @@ class Worker:
             return
         with self._reins.computing(resident.config, message):
             # The sending too: a sense that has closed the channel answers for what follows.
-            self._send(self._executor.execute(resident, message))
+            outcome = self._executor.execute(resident, message)
+            self._send(outcome)
         reap_orphans()
+        if not isinstance(outcome, FailedMessage):  # which has added no rows
+            resident.prune(self._channel.is_readable)
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:
         self._send(
@@ -228,7 +231,12 @@ class Worker:
         with self._within(Phase.LOADING, name, self._spec.load_timeout_ms):
             loaded = load(name, config, Path(self._spec.folder))
             resident = Resident(
-                name, config, loaded, databases=self._databases, deadline=self._deadline
+                name,
+                config,
+                loaded,
+                databases=self._databases,
+                deadline=self._deadline,
+                clock=SystemClock(),
             )
         with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
             resident.open()
@@ -266,6 +274,7 @@ class Worker:
             signalled=self._signalled(resident, identity),
             waiting=resident.outbox.count(),
             migrated=tuple(resident.migrated),
+            kept_ms={rule.table: rule.keep_ms for rule in resident.retention},
         )
 
     def _signalled(self, resident: Resident, identity: Identity) -> bool:
