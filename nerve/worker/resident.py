@@ -102,9 +102,10 @@ class Resident:
         self._place = Place(self._path)
         # Prepared here: what a first use between two computes takes and keeps may come to lie above
         # all that a greedy compute has filled, and then the allocator gives none of that back.
-        self._wait_for_locks(0)
-        self._wait_for_locks(self._busy_ms)
-        self._pruning.prepare(self._raw)
+        with self._explained():
+            self._wait_for_locks(0)
+            self._wait_for_locks(self._busy_ms)
+            self._pruning.prepare(self._raw)
         self._deadline.watch(self._raw)
         self.db = core_connection(self._raw)
         sqlalchemy.event.listen(self.db, "commit", self._refuse_commit)
