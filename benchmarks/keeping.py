@@ -150,7 +150,7 @@ def measure(who: str, command: Sequence[str], folder: Path, plan: Plan, tell_eve
         floor = _Process([sys.executable, "-m", "benchmarks.pacers", "floor", *arguments], beside)
         stack.callback(floor.end)
         floor.await_start()
-        _sleep_until(floor.start + WARM_UP_S)
+        _sleep_until(max(process.start, floor.start) + WARM_UP_S)
         before, begin = process.cpu_s(), time.monotonic()
         _sleep_until(begin + plan.seconds)
         after, end = process.cpu_s(), time.monotonic()
