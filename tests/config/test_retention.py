@@ -27,7 +27,7 @@ def test_by_default_thirty_days_are_kept_and_nothing_of_the_archive_is_deleted(l
             "{signals: 60d, archived: 59d}",
             "archived: is counted as logs and signals are, and cannot be shorter than either",
         ),
-        ("{archves: 90d}", 'archves: unknown key; did you mean "archived"?'),
+        ("{archivd: 90d}", 'archivd: unknown key; did you mean "archived"?'),
         ("{compress: zip}", 'compress: must be none or gzip; did you mean "gzip"?'),
     ],
 )
