@@ -1,0 +1,249 @@
+"""Archived days: where they lie, what stands in a line, and how they are read.
+
+Any process reads; the parent alone writes. A file holds the rows of one table and one
+UTC day, one JSON object a line, ids ascending; keys are the table's columns, and payload
+and cause are JSON values. A row that was damaged in its table is kept: the value is null
+there, and its text stands under `raw`. Which files count is what the journal's table
+`archives` says, read in one snapshot with the tables: a row is then in a file that is
+named, or in its table, or for a moment in both.
+
+A plain file is entered in its middle and read in both directions, a compressed one only
+forward. Either way only the lines that are asked for are held. What cannot be read is
+told to `complain`, each time it is met, and reading goes on behind it where there is a way.
+"""
+
+import gzip
+import json
+import os
+import re
+import sqlite3
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from nerve.clock import to_datetime
+from nerve.errors import StateError
+from nerve.store.faults import refused
+
+LOGS = "logs"
+SIGNALS = "signals"
+COLUMNS = {
+    LOGS: ("id", "at_us", "source", "type", "level", "ref", "payload"),
+    SIGNALS: ("id", "sense", "at_us", "epoch", "seq", "payload", "cause"),
+}
+"""The keys of a line, in their order; `id` stands first."""
+RAW = "raw"
+"""The key of what could not be kept as it should be: column to text, bytes as surrogate escapes."""
+COMPRESSED = ".gz"
+MAX_LINE_BYTES = 64 * 1024 * 1024
+"""A payload fills a frame of 8 MiB at most; escaping it can take six times that."""
+BLOCK_BYTES = 64 * 1024
+"""What is read at once from the end of a file."""
+
+DAMAGED_HINT = "what can be read of it is shown; restore the file from a copy if there is one"
+MISSING_HINT = "restore it from a copy; until then its rows are left out"
+
+Complain = Callable[[StateError], object]
+Match = Callable[[bytes], bool]
+Line = tuple[int, bytes]
+_ID = re.compile(rb'\{"id": ?([0-9]{1,19})[,}]')
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedDay:
+    """A row of the table `archives`.
+
+    Attributes:
+        kind: the table whose rows it holds, LOGS or SIGNALS.
+        day: the UTC day, e.g. `2026-10-01`.
+        file: the path below the archive's directory.
+        first_id, last_id: the range of ids; those of two days may overlap.
+        rows: how many.
+        bytes, sha256: of the file as it lies there.
+    """
+
+    kind: str
+    day: str
+    file: str
+    first_id: int
+    last_id: int
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def utc_day(at_us: int) -> str:
+    """Return the UTC day of a recorded time; raises ValueError or OverflowError for no time."""
+    return f"{to_datetime(at_us):%Y-%m-%d}"
+
+
+def file_name(kind: str, day: str, *, compressed: bool) -> str:
+    """Return the path of a day's file below the archive's directory."""
+    return f"{kind}/{day}.jsonl{COMPRESSED if compressed else ''}"
+
+
+def archived_days(reader: sqlite3.Connection) -> list[ArchivedDay]:
+    """Return all archived days; none in a journal of a revision that had no archive."""
+    try:
+        rows = reader.execute(
+            "SELECT kind, day, file, first_id, last_id, rows, bytes, sha256 FROM archives"
+        ).fetchall()
+    except sqlite3.OperationalError as error:
+        # A missing table has the code of every faulty statement, and no other that can occur.
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        return []
+    # A reader of damaged rows has texts as bytes.
+    return [ArchivedDay(*(_text(value) for value in row)) for row in rows]
+
+
+def row_of(line: bytes) -> dict[str, Any]:
+    """Return the columns of a line by name, RAW among them if the row was damaged.
+
+    Raises ValueError or RecursionError if it is no line of a day's file.
+    """
+    row = json.loads(line)
+    if not isinstance(row, dict) or type(row.get("id")) is not int:
+        raise ValueError("not a row")
+    return row
+
+
+def ascending(
+    path: Path, complain: Complain, *, after: int, until: int, matches: Match
+) -> Iterator[Line]:
+    """Yield lines with their ids, rising: those over `after` and not over `until` that match."""
+    for entry_id, line in _guarded(_forward(path, after), path, complain):
+        if entry_id > until:
+            return
+        if entry_id > after and matches(line):
+            yield entry_id, line
+
+
+def descending(
+    path: Path, complain: Complain, *, after: int, until: int, matches: Match, limit: int
+) -> Iterator[Line]:
+    """Yield the last `limit` of what `ascending` does, ids falling."""
+    if path.suffix == COMPRESSED:
+        lines = ascending(path, complain, after=after, until=until, matches=matches)
+        yield from reversed(deque(lines, maxlen=limit))
+        return
+    for entry_id, line in _guarded(_backward(path, until), path, complain):
+        if entry_id <= after or not limit:
+            return
+        if matches(line):
+            limit -= 1
+            yield entry_id, line
+
+
+def damaged(path: Path, why: str) -> StateError:
+    """Return what to tell about a file that is not as it was written."""
+    return StateError(f"{path} is damaged: {why}", path=path, hint=DAMAGED_HINT)
+
+
+def _guarded(lines: Iterator[bytes], path: Path, complain: Complain) -> Iterator[Line]:
+    """Yield lines with their ids; tell what is no such line, and what ends the reading."""
+    try:
+        for line in lines:
+            entry_id = _id_of(line)
+            if entry_id is None:
+                complain(damaged(path, "a line of it is no row"))
+            else:
+                yield entry_id, line
+    except FileNotFoundError:
+        fact = f"{path} is missing, rows were archived in it"
+        complain(StateError(fact, path=path, hint=MISSING_HINT))
+    except (EOFError, zlib.error, gzip.BadGzipFile, _LineTooLong) as error:
+        complain(damaged(path, str(error)))
+    except OSError as error:
+        complain(refused(error, path))
+
+
+class _LineTooLong(Exception):
+    def __init__(self) -> None:
+        super().__init__(f"a line of it is over {MAX_LINE_BYTES:,} bytes")
+
+
+def _forward(path: Path, after: int) -> Iterator[bytes]:
+    if path.suffix == COMPRESSED:
+        with gzip.open(path) as unpacked:
+            yield from _lines(unpacked.readline)
+        return
+    with path.open("rb") as file:
+        file.seek(_end_of(file, after))
+        yield from _lines(file.readline)
+
+
+def _lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:
+    while line := readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise _LineTooLong
+        yield line
+
+
+def _backward(path: Path, until: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        end = _end_of(file, until)
+        file.seek(end)
+        if _next_id(file) is None:  # then what lies there is damage, to be told
+            end = file.tell()
+        # Of the line whose beginning is not read yet, the last piece first.
+        pieces: list[bytes] = []
+        while end:
+            start = max(0, end - BLOCK_BYTES)
+            file.seek(start)
+            first, *lines = file.read(end - start).split(b"\n")
+            end = start
+            for line in reversed(lines):
+                if whole := _joined(line, pieces):
+                    yield whole
+            pieces.append(first)
+            if sum(map(len, pieces)) > MAX_LINE_BYTES:
+                raise _LineTooLong
+        if whole := _joined(b"", pieces):
+            yield whole
+
+
+def _joined(first: bytes, pieces: list[bytes]) -> bytes:
+    whole = first + b"".join(reversed(pieces))
+    pieces.clear()
+    return whole
+
+
+def _end_of(file: IO[bytes], entry_id: int) -> int:
+    """Return the offset behind all lines with ids up to this one, by bisection."""
+    low, high = 0, file.seek(0, os.SEEK_END)
+    while low < high:
+        middle = (low + high) // 2
+        file.seek(max(0, middle - 1))
+        if middle:
+            file.readline(MAX_LINE_BYTES)
+        found = _next_id(file)
+        if found is None or found > entry_id:
+            high = middle
+        else:
+            low = file.tell()
+    return low
+
+
+def _next_id(file: IO[bytes]) -> int | None:
+    """Return the next id from here on, the file then stands behind its line; None at the end."""
+    while line := file.readline(MAX_LINE_BYTES):
+        if (entry_id := _id_of(line)) is not None:
+            return entry_id
+    return None
+
+
+def _id_of(line: bytes) -> int | None:
+    if begin := _ID.match(line):
+        return int(begin[1])
+    try:
+        return int(row_of(line)["id"])
+    except (ValueError, RecursionError):
+        return None
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
