@@ -74,7 +74,7 @@ def _archive(loaded: Loaded, journal: Journal) -> Outcome:
     with closing(open_reader(state.journal_path)) as reader:
         due = due_at(reader, retention, pairs_of(loaded.config), now_us)
         days = write_days(reader, state.archive, due, compressed=retention.compress == "gzip")
-        shelf = Archive(state.archive, journal.perform, reader)
+        shelf = Archive(state.archive, journal.perform, reader, alone=True)
         try:
             archiving.archive(shelf, days, due, retention, now_us, outcome)
         finally:

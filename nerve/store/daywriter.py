@@ -120,7 +120,7 @@ def write_day(
     path = Path(unfinished)
     try:
         with os.fdopen(descriptor, "wb") as out:
-            file = _write(out, lines, selection, name)
+            file = _write(out, _each_once(lines, archive / name), selection, name)
         verify(path, file)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -200,22 +200,27 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _each_once(lines: Numbered, place: Path) -> Numbered:
+    """Yield a row that comes twice, from the earlier file and from logs.db, the first time."""
+    last, last_line = 0, b""
+    for entry_id, line in lines:
+        if entry_id != last:
+            last, last_line = entry_id, line
+            yield entry_id, line
+        elif line != last_line and row_of(line) != row_of(last_line):
+            raise _refuse(place, f"its row {entry_id} is another one than that of logs.db")
+
+
 def _write(out: IO[bytes], lines: Numbered, selection: Selection, name: str) -> ArchivedDay:
-    """Write each row once, sync, and return what is known of the file then."""
+    """Write all lines, sync, and return what is known of the file then."""
     counted = _Counted(out)
     # Without a name or time in it: the same rows are the same file.
     packed = GzipFile("", "wb", COMPRESSION, counted, 0) if name.endswith(COMPRESSED) else None
     first = last = rows = 0
-    last_line = b""
     with packed or contextlib.nullcontext(counted) as sink:
-        for entry_id, line in lines:
-            if entry_id == last:
-                if line != last_line and row_of(line) != row_of(last_line):
-                    why = f"its row {entry_id} is another one than that of logs.db"
-                    raise _refuse(Path(name), why)
-                continue
+        for last, line in lines:
             sink.write(line)
-            first, last, last_line, rows = first or entry_id, entry_id, line, rows + 1
+            first, rows = first or last, rows + 1
     out.flush()
     os.fsync(out.fileno())
     # So that it is read back from the disk.
