@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nerve.clock import rfc3339
-from nerve.store.dayfile import RAW, SIGNALS, row_of
+from nerve.store.dayfile import RAW, SIGNALS, refuse_constant, row_of
 
 SIGNAL = "signal"
 """The type of an entry that is a signal; its level is info, its source the sense."""
@@ -107,8 +107,4 @@ def _string(value: Any) -> str:
 
 
 def _json(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
+    return json.loads(text, parse_constant=refuse_constant)
