@@ -1,5 +1,6 @@
 """The log read across its tables and its archived days."""
 
+import gzip
 import shlex
 from contextlib import closing
 from itertools import pairwise
@@ -321,3 +322,39 @@ def test_a_follower_of_its_own_process_gets_each_entry_once_while_days_go(
     project.archive(until_id=1_700)
     seen += [int(process.stdout.readline().split()[0]) for _ in range(1_879)]
     assert seen == list(range(1, 1_881))
+
+
+def test_what_is_archived_between_two_statements_of_one_reading_is_not_missed(
+    project, opened, signal, log
+):
+    """LOG-3"""
+    project.record(*(make() for _ in range(3) for make in (signal, log)))
+
+    def archive_once(statement):
+        if statement.startswith("SELECT * FROM ("):
+            timeline._reader.set_trace_callback(None)
+            project.archive()
+
+    with opened() as timeline:
+        timeline._reader.set_trace_callback(archive_once)
+        page = timeline.oldest(Selection(), 10)
+    assert [entry.id for entry in page.entries] == list(range(1, 7))
+
+
+def test_a_file_that_takes_anothers_place_while_it_is_read_is_no_fault(project, opened, three_days):
+    """LOG-3"""
+    three_days()
+    plain = project.state.archive / "logs/2026-11-22.jsonl"
+    packed = plain.with_suffix(".jsonl.gz")
+    with opened() as timeline:
+        followed = timeline.follow(Selection(), 0, pytest.fail)
+        seen = [next(followed).id for _ in range(2)]
+        packed.write_bytes(gzip.compress(plain.read_bytes()))
+        size = packed.stat().st_size
+        project.damage(
+            f"UPDATE archives SET file = file || '.gz', bytes = {size}"
+            " WHERE (kind, day) = ('logs', '2026-11-22')"
+        )
+        plain.unlink()
+        seen += [next(followed).id for _ in range(4)]
+    assert seen == list(range(1, 7))
