@@ -23,6 +23,7 @@ COMMANDS = {
     "list": ("nerve.cli.listing:list_", "List the senses or the reflexes."),
     "describe": ("nerve.cli.describe:describe", "Tell all about one sense."),
     "resume": ("nerve.cli.resume:resume", "End a sense's quarantine before its time."),
+    "archive": ("nerve.cli.archive:archive", "Move what is old to the archive now."),
     "query": ("nerve.cli.query:query", "Ask a sense's database in SQL, read-only."),
     "init": ("nerve.cli.scaffold:init", "Write a first nerve.yaml."),
     "new": ("nerve.cli.scaffold:new", "Write a new sense to begin from."),

@@ -6,14 +6,12 @@ itself; the end and the row of the log that tells of it are one transaction.
 """
 
 import json
-import os
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection
 from zoneinfo import ZoneInfo
 
 import click
 
-from nerve.cli.journal import open_journal
+from nerve.cli.journal import open_journal, own_journal
 from nerve.cli.output import emit, emit_json, json_option, say
 from nerve.cli.quarantines import as_json as quarantine_as_json
 from nerve.cli.quarantines import end_of, held_in
@@ -21,9 +19,8 @@ from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.wording import visible
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
-from nerve.errors import AlreadyRunning, Exit
-from nerve.store.journal import Batch, Journal, LogEntry, Quarantine
-from nerve.store.state_dir import StateDir
+from nerve.errors import Exit
+from nerve.store.journal import Batch, LogEntry, Quarantine
 
 
 @click.command(
@@ -53,30 +50,15 @@ def _lift(loaded: Loaded, senses: Collection[str]) -> dict[str, Quarantine]:
         asked = [sense for sense in held_in(reader) if sense in senses]
     if not asked:  # then nobody has to be asked for the lock
         return {}
-    with _owned(loaded, asked) as journal:
+    hint = (
+        "a running nerve cannot be told to resume a sense: stop it, "
+        f"`nerve resume {' '.join(asked)}`, start it again"
+    )
+    with own_journal(loaded, hint) as journal:
         found = {held.sense: held for held in journal.quarantines() if held.sense in asked}
         entries = [_entry(loaded, held) for held in found.values()]
         journal.commit(Batch(list(entries), quarantines=dict.fromkeys(found)))
     return found
-
-
-@contextmanager
-def _owned(loaded: Loaded, senses: Collection[str]) -> Iterator[Journal]:
-    """Hold the state directory, and be the journal's one writer."""
-    state = StateDir(loaded.state_dir)
-    try:
-        lock = state.lock()
-    except AlreadyRunning as error:
-        error.hint = (
-            "a running nerve cannot be told to resume a sense: stop it, "
-            f"`nerve resume {' '.join(senses)}`, start it again"
-        )
-        raise
-    try:
-        with closing(Journal(state.journal_path)) as journal:
-            yield journal
-    finally:
-        os.close(lock)
 
 
 def _entry(loaded: Loaded, held: Quarantine) -> LogEntry:

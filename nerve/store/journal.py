@@ -14,9 +14,10 @@ signal is told by a high-water mark per outbox, which costs less than a unique i
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from nerve.errors import DatabaseCorrupt, StateError
 from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, primary_code
@@ -25,6 +26,7 @@ from nerve.store.schema import JOURNAL_HEAD, is_at
 from nerve.store.sqlite import open_owner
 
 Pair = tuple[str, str]
+Result = TypeVar("Result")
 
 CORRUPT_HINT = "it is left as it is, nothing more is triggered: stop nerve, restore or repair it"
 _OF_THE_BATCH = frozenset({sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG})
@@ -162,6 +164,21 @@ class Journal:
         self._next_id += sum(1 for entry_id in ids if entry_id is not None)
         self._received.update(received)
         return ids
+
+    def perform(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Let `work` do something of its own to the database, e.g. delete what was archived.
+
+        It begins and ends its transactions itself. Raises StateError where the database
+        cannot be written now.
+        """
+        self._require_usable()
+        try:
+            return work(self._raw)
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, sqlite3.Error):
+                raise self._explained(error) from error
+            raise
 
     def take_restored(self) -> int:
         """How often the file had to be written back, because it was deleted; counts anew."""

@@ -41,6 +41,7 @@ from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
 from nerve.supervisor.child import ENTRY, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.group import Group
+from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.patrol import Patrol
@@ -146,6 +147,7 @@ class Supervisor:
             log=self.ledger.log,
         )
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
+        self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
         self._bereavements = Bereavements()
         self._bereft: dict[int, Bereft] = {}
@@ -197,6 +199,7 @@ class Supervisor:
         self._patrol.end()
         for group in self._groups.values():
             group.stop()
+        self._housekeeping.end()
         # Each group sets `stopped` within its own allowance, by killing if need be.
         await asyncio.gather(*(group.stopped.wait() for group in self._groups.values()))
         payload = {"signals": self.ledger.tally.signals, "failures": self.ledger.tally.failures}
@@ -224,6 +227,7 @@ class Supervisor:
         if not done:
             threading.Thread(target=end_fork_server, daemon=True).start()
             await asyncio.wait([starting], timeout=LAUNCHES_PATIENCE_S)
+        await loop.run_in_executor(None, self._housekeeping.join)
         self._threads.ending.submit(self._threads.reserve.end)
         for executor in (self._threads.ending, self._threads.sweeping):
             await loop.run_in_executor(None, executor.shutdown)
@@ -302,6 +306,7 @@ class Supervisor:
             self._stop_if_done()
         else:
             self.triggers.begin()
+            self._housekeeping.begin()
 
     def _lose_patience(self) -> None:
         late, self._unreported = self._unreported, set()
