@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from nerve.clock import to_datetime
 from nerve.errors import StateError
@@ -105,10 +105,15 @@ def row_of(line: bytes) -> dict[str, Any]:
 
     Raises ValueError or RecursionError if it is no line of a day's file.
     """
-    row = json.loads(line)
+    row = json.loads(line, parse_constant=refuse_constant)
     if not isinstance(row, dict) or type(row.get("id")) is not int:
         raise ValueError("not a row")
     return row
+
+
+def refuse_constant(constant: str) -> NoReturn:
+    """Raise ValueError, because NaN and its like are no JSON."""
+    raise ValueError(f"{constant} is not JSON")
 
 
 def ascending(
