@@ -33,6 +33,7 @@ from nerve.config.values import (
     Processes,
     QueueLimit,
     RetentionMs,
+    WhereExpression,
     Zone,
 )
 
@@ -47,6 +48,10 @@ DEFAULT_OPEN_FILES = 1_024
 DEFAULT_PROCESSES = 128
 DEFAULT_OUTPUT_LINES_PER_SECOND = 50
 DEFAULT_RETENTION_MS = 30 * 86_400_000
+
+
+Missed = Literal["skip", "once", "all"]
+"""What becomes of ticks or signals that nobody could answer in their time."""
 
 
 class Section(BaseModel):
@@ -160,6 +165,28 @@ class SenseReflex(Section):
         None, description="Run at these times: minute, hour, day of month, month, day of week."
     )
     on: Names | None = Field(None, description="Run when one of these senses gives a signal.")
+    where: WhereExpression | None = Field(
+        None,
+        description="With on: only for signals that satisfy this, e.g. `percent > 90 and "
+        "not muted`.",
+    )
+    debounce_ms: PositiveMs | None = Field(
+        None,
+        alias="debounce",
+        description="With on: wait until no such signal has come for so long, ten times that "
+        "at most, and answer all of them at once.",
+    )
+    missed: Missed | None = Field(
+        None,
+        description="What becomes of ticks or signals that came while nerve did not run. skip: "
+        "nothing, they are counted (default of interval and cron). once: they are one trigger "
+        "(default of on). all: each is one, the newest hundred, one after another.",
+    )
+    catchup_ms: PositiveMs | None = Field(
+        None,
+        alias="catchup",
+        description="How old what was missed may be to be made up for. Default: any age.",
+    )
 
     @model_validator(mode="after")
     def _exactly_one_cause(self) -> "SenseReflex":
@@ -172,6 +199,17 @@ class SenseReflex(Section):
             raise FieldMisfit("jitter and align go with interval only", field=field)
         if self.interval_ms and self.jitter_ms and self.jitter_ms > self.interval_ms:
             raise FieldMisfit("jitter is longer than the interval", field="jitter")
+        return self
+
+    @model_validator(mode="after")
+    def _what_goes_with_what(self) -> "SenseReflex":
+        if self.on is None and (self.where is not None or self.debounce_ms is not None):
+            field = "where" if self.where is not None else "debounce"
+            raise FieldMisfit("where and debounce go with on only", field=field)
+        skips = self.missed == "skip" or (self.missed is None and self.on is None)
+        if self.catchup_ms is not None and skips:
+            message = "catchup goes with missed: once or all; nothing is made up for here"
+            raise FieldMisfit(message, field="catchup")
         return self
 
     def _given(self, key: str) -> bool:

@@ -22,7 +22,7 @@ from nerve.config import Loaded
 from nerve.errors import NerveError, StateError
 from nerve.process.launch import Launched, is_gone, launch
 from nerve.process.tree import kill_tree
-from nerve.reflex.listeners import pairs_of
+from nerve.reflex.listeners import routes_of
 from nerve.store.archive import Archive, Work
 from nerve.store.dayreport import GO_ON, Done, Failed, Job, dump_job, parse_report
 from nerve.store.daywriter import Refused, Written
@@ -137,7 +137,8 @@ class Housekeeping:
     # --- in the thread -------------------------------------------------------------
 
     def _archive(self, run: _Run) -> None:
-        retention, pairs = self._config.retention, pairs_of(self._config)
+        retention = self._config.retention
+        pairs = [route.pair for route in routes_of(self._config)]
         job = Job(
             str(self._state.journal_path),
             str(self._state.archive),

@@ -31,9 +31,10 @@ from nerve.config.models import SenseConfig, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
 from nerve.process.cgroup import delegated, directory_name
 from nerve.process.launch import end_fork_server
+from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
-from nerve.reflex.listeners import Listeners, pairs_of
+from nerve.reflex.listeners import Listeners, routes_of
 from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
@@ -145,6 +146,7 @@ class Supervisor:
             enqueue=lambda sense: self._group_of(sense).enqueue(sense),
             withdraw=lambda sense: self._group_of(sense).withdraw(sense),
             log=self.ledger.log,
+            call_later=asyncio.get_running_loop().call_later,
         )
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
@@ -154,9 +156,11 @@ class Supervisor:
         self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
         self._given_up: set[str] = set()
         self._cgroup = delegated()
-        pairs = pairs_of(loaded.config)
-        self._listeners = Listeners(pairs)
-        self._positions = Positions(pairs)
+        routes = routes_of(loaded.config)
+        self._listeners = Listeners(routes)
+        self._positions = Positions(routes)
+        self._last_seen_us: int | None = None
+        self._stored_cursors: dict[tuple[str, str], int] = {}
         self._unreported = set(self._groups)
         self._trigger_id = 0
         self._stopping = asyncio.Event()
@@ -235,6 +239,9 @@ class Supervisor:
     def _log_start(self) -> None:
         now_us, pid = self._clock.now_us(), os.getpid()
         installation = self._journal.installation(secrets.token_hex(16))
+        self._last_seen_us = self._journal.last_seen_us()
+        self._stored_cursors = self._journal.cursors()
+        self._take_paused()
         crashes = self._journal.begin_boot(self.ledger.boot, pid=pid, version=VERSION, at_us=now_us)
         started = {
             "boot": self.ledger.boot,
@@ -260,6 +267,14 @@ class Supervisor:
                 self.ledger.log(
                     reflex.workflow, "workflow.not_run", "warning", {"message": message}
                 )
+
+    def _take_paused(self) -> None:
+        for sense, reason in self._journal.paused().items():
+            if sense in self._loaded.config.senses:
+                self.triggers.paused.add(sense)
+                told = f"paused: {reason}" if reason else "paused"
+                payload = {"message": told, "hint": f"`nerve resume {sense}` lets it run again"}
+                self.ledger.log(sense, "sense.paused", "info", payload)
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}
@@ -305,7 +320,8 @@ class Supervisor:
             self.triggers.begin_once()
             self._stop_if_done()
         else:
-            self.triggers.begin()
+            positions = self._positions.of_timers(self._stored_cursors)
+            self.triggers.begin(positions, self._last_seen_us)
             self._housekeeping.begin()
 
     def _lose_patience(self) -> None:
@@ -333,18 +349,22 @@ class Supervisor:
             backlogs = self._positions.take_up(
                 reader,
                 self._listeners,
-                targets,
+                targets - self.triggers.paused,
+                now_us=self._clock.now_us(),
                 moved=self._recorder.cursor,
                 damaged=self._on_damaged,
             )
             for backlog in backlogs:
-                target, source = backlog.pair
-                message = f"{backlog.total} signals of {source} came that {target} has not answered"
-                payload = {"message": message, "source": source, "signals": backlog.total}
-                self.ledger.log(
-                    target, "reflex.backlog", "info", {**payload, "after": backlog.after}
-                )
-                self.triggers.offer(target, backlog.cause)
+                self._tell_backlog(backlog)
+                self.triggers.take_up(backlog)
+
+    def _tell_backlog(self, backlog: Backlog) -> None:
+        target, source = backlog.route.pair
+        runs = f"{len(backlog.causes)} triggers" if len(backlog.causes) != 1 else "one trigger"
+        message = f"{backlog.total} signals of {source} came that {target} has not answered"
+        payload = {"source": source, "signals": backlog.total, "newest": backlog.newest}
+        payload |= {"message": f"{message}; they become {runs}", "missed": backlog.missed}
+        self.ledger.log(target, "reflex.backlog", "info", payload | {"refused": backlog.refused})
 
     def _on_damaged(self, sense: str, signal_id: int) -> None:
         message = f"row {signal_id} of signals is damaged; it was skipped"
@@ -523,8 +543,8 @@ class Supervisor:
         if not self._listeners.concerns(entry.sense):
             return
         signal = causing_signal(signal_id, entry.sense, entry.at_us, entry.payload, entry.cause)
-        for target, cause in self._listeners.hear(signal):
-            self.triggers.offer(target, cause)
+        for route in self._listeners.hear(signal):
+            self.triggers.hear(route, signal)
 
     def _on_trouble(self, error: StateError) -> None:
         """The journal cannot be written: nothing new is started until it can."""

@@ -167,7 +167,8 @@ def test_every_optional_field_is_there_and_null_after_parsing(load):
     config = load("senses: {disk: }\nreflexes: [{kind: sense, sense: disk, interval: 1s}]").config
     sense, reflex = config.senses["disk"].model_dump(), config.reflexes[0].model_dump()
     assert {key for key, value in sense.items() if value is None} == {"use", "throttle_ms"}
-    assert {key for key, value in reflex.items() if value is None} == {"jitter_ms", "cron", "on"}
+    absent = {key for key, value in reflex.items() if value is None}
+    assert absent == {"jitter_ms", "cron", "on", "where", "debounce_ms", "missed", "catchup_ms"}
 
 
 def test_a_section_as_json_reads_back_as_itself(load):

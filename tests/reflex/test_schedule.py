@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nerve.reflex.schedule import NEVER, Schedule, Timer, next_cron_us, phase_ms
+from nerve.reflex.schedule import NEVER, Schedule
+from nerve.reflex.timers import Timer, next_cron_us, phase_ms
 from nerve.sense import TriggerKind
 
 US = 1_000_000
