@@ -28,6 +28,7 @@ from nerve.store.archive import Archive, archived_up_to
 from nerve.store.dayfile import LOGS, SIGNALS
 from nerve.store.daywriter import write_days
 from nerve.store.due import Due, due_at, selections
+from nerve.store.faults import explained
 from nerve.store.journal import Batch, Journal, LogEntry
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
@@ -77,7 +78,7 @@ def _archive(loaded: Loaded, journal: Journal) -> Outcome:
     state, retention = StateDir(loaded.state_dir), loaded.config.retention
     state.create()
     now_us, began, outcome = SystemClock().now_us(), time.monotonic(), Outcome()
-    with closing(open_reader(state.journal_path)) as reader:
+    with explained(state.journal_path), closing(open_reader(state.journal_path)) as reader:
         due = _due(loaded, reader, now_us)
         days = write_days(reader, state.archive, due, compressed=retention.compress == "gzip")
         shelf = Archive(state.archive, journal.perform, reader, alone=True)

@@ -43,7 +43,8 @@ GIVE_BACK_PAGES = 256
 ALONE_FACTOR = 50
 """So much more at a time where nobody waits for the journal."""
 WATERMARK = "archived_up_to"
-"""The key in `meta` of the time before which all that was due has gone to the archive."""
+"""The key in `meta` of the time before which all has gone to the archive, but for what the log says
+was refused, and signals that are held back."""
 
 Work = Callable[[sqlite3.Connection], Result]
 

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from nerve.errors import DatabaseCorrupt, StateError
 from nerve.store.decisions import Changes, Counted, Runs
-from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, primary_code
+from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, explained, primary_code
 from nerve.store.place import Place, close_untouched
 from nerve.store.schema import JOURNAL_HEAD, is_at
 from nerve.store.sqlite import open_owner
@@ -359,7 +359,7 @@ class Journal:
 
     def installation(self, candidate: str) -> str:
         """The id of this installation: `candidate` if it has none yet, and from then on that."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute(
                 "INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING",
                 (candidate,),
@@ -370,7 +370,7 @@ class Journal:
 
     def begin_boot(self, boot: str, *, pid: int, version: str, at_us: int) -> list[Crash]:
         """Note the start of a parent; close those before it that never noted their end."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute("BEGIN IMMEDIATE")
             rows = self._raw.execute("SELECT boot, pid, started_us FROM boots WHERE ended IS NULL")
             crashes = [Crash(*row) for row in rows.fetchall()]
@@ -386,7 +386,7 @@ class Journal:
 
     def end_boot(self, boot: str, *, how: str, at_us: int) -> None:
         """Note the end of a parent that had the time to."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute(
                 "UPDATE boots SET ended = ?, ended_us = ? WHERE boot = ?", (how, at_us, boot)
             )
@@ -453,11 +453,3 @@ def signals_after(
         (signal_id, sense, limit),
     ).fetchall()
     return rows[::-1], count - len(rows)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise explain(error, path) from error
