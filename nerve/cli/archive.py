@@ -15,8 +15,9 @@ from typing import Any
 
 import click
 
-from nerve.cli.journal import open_journal, own_journal
+from nerve.cli.journal import open_journal
 from nerve.cli.output import emit, emit_json, emit_table, json_option, say
+from nerve.cli.ownership import owned_journal
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import counted
 from nerve.clock import SystemClock, rfc3339
@@ -57,7 +58,7 @@ def archive(settings: Settings, dry_run: bool, as_json: bool) -> Exit:
         return Exit.OK
     with open_journal(loaded) as reader:
         hint = _busy_hint(archived_up_to(reader))
-    with own_journal(loaded, hint) as journal:
+    with owned_journal(loaded, task="archive", command="nerve archive", hint=hint) as journal:
         outcome = _archive(loaded, journal)
     _show(outcome, as_json=as_json)
     return Exit.FOUND if outcome.refused else Exit.OK

@@ -159,10 +159,17 @@ class SenseReflex(Section):
     align: Flag = Field(
         default=False,
         description="With interval: tick at whole multiples of it on the clock, e.g. at :00 and "
-        ":30 for 30m, instead of counting from the start of nerve.",
+        ":30 for 30m, instead of counting from the start of nerve. They are counted from local "
+        "midnight where the interval divides a day, else from 1970 in UTC.",
     )
     cron: Cron | None = Field(
-        None, description="Run at these times: minute, hour, day of month, month, day of week."
+        None,
+        description="Run at these times: minute, hour, day of month, month, day of week; or "
+        "@hourly, @daily, @weekly, @monthly, @yearly.",
+    )
+    timezone: Zone | None = Field(
+        None,
+        description="With cron or align: their time zone. Default: that of the whole file.",
     )
     on: Names | None = Field(None, description="Run when one of these senses gives a signal.")
     where: WhereExpression | None = Field(
@@ -199,6 +206,8 @@ class SenseReflex(Section):
             raise FieldMisfit("jitter and align go with interval only", field=field)
         if self.interval_ms and self.jitter_ms and self.jitter_ms > self.interval_ms:
             raise FieldMisfit("jitter is longer than the interval", field="jitter")
+        if self.timezone is not None and self.cron is None and not self.align:
+            raise FieldMisfit("timezone goes with cron or align only", field="timezone")
         return self
 
     @model_validator(mode="after")
@@ -288,7 +297,10 @@ class RetentionConfig(Section):
 class Config(Section):
     """The whole of nerve.yaml."""
 
-    timezone: Zone = Field("UTC", description="Time zone of cron expressions. Default UTC.")
+    timezone: Zone = Field(
+        "UTC",
+        description="Time zone of cron, of align, and of times that are shown. Default UTC.",
+    )
     state_dir: Directory = Field(
         "data",
         description="Where everything is kept; relative to nerve.yaml. NERVE_STATE_DIR wins.",

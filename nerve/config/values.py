@@ -6,11 +6,9 @@ obliging than YAML 1.2 and the design allow (`on` for true, 3.0 or true for a nu
 the checks here come first.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -20,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from nerve.config.crontab import calendar_of
 from nerve.config.durations import MS_PER_UNIT, PATTERN, format_duration, parse_duration
 from nerve.config.sizes import MAX_SIZE_BYTES, format_size, parse_size, show_size
 from nerve.config.sizes import PATTERN as SIZE_PATTERN
@@ -92,12 +91,7 @@ def _zone(name: str) -> str:
 
 
 def _cron(expression: str) -> str:
-    if len(expression.split()) != 5:  # noqa: PLR2004  minute, hour, day, month, weekday
-        raise ValueError(f"a cron expression has five fields: {expression!r}")
-    try:
-        CronSim(expression, datetime.now(UTC))
-    except CronSimError as error:
-        raise ValueError(f"bad cron expression {expression!r}: {error}") from error
+    calendar_of(expression)
     return expression
 
 

@@ -49,9 +49,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Node(ABC):
-    """A part of an expression; `text` is that part as written."""
-
-    text: str
+    """A part of an expression."""
 
     @abstractmethod
     def value(self, scope: Scope) -> Any:
@@ -62,17 +60,28 @@ class Node(ABC):
         value = self.value(scope)
         if isinstance(value, bool):
             return value
-        raise WhereFailed(f"{self} is {kind_of(value)}, so it is no condition; compare it")
+        raise WhereFailed(f"{self.said(value)} is no condition; compare it")
 
-    def __str__(self) -> str:
-        return f"'{shortened(self.text)}'"
+    def said(self, value: Any) -> str:
+        """Name this part with the kind of its value: `'load' (a number)`.
+
+        What stands in the expression itself has no name, because it may be a secret of the
+        configuration: `a text`.
+        """
+        return f"'{self.name}' ({kind_of(value)})" if self.name else kind_of(value)
+
+    @property
+    def name(self) -> str:
+        """The field that this is; empty for what is none."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Literal(Node):
-    """A value that stands in the expression."""
+    """A value that stands in the expression; `text` is how."""
 
     fixed: Any
+    text: str
 
     def value(self, _scope: Scope) -> Any:
         """Return it."""
@@ -86,6 +95,11 @@ class Literal(Node):
 class SenseName(Node):
     """The name of the sense that gave the signal."""
 
+    @property
+    def name(self) -> str:
+        """As an expression writes it."""
+        return "sense"
+
     def value(self, scope: Scope) -> Any:
         """Return it."""
         return scope.sense
@@ -96,6 +110,11 @@ class Field(Node):
     """A field of the payload, or all of it where there are no `steps`."""
 
     steps: TreePath
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return format_path(self.steps) or "payload"
 
     def value(self, scope: Scope) -> Any:
         """Look it up; raises FieldMissing."""
@@ -114,6 +133,11 @@ class Default(Node):
 
     fields: tuple[Field, ...]
     other: Node
+
+    @property
+    def name(self) -> str:
+        """That of the first field."""
+        return f"{self.fields[0].name} ?? ..."
 
     def value(self, scope: Scope) -> Any:
         """Try them in turn."""
@@ -141,7 +165,7 @@ class Comparison(Node):
         if self.sign in ("==", "!="):
             return equal(left, right, scope) is (self.sign == "==")
         if not has_order(left) or kind_of(left) != kind_of(right):
-            what = f"{self.left} ({kind_of(left)}) with {self.right} ({kind_of(right)})"
+            what = f"{self.left.said(left)} with {self.right.said(right)}"
             raise WhereFailed(f"cannot compare {what} by {self.sign}")
         return bool(ORDERINGS[self.sign](left, right))
 
@@ -159,10 +183,10 @@ class Membership(Node):
         if isinstance(whole, list):
             return any(equal(item, other, scope) for other in whole)
         if not isinstance(whole, str | dict):
-            raise WhereFailed(f"{self.whole} is {kind_of(whole)}, so nothing is in it")
+            raise WhereFailed(f"nothing is in {self.whole.said(whole)}")
         if not isinstance(item, str):
-            what = "a text has only texts in it" if isinstance(whole, str) else "a key is a text"
-            raise WhereFailed(f"{self.item} is {kind_of(item)}, and {what}")
+            what = f"{self.item.said(item)} cannot be in {self.whole.said(whole)}"
+            raise WhereFailed(f"{what}, only a text can")
         return item in whole
 
 

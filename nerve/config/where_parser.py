@@ -89,7 +89,7 @@ class _Parser:
             self._take()
             begin = self._next.start
             conditions.append(_condition(part(), begin))
-        return self._made(whole(self._since(start), tuple(conditions)))
+        return self._made(whole(tuple(conditions)))
 
     def _not(self) -> Node:
         if not self._next_is("not"):
@@ -99,15 +99,14 @@ class _Parser:
         begin = self._next.start
         condition = _condition(self._not(), begin)
         self._depth -= 1
-        return self._made(Not(self._since(token.start), condition))
+        return self._made(Not(condition))
 
     def _comparison(self) -> Node:
-        start = self._next.start
         left = self._value()
         if self._next.text in COMPARISONS:
-            node = self._compared(left, start)
+            node = self._compared(left)
         elif self._next_is("in") or self._next_is("not"):
-            node = self._contained(left, start)
+            node = self._contained(left)
         else:
             return left
         if self._next.text in COMPARISONS or self._next_is("in"):
@@ -115,16 +114,16 @@ class _Parser:
             raise WhereInvalid("comparisons are not chained", self._next.start, hint=hint)
         return node
 
-    def _compared(self, left: Node, start: int) -> Node:
+    def _compared(self, left: Node) -> Node:
         sign = self._take()
         right = self._value()
         for side in (left, right):
             if sign.text in ORDERINGS and isinstance(side, Literal) and not has_order(side.fixed):
                 rule = f"{sign} compares numbers or texts, and {side} is neither"
                 raise WhereInvalid(rule, sign.start)
-        return self._made(Comparison(self._since(start), left, sign.text, right))
+        return self._made(Comparison(left, sign.text, right))
 
-    def _contained(self, left: Node, start: int) -> Node:
+    def _contained(self, left: Node) -> Node:
         is_negated = self._next_is("not")
         if is_negated:
             self._take()
@@ -132,11 +131,10 @@ class _Parser:
         whole = self._value()
         if isinstance(whole, Literal) and not isinstance(whole.fixed, list | str):
             raise WhereInvalid(f"{whole} is no list and no text to be in", sign.start)
-        node = self._made(Membership(self._since(start), left, whole))
-        return self._made(Not(node.text, node)) if is_negated else node
+        node = self._made(Membership(left, whole))
+        return self._made(Not(node)) if is_negated else node
 
     def _value(self) -> Node:
-        start = self._next.start
         fields, last = list[Field](), self._single()
         while self._next_is("??"):
             if not isinstance(last, Field):
@@ -144,7 +142,7 @@ class _Parser:
             self._take()
             fields.append(last)
             last = self._single()
-        return self._made(Default(self._since(start), tuple(fields), last)) if fields else last
+        return self._made(Default(tuple(fields), last)) if fields else last
 
     def _single(self) -> Node:
         token = self._next
@@ -180,7 +178,7 @@ class _Parser:
             self._take_sign(",")
         self._take_sign("]")
         self._depth -= 1
-        return self._made(Literal(self._since(start.start), items))
+        return self._made(Literal(items, self._since(start)))
 
     def _item(self) -> Any:
         if self._next_is("["):
@@ -198,21 +196,21 @@ class _Parser:
                 fixed = text_of(token)
             case _:
                 fixed = _CONSTANTS[token.text]
-        return self._made(Literal(token.text, fixed))
+        return self._made(Literal(fixed, token.text))
 
     def _sense(self) -> Node:
-        token = self._take()
+        self._take()
         if self._next_is(".") or self._next_is("["):
             hint = "a field of that name is payload.sense"
             raise WhereInvalid("the name of a sense has no fields", self._next.start, hint=hint)
-        return self._made(SenseName(token.text))
+        return self._made(SenseName())
 
     def _field(self) -> Field:
         first = self._take()
         if meant(first):
             raise slip(first)
         steps = () if first.text == "payload" else (first.text,)
-        return self._made(Field(self._since(first.start), (*steps, *self._steps())))
+        return self._made(Field((*steps, *self._steps())))
 
     def _steps(self) -> Iterator[str | int]:
         while self._next_is(".") or self._next_is("["):
@@ -242,8 +240,8 @@ class _Parser:
         if self._depth > MAX_DEPTH:
             raise WhereInvalid(f"nested deeper than {MAX_DEPTH}", token.start)
 
-    def _since(self, start: int) -> str:
-        return self._text[start : self._last.end if self._last else start]
+    def _since(self, first: Token) -> str:
+        return self._text[first.start : self._last.end if self._last else first.end]
 
     def _next_is(self, text: str) -> bool:
         return self._next.kind in ("word", "sign") and self._next.text == text

@@ -13,11 +13,11 @@ of one reflex and sense are made up for one by one, the newest of them. Signals
 are treated likewise (`nerve.supervisor.positions`).
 """
 
-from collections import deque
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from nerve.clock import US_PER_MS
+from nerve.reflex.ticks import first_ticks, last_ticks
 from nerve.reflex.timers import Timer, next_wall_us
 
 MAX_CATCHUP_RUNS = 100
@@ -84,10 +84,8 @@ def _rule_of(timer: Timer) -> Timer:
 
 @lru_cache(CACHED_TIMERS)
 def _wall_ticks(rule: Timer, after_us: int, until_us: int) -> tuple[int, tuple[int, ...]]:
-    newest: deque[int] = deque(maxlen=MAX_CATCHUP_RUNS)
-    total, due_us = 0, next_wall_us(rule, after_us)
-    while due_us is not None and due_us <= until_us and total < MAX_COUNTED:
-        total += 1
-        newest.append(due_us)
-        due_us = next_wall_us(rule, due_us)
-    return total, tuple(newest)
+    following = partial(next_wall_us, rule)
+    counted = first_ticks(following, after_us, until_us, MAX_COUNTED)
+    if len(counted) < MAX_COUNTED:
+        return len(counted), counted[-MAX_CATCHUP_RUNS:]
+    return MAX_COUNTED, last_ticks(following, after_us, until_us, MAX_CATCHUP_RUNS)

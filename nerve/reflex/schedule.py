@@ -81,10 +81,11 @@ class Schedule:
         known = positions or {}
         for order, timer in enumerate(timers):
             last_us = known.get((timer.sense, timer.source)) if timer.keeps_position else None
-            entry = _Entry(timer, now + _wait_s(timer, last_us, now_us))
+            entry = _Entry(timer, now)
             if timer.is_by_wall_clock:
                 self._put_wall(order, entry, now, now_us)
             else:
+                entry.start += _wait_s(timer, last_us, now_us)
                 heapq.heappush(self._heap, (entry.start, order, entry))
 
     def next_due(self) -> float:
@@ -115,8 +116,9 @@ class Schedule:
         heapq.heappush(self._heap, (due, order, entry))
 
     def _put_wall(self, order: int, entry: _Entry, now: float, now_us: int) -> None:
-        had_it = entry.last_us - now_us <= REPEATS_AFTER_US
-        wall_us = next_wall_us(entry.timer, max(now_us, entry.last_us) if had_it else now_us)
+        if entry.last_us - now_us > REPEATS_AFTER_US:
+            entry.last_us = 0
+        wall_us = next_wall_us(entry.timer, max(now_us, entry.last_us))
         if wall_us is not None:
             entry.wall_us = wall_us
             wait = max(MIN_WAIT_S, min((wall_us - now_us) / US_PER_S, RECHECK_S))

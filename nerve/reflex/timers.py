@@ -9,18 +9,14 @@ like it, because it begins with `@`.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
-from nerve.clock import US_PER_MS, US_PER_S, to_datetime
+from nerve.clock import US_PER_MS
 from nerve.config.durations import format_duration
 from nerve.config.models import Config, Missed, SenseReflex
+from nerve.reflex.aligned import next_aligned_us
+from nerve.reflex.cron import next_us
 from nerve.sense import TriggerKind
 
-MAX_CRON_STEPS = 200
-"""Times of an expression looked at to find one that is not past; an hour has 60."""
 SOURCE_MARK = "@"
 """With which the source of a timer begins, and the name of no sense does."""
 
@@ -33,6 +29,7 @@ class Timer:
         kind: INTERVAL or CRON.
         phase_ms: how much later than the others, for `jitter`.
         cron: the expression, for CRON.
+        timezone: of cron, and of the midnight from which `align` counts.
         missed: what becomes of ticks that nobody could answer in their time.
         catchup_us: how old such a tick may be to be made up for; None for any age.
     """
@@ -84,7 +81,7 @@ def _timers(reflex: object, timezone: str) -> Iterator[Timer]:
             phase_ms=phase_ms(sense, reflex.jitter_ms or 0),
             align=reflex.align,
             cron=reflex.cron or "",
-            timezone=timezone,
+            timezone=reflex.timezone or timezone,
             missed=missed,
             catchup_us=catchup_us,
         )
@@ -101,26 +98,5 @@ def phase_ms(sense: str, jitter_ms: int) -> int:
 def next_wall_us(timer: Timer, after_us: int) -> int | None:
     """The first tick strictly after `after_us` of a timer by the wall clock; None if never."""
     if timer.align:
-        return next_aligned_us(timer, after_us)
-    return next_cron_us(timer.cron, timer.timezone, after_us)
-
-
-def next_cron_us(expression: str, timezone: str, after_us: int) -> int | None:
-    """The first time strictly after `after_us` that a cron expression names; None if never."""
-    local = to_datetime(after_us).astimezone(ZoneInfo(timezone))
-    try:
-        # More than one, because in the hour that the autumn change repeats, the first one found
-        # may be the time of that name that has passed already.
-        for found in islice(CronSim(expression, local), MAX_CRON_STEPS):
-            found_us = int(found.timestamp()) * US_PER_S
-            if found_us > after_us:
-                return found_us
-    except CronSimError:  # e.g. the 30th of February
-        return None
-    return None
-
-
-def next_aligned_us(timer: Timer, after_us: int) -> int:
-    """The first whole multiple of the interval, counted from 1970, after `after_us`."""
-    interval_us, phase_us = timer.interval_ms * US_PER_MS, timer.phase_ms * US_PER_MS
-    return ((after_us - phase_us) // interval_us + 1) * interval_us + phase_us
+        return next_aligned_us(timer.interval_ms, timer.phase_ms, timer.timezone, after_us)
+    return next_us(timer.cron, timer.timezone, after_us)

@@ -82,6 +82,20 @@ class Quarantine:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A sense that a person has told not to run.
+
+    Attributes:
+        since_us: UTC microseconds.
+        reason: what the person said of it; may be empty.
+    """
+
+    sense: str
+    since_us: int
+    reason: str
+
+
 @dataclass(slots=True)
 class Batch:
     """What is committed together.
@@ -91,6 +105,7 @@ class Batch:
         cursors: (target, source) to the last signal whose consequence is recorded.
         counts: (sense, outcome or reason) to how many more there are of it.
         quarantines: sense to its quarantine, or None where that is over.
+        paused: sense to its pause, or None where that is over.
         meta: facts about the installation, by their names.
     """
 
@@ -98,6 +113,7 @@ class Batch:
     cursors: dict[Pair, int] = field(default_factory=dict)
     counts: dict[Pair, Counted] = field(default_factory=dict)
     quarantines: dict[str, Quarantine | None] = field(default_factory=dict)
+    paused: dict[str, Pause | None] = field(default_factory=dict)
     meta: dict[str, str] = field(default_factory=dict)
 
     def count(
@@ -118,7 +134,7 @@ class Batch:
 
     def is_urgent(self) -> bool:
         """Whether there is more in it than counts."""
-        return bool(self.entries or self.cursors or self.quarantines or self.meta)
+        return bool(self.entries or self.cursors or self.quarantines or self.paused or self.meta)
 
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
@@ -194,6 +210,22 @@ class Journal:
                 raise self._explained(error) from error
             raise
 
+    def place_cursor(self, pair: Pair, signal_id: int, told: LogEntry) -> None:
+        """Put a cursor where a person wants it, back as well, with the log row that tells of it.
+
+        Raises StateError, and then nothing was stored.
+        """
+        with explained(self._path):
+            self._raw.execute("BEGIN IMMEDIATE")
+            try:
+                self._raw.execute("DELETE FROM cursors WHERE target = ? AND source = ?", pair)
+                self._insert(Batch([told], cursors={pair: signal_id}))
+                self._raw.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+        self._next_id += 1
+
     def take_restored(self) -> int:
         """How often the file had to be written back, because it was deleted; counts anew."""
         restored, self._restored = self._restored, 0
@@ -254,6 +286,7 @@ class Journal:
         self._upsert("cursors", ("target", "source", "signal_id"), batch.cursors)
         changes = self._runs.write(self._raw, batch.counts)
         self._put_quarantines(batch.quarantines)
+        self._put_paused(batch.paused)
         self._put_meta(batch.meta)
         return ids, received, changes
 
@@ -310,6 +343,14 @@ class Journal:
                     astuple(quarantine),
                 )
 
+    def _put_paused(self, paused: Mapping[str, Pause | None]) -> None:
+        for sense, pause in paused.items():
+            self._raw.execute("DELETE FROM paused WHERE sense = ?", (sense,))
+            if pause is not None:
+                self._raw.execute(
+                    "INSERT INTO paused (sense, since_us, reason) VALUES (?, ?, ?)", astuple(pause)
+                )
+
     def _put_meta(self, facts: Mapping[str, str]) -> None:
         self._raw.executemany(
             "INSERT INTO meta (key, value) VALUES (?, ?)"
@@ -333,9 +374,9 @@ class Journal:
         """All quarantines that are stored, those that are over included."""
         return quarantines(self._raw)
 
-    def paused(self) -> dict[str, str]:
-        """The senses that are paused, each with the reason that was given."""
-        return dict(self._raw.execute("SELECT sense, reason FROM paused").fetchall())
+    def pauses(self) -> list[Pause]:
+        """All senses that are paused."""
+        return pauses(self._raw)
 
     def cursors(self) -> dict[Pair, int]:
         """All cursors: (target, source) to the last signal or tick whose outcome is recorded."""
@@ -437,6 +478,12 @@ def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:
     """All quarantines that are stored, those that are over included."""
     rows = reader.execute("SELECT sense, times, since_us, until_us, reason FROM quarantine")
     return [Quarantine(*row) for row in rows]
+
+
+def pauses(reader: sqlite3.Connection) -> list[Pause]:
+    """All senses that are paused."""
+    rows = reader.execute("SELECT sense, since_us, reason FROM paused ORDER BY sense")
+    return [Pause(*row) for row in rows]
 
 
 def signals_after(

@@ -281,7 +281,8 @@ class Triggers:
                 continue
             planned = plan(timer, last_us, now_us)
             made_up, skipped = made_up + len(planned.runs), skipped + planned.skipped
-            self._count(timer.sense, "missed", planned.skipped, "nerve did not run then")
+            detail = f"nerve did not run, from {rfc3339(last_us)} on"
+            self._count(timer.sense, "missed", planned.skipped, detail)
             self._count(timer.sense, Decision.COALESCED, planned.merged, "missed, and run as one")
             self._line_up(timer.sense, [_tick_cause(timer, due_us) for due_us in planned.runs])
         if made_up or skipped:

@@ -64,6 +64,7 @@ EFFECTS = {
     "SenseReflex.jitter": ("reflexes: [{kind: sense, sense: a, interval: 1s, jitter: 5ms}]", lambda c: c.reflexes[0].jitter_ms == 5),
     "SenseReflex.align": ("reflexes: [{kind: sense, sense: a, interval: 1s, align: true}]", lambda c: c.reflexes[0].align),
     "SenseReflex.cron": ('reflexes: [{kind: sense, sense: a, cron: "0,30 8-17 * * 1-5"}]', lambda c: c.reflexes[0].cron == "0,30 8-17 * * 1-5"),
+    "SenseReflex.timezone": ('reflexes: [{kind: sense, sense: a, cron: "@daily", timezone: Asia/Tokyo}]', lambda c: c.reflexes[0].timezone == "Asia/Tokyo"),
     "SenseReflex.on": ("reflexes: [{kind: sense, sense: a, on: b}]", lambda c: c.reflexes[0].on == ("b",)),
     "SenseReflex.where": ("reflexes: [{kind: sense, sense: a, on: b, where: load > 5}]", lambda c: c.reflexes[0].where.matches({"load": 6}, "b")),
     "SenseReflex.debounce": ("reflexes: [{kind: sense, sense: a, on: b, debounce: 2s}]", lambda c: c.reflexes[0].debounce_ms == 2_000),

@@ -103,19 +103,28 @@ def test_numbers_compare_by_value():
         ("disks[2].free > 1", "no such field 'disks[2]': 'disks' is a list of 2"),
         ("disks[-3].free > 1", "no such field 'disks[-3]': 'disks' is a list of 2"),
         ("disks.free > 1", "no such field 'disks.free': 'disks' is a list of 2"),
-        ("host > 5", "cannot compare 'host' (a text) with 5 (a number) by >"),
+        ("host > 5", "cannot compare 'host' (a text) with a number by >"),
         ("load < healthy", "cannot compare 'load' (a number) with 'healthy' (true or false) by <"),
         ("nothing < nothing", "cannot compare 'nothing' (null) with 'nothing' (null) by <"),
-        ("load", "'load' is a number, so it is no condition; compare it"),
-        ("not nothing", "'nothing' is null, so it is no condition; compare it"),
-        ("healthy and host", "'host' is a text, so it is no condition; compare it"),
-        ("1 in message", "1 is a number, and a text has only texts in it"),
-        ("load in tags", "'load' is a number, and a key is a text"),
-        ("'a' in load", "'load' is a number, so nothing is in it"),
+        ("load", "'load' (a number) is no condition; compare it"),
+        ("not nothing", "'nothing' (null) is no condition; compare it"),
+        ("healthy and host", "'host' (a text) is no condition; compare it"),
+        ("1 in message", "a number cannot be in 'message' (a text), only a text can"),
+        ("load in tags", "'load' (a number) cannot be in 'tags' (an object), only a text can"),
+        ("gone ?? load > 'a'", "cannot compare 'gone ?? ...' (a number) with a text by >"),
+        ("(load > 5) > sense", "cannot compare true or false with 'sense' (a text) by >"),
+        ("payload < 5", "cannot compare 'payload' (an object) with a number by <"),
+        ("'a' in load", "nothing is in 'load' (a number)"),
     ],
 )
 def test_a_question_without_an_answer_fails_with_the_field_and_the_reason(text, said):
     assert failure(text) == said
+
+
+@pytest.mark.parametrize("text", ["load > 'S3CRET'", "'S3CRET' in load", "gone ?? 'S3CRET'", "gone ?? 'S3CRET' > 5", "load in 'S3CRET'"])  # fmt: skip
+def test_a_failure_quotes_nothing_that_stands_in_the_expression(text):
+    """CFG-8"""
+    assert "S3C" not in failure(text)
 
 
 def test_a_payload_may_be_any_value():

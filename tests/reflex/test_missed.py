@@ -56,6 +56,8 @@ def test_however_long_it_was_the_runs_are_bounded_and_the_newest():
         MAX_CATCHUP_RUNS,
         MAX_COUNTED - MAX_CATCHUP_RUNS,
     )
+    assert planned.runs[-1] == year
+    assert plan(hourly("all", catchup_us=2 * HOUR), AFTER, year).runs == planned.runs[-3:]
     every = Timer("disk", TriggerKind.INTERVAL, 10_000, missed="all")
     planned = plan(every, AFTER, year)
     assert planned.runs[-1] == year - (year - AFTER) % (10 * US)
