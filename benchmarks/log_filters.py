@@ -1,10 +1,12 @@
 """How long `nerve logs` takes with each of its filters, beside the same SELECT alone.
 
 In the process: from the page's being asked for until its entries are there, beside the
-statement and the fetching of its rows. As a command: the whole process, its start included,
-beside Python with `sqlite3` that runs the same statement and prints what it gets.
+statement and the fetching of its rows; with an archive, beside the reading of all its files.
+As a command: the whole process, its start included, beside Python with `sqlite3` that runs
+the same statement and prints what it gets.
 """
 
+import gzip
 import json
 import sqlite3
 import subprocess
@@ -12,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Figure, p50
@@ -20,7 +23,9 @@ from nerve.cli.selection import Selection
 from nerve.cli.timeline import MAX_ID, open_timeline
 from nerve.clock import US_PER_S, SystemClock, rfc3339
 from nerve.config import Loaded
+from nerve.store.dayfile import BLOCK_BYTES
 from nerve.store.sqlite import open_reader
+from nerve.store.state_dir import StateDir
 
 NS_PER_MS = 1_000_000
 LIMIT = 100
@@ -63,35 +68,49 @@ def cases(now_us: int) -> list[Case]:
     ]
 
 
-def measure(loaded: Loaded, untouched: Path, what: str, *, commands: bool) -> list[Figure]:
-    """Ask with each filter.
-
-    Args:
-        loaded: the installation whose log is read.
-        untouched: its journal, or a copy of it before anything was archived; for the floor.
-        what: begins the names of the figures.
-        commands: measure whole processes as well.
-    """
-    figures = []
-    for name, words, selection in cases(SystemClock().now_us()):
-        figures.append(_in_process(loaded, untouched, f"{what}{name}", selection))
-        if commands:
-            figures.append(_as_command(loaded, untouched, f"nerve logs {name}", words, selection))
+def measure(loaded: Loaded) -> list[Figure]:
+    """Ask with each filter, in this process and as a command."""
+    journal, figures = StateDir(loaded.state_dir).journal_path, []
+    with closing(open_reader(journal)) as raw:
+        for name, words, selection in cases(SystemClock().now_us()):
+            ask = partial(_fetch, raw, *_statement(selection))
+            figures.append(_in_process(loaded, name, selection, "the SELECT", ask))
+            figures.append(_as_command(loaded, journal, f"nerve logs {name}", words, selection))
     return figures
 
 
-def _in_process(loaded: Loaded, untouched: Path, name: str, selection: Selection) -> Figure:
-    query, values = _statement(selection)
-    nerve, floor = [], []
-    with (
-        open_timeline(loaded, _refuse) as timeline,
-        closing(open_reader(untouched)) as raw,
-    ):
+def measure_archived(loaded: Loaded) -> list[Figure]:
+    """Ask with each filter, where half of the rows are in files of the archive."""
+    files = sorted(StateDir(loaded.state_dir).archive.glob("*/*"))
+    what = f"archived, {loaded.config.retention.compress}"
+    return [
+        _in_process(loaded, f"{what}: {name}", selection, "all files read", lambda: _read(files))
+        for name, _, selection in cases(SystemClock().now_us())
+    ]
+
+
+def _in_process(
+    loaded: Loaded,
+    name: str,
+    selection: Selection,
+    floor_name: str,
+    floor: Callable[[], object],
+) -> Figure:
+    times: list[tuple[float, float]] = []
+    with open_timeline(loaded, _refuse) as timeline:
         page = timeline.newest if selection.since_us is None else timeline.oldest
         for _ in range(BLOCKS):
-            nerve.append(p50([_ms(lambda: page(selection, LIMIT)) for _ in range(TIMES)]))
-            floor.append(p50([_ms(lambda: _fetch(raw, query, values)) for _ in range(TIMES)]))
-    return Figure(name, "the SELECT", "ms", nerve[1:], floor[1:])
+            nerve = p50([_ms(lambda: page(selection, LIMIT)) for _ in range(TIMES)])
+            times.append((nerve, p50([_ms(floor) for _ in range(TIMES)])))
+    return Figure(name, floor_name, "ms", *map(list, zip(*times[1:], strict=True)))
+
+
+def _read(files: Sequence[Path]) -> None:
+    """Read files through, without looking at what stands there."""
+    for path in files:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            while file.read(BLOCK_BYTES):
+                pass
 
 
 def _as_command(

@@ -31,13 +31,13 @@ def measure(folder: Path, rows: int) -> list[Figure]:
     state.create()
     journal = state.journal_path
     figures = log_appends.measure(folder, journal, rows)
-    figures += log_filters.measure(loaded, journal, "", commands=True)
+    figures += log_filters.measure(loaded)
     for compress in ("none", "gzip"):
         archived = log_archive.make(folder / compress, journal, compress)
         floor = folder / f"plain-{compress}.db"
         shutil.copyfile(journal, floor)
         figures += log_archive.measure(archived, floor)
-        figures += log_filters.measure(archived, journal, f"archived, {compress}: ", commands=False)
+        figures += log_filters.measure_archived(archived)
     return figures
 
 
