@@ -80,12 +80,21 @@ class Selection:
             and (self.until_us is None or day.day <= _day(self.until_us))
         )
 
+    def needles(self, kind: str) -> list[tuple[bytes, ...]]:
+        """Return texts that a line must hold: of each tuple one."""
+        logs = kind == LOGS
+        given = (self.source, self.type if logs else None, self.ref if logs else None)
+        needles = [_spellings(text) for text in given if text is not None]
+        if logs and self._levels != LEVELS:
+            needles.append(tuple(f'"{level}"'.encode() for level in self._levels))
+        return needles
+
     def matcher(self, day: ArchivedDay) -> Callable[[bytes], bool]:
         """Return what tells whether a line of a day's file is such an entry.
 
         It raises ValueError or RecursionError for a line that is none.
         """
-        needles = list(self._needles(day.kind))
+        needles = self.needles(day.kind)
         times = [self.since_us, self.until_us]
         if not needles and day.day not in {_day(time) for time in times if time is not None}:
             return lambda _: True
@@ -109,15 +118,6 @@ class Selection:
             index = f" AND level IN {TROUBLE}"
             return [f"{index} AND level = '{level}'" for level in self._levels]
         return [f" AND level IN {self._levels}"]
-
-    def _needles(self, kind: str) -> list[tuple[bytes, ...]]:
-        """Texts a line must hold: of each tuple one."""
-        logs = kind == LOGS
-        given = (self.source, self.type if logs else None, self.ref if logs else None)
-        needles = [_spellings(text) for text in given if text is not None]
-        if logs and self._levels != LEVELS:
-            needles.append(tuple(f'"{level}"'.encode() for level in self._levels))
-        return needles
 
     def _takes(self, kind: str, row: dict[str, Any]) -> bool:
         at_us = row.get("at_us")

@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from heapq import heapify, heappop, heapreplace
 from itertools import islice
 from pathlib import Path
@@ -188,11 +189,15 @@ class Timeline:
         with suppress(OSError):  # who opens it will tell
             if (size := path.stat().st_size) < day.bytes:
                 tell(damaged(path, f"it has {size:,} bytes, {day.bytes:,} were written"))
-        bounds = {"after": span.after, "until": span.until}
-        if span.is_falling:
-            lines = descending(path, tell, **bounds, matches=matches, limit=span.limit)
-        else:
-            lines = ascending(path, tell, **bounds, matches=matches)
+        read = partial(descending, limit=span.limit) if span.is_falling else ascending
+        lines = read(
+            path,
+            tell,
+            after=span.after,
+            until=span.until,
+            matches=matches,
+            needles=span.selection.needles(day.kind),
+        )
         for entry_id, line in lines:
             yield of_line(day.kind, entry_id, line)
 

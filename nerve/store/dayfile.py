@@ -13,13 +13,14 @@ told to `complain`, each time it is met, and reading goes on behind it where the
 """
 
 import gzip
+import io
 import json
 import os
 import re
 import sqlite3
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -41,13 +42,14 @@ COMPRESSED = ".gz"
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """A payload fills a frame of 8 MiB at most; escaping it can take six times that."""
 BLOCK_BYTES = 64 * 1024
-"""What is read at once from the end of a file."""
+"""What is read at once."""
 
 DAMAGED_HINT = "what can be read of it is shown; restore the file from a copy if there is one"
 MISSING_HINT = "restore it from a copy; until then its rows are left out"
 
 Complain = Callable[[StateError], object]
 Match = Callable[[bytes], bool]
+Needles = Sequence[tuple[bytes, ...]]
 Line = tuple[int, bytes]
 _ID = re.compile(rb'\{"id": ?([0-9]{1,19})[,}]')
 
@@ -117,30 +119,54 @@ def refuse_constant(constant: str) -> NoReturn:
 
 
 def ascending(
-    path: Path, complain: Complain, *, after: int, until: int, matches: Match
+    path: Path,
+    complain: Complain,
+    *,
+    after: int,
+    until: int,
+    matches: Match,
+    needles: Needles = (),
 ) -> Iterator[Line]:
-    """Yield lines with their ids, rising: those over `after` and not over `until` that match."""
-    for entry_id, line in _guarded(_forward(path, after), path, complain):
-        if entry_id > until:
-            return
-        if entry_id > after and matches(line):
-            yield entry_id, line
+    """Yield lines with their ids, rising: those over `after` and not over `until` that match.
+
+    Of each tuple of `needles` a line that matches holds one; blocks without are passed over.
+    """
+    for chunk in _guarded(_forward(path, after), path, complain):
+        if not _may_match(chunk, needles):
+            continue
+        for entry_id, line in _numbered(io.BytesIO(chunk), path, complain):
+            if entry_id > until:
+                return
+            if entry_id > after and matches(line):
+                yield entry_id, line
 
 
 def descending(
-    path: Path, complain: Complain, *, after: int, until: int, matches: Match, limit: int
+    path: Path,
+    complain: Complain,
+    *,
+    after: int,
+    until: int,
+    matches: Match,
+    limit: int,
+    needles: Needles = (),
 ) -> Iterator[Line]:
     """Yield the last `limit` of what `ascending` does, ids falling."""
     if path.suffix == COMPRESSED:
-        lines = ascending(path, complain, after=after, until=until, matches=matches)
+        lines = ascending(
+            path, complain, after=after, until=until, matches=matches, needles=needles
+        )
         yield from reversed(deque(lines, maxlen=limit))
         return
-    for entry_id, line in _guarded(_backward(path, until), path, complain):
-        if entry_id <= after or not limit:
-            return
-        if matches(line):
-            limit -= 1
-            yield entry_id, line
+    for chunk in _guarded(_backward(path, until), path, complain):
+        if not _may_match(chunk, needles):
+            continue
+        for entry_id, line in _numbered(reversed(list(io.BytesIO(chunk))), path, complain):
+            if entry_id <= after or not limit:
+                return
+            if matches(line):
+                limit -= 1
+                yield entry_id, line
 
 
 def damaged(path: Path, why: str) -> StateError:
@@ -148,15 +174,24 @@ def damaged(path: Path, why: str) -> StateError:
     return StateError(f"{path} is damaged: {why}", path=path, hint=DAMAGED_HINT)
 
 
-def _guarded(lines: Iterator[bytes], path: Path, complain: Complain) -> Iterator[Line]:
-    """Yield lines with their ids; tell what is no such line, and what ends the reading."""
+def _may_match(chunk: bytes, needles: Needles) -> bool:
+    return all(any(needle in chunk for needle in some) for some in needles)
+
+
+def _numbered(lines: Iterable[bytes], path: Path, complain: Complain) -> Iterator[Line]:
+    """Yield lines with their ids; tell of what is no such line."""
+    for line in lines:
+        entry_id = _id_of(line)
+        if entry_id is None:
+            complain(damaged(path, "a line of it is no row"))
+        else:
+            yield entry_id, line
+
+
+def _guarded(chunks: Iterator[bytes], path: Path, complain: Complain) -> Iterator[bytes]:
+    """Yield what can be read; tell what ends that."""
     try:
-        for line in lines:
-            entry_id = _id_of(line)
-            if entry_id is None:
-                complain(damaged(path, "a line of it is no row"))
-            else:
-                yield entry_id, line
+        yield from chunks
     except FileNotFoundError:
         fact = f"{path} is missing, rows were archived in it"
         complain(StateError(fact, path=path, hint=MISSING_HINT))
@@ -172,49 +207,48 @@ class _LineTooLong(Exception):
 
 
 def _forward(path: Path, after: int) -> Iterator[bytes]:
+    """Yield whole lines, a block at a time, from behind an id where the file can be entered."""
     if path.suffix == COMPRESSED:
         with gzip.open(path) as unpacked:
-            yield from _lines(unpacked.readline)
+            yield from _chunks(unpacked.read)
         return
     with path.open("rb") as file:
         file.seek(_end_of(file, after))
-        yield from _lines(file.readline)
+        yield from _chunks(file.read)
 
 
-def _lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:
-    while line := readline(MAX_LINE_BYTES + 1):
-        if len(line) > MAX_LINE_BYTES:
+def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    rest = b""
+    # For a long line ever more at once, else its beginning would be copied for each block.
+    while block := read(max(BLOCK_BYTES, len(rest))):
+        whole, newline, rest = (rest + block).rpartition(b"\n")
+        if newline:
+            yield whole + newline
+        if len(rest) > MAX_LINE_BYTES:
             raise _LineTooLong
-        yield line
+    if rest:
+        yield rest
 
 
 def _backward(path: Path, until: int) -> Iterator[bytes]:
+    """Yield whole lines, a block at a time, the last block first."""
     with path.open("rb") as file:
         end = _end_of(file, until)
         file.seek(end)
         if _next_id(file) is None:  # then what lies there is damage, to be told
             end = file.tell()
-        # Of the line whose beginning is not read yet, the last piece first.
-        pieces: list[bytes] = []
+        rest = b""
         while end:
-            start = max(0, end - BLOCK_BYTES)
+            start = max(0, end - max(BLOCK_BYTES, len(rest)))
             file.seek(start)
-            first, *lines = file.read(end - start).split(b"\n")
-            end = start
-            for line in reversed(lines):
-                if whole := _joined(line, pieces):
-                    yield whole
-            pieces.append(first)
-            if sum(map(len, pieces)) > MAX_LINE_BYTES:
+            block = file.read(end - start) + rest
+            # Up to its first newline it belongs to a line that begins before it.
+            begin = block.find(b"\n") + 1 or len(block) if start else 0
+            rest, end = block[:begin], start
+            if len(rest) > MAX_LINE_BYTES:
                 raise _LineTooLong
-        if whole := _joined(b"", pieces):
-            yield whole
-
-
-def _joined(first: bytes, pieces: list[bytes]) -> bytes:
-    whole = first + b"".join(reversed(pieces))
-    pieces.clear()
-    return whole
+            if begin < len(block):
+                yield block[begin:]
 
 
 def _end_of(file: IO[bytes], entry_id: int) -> int:

@@ -39,10 +39,10 @@ def write(tmp_path, request):
     return put
 
 
-def read(path, *, after=0, until=10**18, matches=lambda line: True, limit=10**6):
+def read(path, *, after=0, until=10**18, matches=lambda line: True, limit=10**6, needles=()):
     """Read both ways; return the ids of each and what was complained of."""
     complaints = []
-    bounds = {"after": after, "until": until, "matches": matches}
+    bounds = {"after": after, "until": until, "matches": matches, "needles": needles}
     up = [entry_id for entry_id, _ in ascending(path, complaints.append, **bounds)]
     told = len(complaints)
     lines = descending(path, complaints.append, **bounds, limit=limit)
@@ -79,6 +79,21 @@ def test_only_what_matches_is_handed_out_and_the_limit_counts_that(write):
     up, down, *_ = read(path, matches=lambda line: b"odd" in line, limit=2)
     assert up == [1, 3, 5, 7, 9]
     assert down == [9, 7]
+
+
+def test_blocks_without_a_needle_are_passed_over(write, monkeypatch):
+    monkeypatch.setattr(dayfile, "BLOCK_BYTES", 150)
+    looked_at = []
+
+    def matches(line):
+        looked_at.append(line)
+        return b"odd" in line
+
+    path = write(b"".join(line_of(n, "odd" if n in {3, 60} else "even") for n in range(1, 80)))
+    up, down, *_ = read(path, matches=matches, needles=[(b"never", b"odd")])
+    assert up == down[::-1] == [3, 60]
+    assert len(looked_at) < 20
+    assert read(path, needles=[(b"odd",), (b"never",)])[:2] == ([], [])
 
 
 def test_a_line_that_is_no_row_is_told_and_the_others_are_read(write):
