@@ -19,6 +19,7 @@ from nerve.config.models import (
     DropWorkflow,
     GroupConfig,
     QueueWorkflow,
+    RetentionConfig,
     SenseConfig,
     SenseReflex,
     WorkflowReflex,
@@ -41,7 +42,11 @@ _UNIONS: dict[str, dict[str, type[BaseModel]]] = {
     "reflexes": {"sense": SenseReflex, "workflow": WorkflowReflex},
     "workflows": {"queue": QueueWorkflow, "drop": DropWorkflow},
 }
-_NAMED: dict[str, type[BaseModel]] = {"senses": SenseConfig, "groups": GroupConfig}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "senses": SenseConfig,
+    "groups": GroupConfig,
+    "retention": RetentionConfig,
+}
 _DISCRIMINATORS = {"reflexes": "kind", "workflows": "overflow"}
 _TAG_DEPTH = 2  # reflexes, index, tag
 _KEY_MARK = "[key]"
@@ -209,7 +214,7 @@ def _unknown(error: PydanticError, path: TreePath) -> Problem:
 def _model_at(loc: tuple[str | int, ...]) -> type[BaseModel]:
     if loc[0] in _UNIONS and len(loc) > _TAG_DEPTH:
         return _UNIONS[str(loc[0])][str(loc[_TAG_DEPTH])]
-    return _NAMED.get(str(loc[0]), Config) if len(loc) > 1 else Config
+    return _SECTIONS.get(str(loc[0]), Config) if len(loc) > 1 else Config
 
 
 def _either(tags: str) -> str:

@@ -14,18 +14,20 @@ signal is told by a high-water mark per outbox, which costs less than a unique i
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from nerve.errors import DatabaseCorrupt, StateError
 from nerve.store.decisions import Changes, Counted, Runs
-from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, primary_code
+from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, explained, primary_code
 from nerve.store.place import Place, close_untouched
 from nerve.store.schema import JOURNAL_HEAD, is_at
 from nerve.store.sqlite import open_owner
 
 Pair = tuple[str, str]
+Result = TypeVar("Result")
 
 UNKNOWN_ID = 2**63 - 1
 """Of a signal that was received before its id was noted."""
@@ -195,12 +197,27 @@ class Journal:
         self._runs.adopt(changes)
         return ids
 
+    def perform(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Let `work` do something of its own to the database, e.g. delete what was archived.
+
+        It begins and ends its transactions itself. Raises StateError where the database
+        cannot be written now.
+        """
+        self._require_usable()
+        try:
+            return work(self._raw)
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, sqlite3.Error):
+                raise self._explained(error) from error
+            raise
+
     def place_cursor(self, pair: Pair, signal_id: int, told: LogEntry) -> None:
         """Put a cursor where a person wants it, back as well, with the log row that tells of it.
 
         Raises StateError, and then nothing was stored.
         """
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute("BEGIN IMMEDIATE")
             try:
                 self._raw.execute("DELETE FROM cursors WHERE target = ? AND source = ?", pair)
@@ -392,7 +409,7 @@ class Journal:
 
     def installation(self, candidate: str) -> str:
         """The id of this installation: `candidate` if it has none yet, and from then on that."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute(
                 "INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING",
                 (candidate,),
@@ -403,7 +420,7 @@ class Journal:
 
     def begin_boot(self, boot: str, *, pid: int, version: str, at_us: int) -> list[Crash]:
         """Note the start of a parent; close those before it that never noted their end."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute("BEGIN IMMEDIATE")
             rows = self._raw.execute("SELECT boot, pid, started_us FROM boots WHERE ended IS NULL")
             crashes = [Crash(*row) for row in rows.fetchall()]
@@ -419,7 +436,7 @@ class Journal:
 
     def end_boot(self, boot: str, *, how: str, at_us: int) -> None:
         """Note the end of a parent that had the time to."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute(
                 "UPDATE boots SET ended = ?, ended_us = ? WHERE boot = ?", (how, at_us, boot)
             )
@@ -501,11 +518,3 @@ def signals_after(
         (signal_id, sense, limit),
     ).fetchall()
     return rows[::-1], count - len(rows)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise explain(error, path) from error

@@ -43,6 +43,7 @@ from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
 from nerve.supervisor.child import ENTRY, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.group import Group
+from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.patrol import Patrol
@@ -152,6 +153,7 @@ class Supervisor:
             call_later=asyncio.get_running_loop().call_later,
         )
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
+        self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
         self._bereavements = Bereavements()
         self._bereft: dict[int, Bereft] = {}
@@ -206,6 +208,7 @@ class Supervisor:
         self._patrol.end()
         for group in self._groups.values():
             group.stop()
+        self._housekeeping.end()
         # Each group sets `stopped` within its own allowance, by killing if need be.
         await asyncio.gather(*(group.stopped.wait() for group in self._groups.values()))
         payload = {"signals": self.ledger.tally.signals, "failures": self.ledger.tally.failures}
@@ -233,6 +236,7 @@ class Supervisor:
         if not done:
             threading.Thread(target=end_fork_server, daemon=True).start()
             await asyncio.wait([starting], timeout=LAUNCHES_PATIENCE_S)
+        await loop.run_in_executor(None, self._housekeeping.join)
         self._threads.ending.submit(self._threads.reserve.end)
         for executor in (self._threads.ending, self._threads.sweeping):
             await loop.run_in_executor(None, executor.shutdown)
@@ -325,6 +329,7 @@ class Supervisor:
         else:
             positions = self._positions.of_timers(self._stored_cursors)
             self.triggers.begin(positions, self._last_seen_us)
+            self._housekeeping.begin()
             # What is there now stays: a collector that walked through all of it, 0.1 s with ten
             # thousand senses, would make every tick of that time late.
             gc.freeze()

@@ -29,6 +29,7 @@ from nerve.config.secrets import Redactor
 from nerve.errors import MessageInvalid, SenseError
 from nerve.logs import RecordPipe, send_records_to
 from nerve.process import guard
+from nerve.process.apart import set_apart
 from nerve.process.kernel import name_process
 from nerve.process.slate import Phase
 from nerve.sense import SoftTimeout
@@ -60,7 +61,7 @@ from nerve.worker import limits
 from nerve.worker.deadline import Deadline
 from nerve.worker.describe import describe
 from nerve.worker.executor import Executor
-from nerve.worker.isolation import set_apart, settle
+from nerve.worker.isolation import settle
 from nerve.worker.loader import load
 from nerve.worker.orphans import reap_orphans
 from nerve.worker.reins import Reins

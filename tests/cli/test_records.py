@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nerve.cli.moments import parse_moment
-from nerve.cli.timeline import Selection, Timeline, open_timeline
+from nerve.cli.selection import Selection
+from nerve.cli.timeline import Timeline, open_timeline
 from nerve.clock import rfc3339
 from nerve.config import load_config
 from nerve.store.journal import Batch, Journal
@@ -297,9 +298,9 @@ def test_following_misses_nothing_and_sees_nothing_twice(project, signal, log):
     loaded = load_config(project.config, environ={})
     seen = []
     try:
-        with open_timeline(loaded) as timeline, pytest.raises(Enough):
-            for entries in timeline.follow(Selection(True, source="disk"), 1, pause):
-                seen += [entry.id for entry in entries]
+        with open_timeline(loaded, pytest.fail) as timeline, pytest.raises(Enough):
+            followed = timeline.follow(Selection(True, source="disk"), 1, pause)
+            seen.extend(entry.id for entry in followed)
     finally:
         journal.close()
     assert seen == [3, 4, 6, 7, 9]
@@ -318,7 +319,7 @@ def test_following_from_the_start_shows_all_pages_first(project, signal, backgro
 def test_a_page_by_id_needs_no_sorting(project, signal):
     project.record(signal())
     loaded = load_config(project.config, environ={})
-    with open_timeline(loaded) as timeline:
+    with open_timeline(loaded, pytest.fail) as timeline:
         assert isinstance(timeline, Timeline)
         for selection in (Selection(), Selection(signals_only=True), Selection(level="warning")):
             query, parameters = selection.query()
