@@ -158,6 +158,7 @@ class Housekeeping:
 
     def _do(self, work: Work[Result]) -> Result:
         """Have the journal's thread do something, and leave it alone for as long after that."""
+        self._require_going_on()
         began = self._clock.monotonic()
         result = self._done(self._recorder.chore(work), began + CHORE_PATIENCE_S)
         self._stopping.wait(self._clock.monotonic() - began)
