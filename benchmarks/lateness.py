@@ -182,9 +182,9 @@ def serve(folder: Path, *, unchecked: bool) -> None:
     """Be nerve, and write down when the schedule began."""
     made = Schedule.__init__
 
-    def note(self: Schedule, timers: Any, *, now: float, now_us: int) -> None:
+    def note(self: Schedule, *arguments: Any, now: float, **named: Any) -> None:
         (folder / "start").write_text(repr(now))
-        made(self, timers, now=now, now_us=now_us)
+        made(self, *arguments, now=now, **named)
 
     Schedule.__init__ = note  # type: ignore[method-assign]
     if unchecked:

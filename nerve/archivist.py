@@ -8,7 +8,6 @@ fork server, which dies with the parent. What it leaves unfinished then is swept
 
 import os
 import socket
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from nerve.process.kernel import name_process
 from nerve.store.dayreport import Done, Failed, Job, dump_report, parse_job
 from nerve.store.daywriter import write_days
 from nerve.store.due import due_at
-from nerve.store.faults import explain
+from nerve.store.faults import explained
 from nerve.store.sqlite import open_reader
 from nerve.wire.channel import BlockingChannel, ChannelClosed
 
@@ -41,20 +40,14 @@ def run(sock: socket.socket, job: str) -> None:
 def _archive(channel: BlockingChannel, job: Job) -> None:
     journal, reported = Path(job.journal), 0
     try:
-        with closing(open_reader(journal)) as reader:
+        with explained(journal), closing(open_reader(journal)) as reader:
             due = due_at(reader, job.retention, job.pairs, job.now_us)
             compressed = job.retention.compress == "gzip"
             for report in write_days(reader, Path(job.archive), due, compressed=compressed):
                 channel.send(dump_report(report))
                 channel.receive()
                 reported += 1
-    except sqlite3.Error as error:
-        channel.send(_failed(explain(error, journal)))
     except StateError as error:
-        channel.send(_failed(error))
+        channel.send(dump_report(Failed(str(error), error.hint, error.fault)))
     else:
         channel.send(dump_report(Done(reported)))
-
-
-def _failed(error: StateError) -> bytes:
-    return dump_report(Failed(str(error), error.hint, error.fault))

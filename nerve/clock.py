@@ -16,10 +16,14 @@ MS_PER_S = 1_000
 
 
 class Clock(Protocol):
-    """The two clocks a process has."""
+    """The clocks a process has."""
 
     def monotonic(self) -> float:
         """Seconds on a clock that never steps; only differences mean anything."""
+        ...
+
+    def boottime(self) -> float:
+        """Seconds like `monotonic`, and the time suspended counts as well."""
         ...
 
     def now_us(self) -> int:
@@ -33,6 +37,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since some fixed point; counts no time spent suspended."""
         return time.monotonic()
+
+    def boottime(self) -> float:
+        """Seconds since the machine was started; counts time spent suspended."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def now_us(self) -> int:
         """Microseconds since 1970-01-01T00:00:00Z; steps when the machine's clock is set."""

@@ -83,12 +83,15 @@ class Trigger:
             `nerve.wire.messages.MAX_CAUSES`; empty for a trigger by time or by hand.
         left_out: how many more (older) signals caused it than `signals` holds.
         merged: how many triggers after the first were merged into this one.
+        due: the time of the tick, aware, UTC; None for a trigger by signals or by hand. With
+            `missed: all` it tells which tick is made up for.
     """
 
     kind: TriggerKind
     signals: tuple[Signal, ...] = ()
     left_out: int = 0
     merged: int = 0
+    due: datetime | None = None
 
 
 class Peers(Protocol):

@@ -6,6 +6,7 @@ lock, and does in this process what the parent has done by another.
 """
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -14,19 +15,21 @@ from typing import Any
 
 import click
 
-from nerve.cli.journal import open_journal, own_journal
+from nerve.cli.journal import open_journal
 from nerve.cli.output import emit, emit_json, emit_table, json_option, say
+from nerve.cli.ownership import owned_journal
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import counted
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.config.sizes import show_size
 from nerve.errors import Exit
-from nerve.reflex.listeners import pairs_of
+from nerve.reflex.listeners import routes_of
 from nerve.store.archive import Archive, archived_up_to
 from nerve.store.dayfile import LOGS, SIGNALS
 from nerve.store.daywriter import write_days
-from nerve.store.due import due_at, selections
+from nerve.store.due import Due, due_at, selections
+from nerve.store.faults import explained
 from nerve.store.journal import Batch, Journal, LogEntry
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
@@ -55,7 +58,7 @@ def archive(settings: Settings, dry_run: bool, as_json: bool) -> Exit:
         return Exit.OK
     with open_journal(loaded) as reader:
         hint = _busy_hint(archived_up_to(reader))
-    with own_journal(loaded, hint) as journal:
+    with owned_journal(loaded, task="archive", command="nerve archive", hint=hint) as journal:
         outcome = _archive(loaded, journal)
     _show(outcome, as_json=as_json)
     return Exit.FOUND if outcome.refused else Exit.OK
@@ -66,13 +69,18 @@ def _busy_hint(watermark: str | None) -> str:
     return f"a running nerve archives by itself, once a day; {far}"
 
 
+def _due(loaded: Loaded, reader: sqlite3.Connection, now_us: int) -> Due:
+    pairs = [route.pair for route in routes_of(loaded.config)]
+    return due_at(reader, loaded.config.retention, pairs, now_us)
+
+
 def _archive(loaded: Loaded, journal: Journal) -> Outcome:
     """Do a whole run; the log tells of it, also where it fails."""
     state, retention = StateDir(loaded.state_dir), loaded.config.retention
     state.create()
     now_us, began, outcome = SystemClock().now_us(), time.monotonic(), Outcome()
-    with closing(open_reader(state.journal_path)) as reader:
-        due = due_at(reader, retention, pairs_of(loaded.config), now_us)
+    with explained(state.journal_path), closing(open_reader(state.journal_path)) as reader:
+        due = _due(loaded, reader, now_us)
         days = write_days(reader, state.archive, due, compressed=retention.compress == "gzip")
         shelf = Archive(state.archive, journal.perform, reader, alone=True)
         try:
@@ -97,7 +105,7 @@ def _entry(
 def _show_due(loaded: Loaded, *, as_json: bool) -> None:
     with open_journal(loaded) as reader:
         now_us = SystemClock().now_us()
-        due = due_at(reader, loaded.config.retention, pairs_of(loaded.config), now_us)
+        due = _due(loaded, reader, now_us)
         found = selections(reader, due)
         watermark = archived_up_to(reader)
     rows = []

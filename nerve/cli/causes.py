@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from nerve.cli.cronwords import in_words
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.config.models import Config, SenseReflex, WorkflowReflex
@@ -11,14 +12,31 @@ from nerve.worker.loader import locate
 
 
 def cause_of(reflex: SenseReflex | WorkflowReflex) -> str:
-    """Say what triggers a reflex, e.g. `every 10s`, `cron 0 6 * * *` or `on disk, memory`."""
+    """Say what triggers a reflex, e.g. `every 10s`, `at 06:30 on weekdays` or `on disk, memory`."""
     if reflex.on:
         return f"on {', '.join(reflex.on)}"
-    if isinstance(reflex, SenseReflex) and reflex.interval_ms is not None:
-        aligned = ", aligned" if reflex.align else ""
-        jitter = f", jitter {format_duration(reflex.jitter_ms)}" if reflex.jitter_ms else ""
-        return f"every {format_duration(reflex.interval_ms)}{jitter}{aligned}"
-    return f"cron {reflex.cron}" if isinstance(reflex, SenseReflex) else ""
+    if not isinstance(reflex, SenseReflex):
+        return ""
+    cause = in_words(reflex.cron) if reflex.cron else _pace(reflex)
+    return f"{cause} ({reflex.timezone})" if reflex.timezone else cause
+
+
+def _pace(reflex: SenseReflex) -> str:
+    aligned = ", aligned" if reflex.align else ""
+    jitter = f", jitter {format_duration(reflex.jitter_ms)}" if reflex.jitter_ms else ""
+    return f"every {format_duration(reflex.interval_ms or 0)}{jitter}{aligned}"
+
+
+def conditions_of(reflex: SenseReflex | WorkflowReflex) -> str:
+    """Say under which conditions signals trigger a reflex; empty where each does.
+
+    A `where` may hold a secret of the configuration.
+    """
+    if not isinstance(reflex, SenseReflex):
+        return ""
+    where = [f"where {reflex.where}"] if reflex.where else []
+    debounce = [f"debounce {format_duration(reflex.debounce_ms)}"] if reflex.debounce_ms else []
+    return ", ".join([*where, *debounce])
 
 
 def targets_of(reflex: SenseReflex | WorkflowReflex) -> tuple[str, ...]:

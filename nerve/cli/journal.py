@@ -1,11 +1,10 @@
-"""Opening an installation's journal, or saying why there is none to read.
+"""Opening an installation's journal for reading, or saying why there is none to read.
 
-Commands; for reading, with or without a running parent, or for writing in place of one. What is
-missing because nothing has run, what lies in a wrong place, and what another version has
-written are three things for the person who asks.
+Commands; read-only, with or without a running parent. What is missing because nothing
+has run, what lies in a wrong place, and what another version has written are
+three things for the person who asks.
 """
 
-import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -13,20 +12,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from nerve.config import Loaded
-from nerve.errors import (
-    AlreadyRunning,
-    DatabaseError,
-    DatabaseMissing,
-    NothingHasRun,
-    StateError,
-)
+from nerve.errors import DatabaseError, DatabaseMissing, NothingHasRun, StateError
 from nerve.store.faults import explain
-from nerve.store.journal import Journal
 from nerve.store.schema import JOURNAL_HEAD, VERSION_TABLE, current_revisions
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 
-READABLE = frozenset({"0001", "0002", JOURNAL_HEAD})
+READABLE = frozenset({"0001", "0002", "0003", JOURNAL_HEAD})
 """Revisions that have what commands read, but for tables that the older ones lack."""
 
 
@@ -48,25 +40,6 @@ def open_journal(loaded: Loaded) -> Iterator[sqlite3.Connection]:
             yield reader
         except sqlite3.Error as error:
             raise explain(error, path) from error
-
-
-@contextmanager
-def own_journal(loaded: Loaded, busy_hint: str) -> Iterator[Journal]:
-    """Hold the state directory, and be the journal's one writer.
-
-    Raises AlreadyRunning, with `busy_hint`, while another process has it; StateError.
-    """
-    state = StateDir(loaded.state_dir)
-    try:
-        lock = state.lock()
-    except AlreadyRunning as error:
-        error.hint = busy_hint
-        raise
-    try:
-        with closing(Journal(state.journal_path)) as journal:
-            yield journal
-    finally:
-        os.close(lock)
 
 
 def _refuse_misplaced(state_dir: Path, journal: Path) -> None:

@@ -11,8 +11,9 @@ from nerve.cli.quarantines import as_json as quarantine_as_json
 from nerve.cli.quarantines import end_of, held
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.tallies import Count, counts, last_outcome
+from nerve.cli.upcoming import next_of, running
 from nerve.cli.wording import local_time
-from nerve.clock import SystemClock
+from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.config.models import SenseReflex, WorkflowReflex
 from nerve.store.journal import Quarantine
@@ -64,28 +65,48 @@ def _show_quarantines(
     say("mend it; a quarantine ends earlier with nerve stopped and: nerve resume SENSE")
 
 
-@list_.command()
+@list_.command(short_help="The reflexes: what they run, when, and when next.")
 @json_option
 @config_options
 @click.pass_obj
 def reflexes(settings: Settings, as_json: bool) -> None:
-    """List the reflexes: what they run, and when."""
+    """List the reflexes: what they run, when, and when that comes next.
+
+    An interval that is not aligned counts from the start of nerve, so its next time is
+    known only while nerve runs.
+    """
     loaded = settings.load()
+    config, now_us, schedule = loaded.config, SystemClock().now_us(), running(loaded)
+    due = [next_of(reflex, config, now_us, schedule) for reflex in config.reflexes]
     if as_json:
-        for reflex in loaded.config.reflexes:
-            emit_json(_as_json(reflex))
+        for reflex, next_us in zip(config.reflexes, due, strict=True):
+            emit_json(_as_json(reflex, next_us))
         return
+    zone = ZoneInfo(config.timezone)
     rows = [
-        (reflex.kind, ", ".join(targets_of(reflex)), cause_of(reflex))
-        for reflex in loaded.config.reflexes
+        (reflex.kind, ", ".join(targets_of(reflex)), _next(reflex, next_us, zone), cause_of(reflex))
+        for reflex, next_us in zip(config.reflexes, due, strict=True)
     ]
-    emit_table(("kind", "runs", "when"), rows)
+    emit_table(("kind", "runs", "next", "when"), rows)
     if not rows:
         say(f"{loaded.path} has no reflexes")
 
 
-def _as_json(reflex: SenseReflex | WorkflowReflex) -> dict[str, object]:
-    return {"kind": reflex.kind, "targets": targets_of(reflex), "cause": cause_of(reflex)}
+def _as_json(reflex: SenseReflex | WorkflowReflex, next_us: int | None) -> dict[str, object]:
+    return {
+        "kind": reflex.kind,
+        "targets": targets_of(reflex),
+        "cause": cause_of(reflex),
+        "cron": reflex.cron if isinstance(reflex, SenseReflex) else None,
+        "next": None if next_us is None else rfc3339(next_us),
+        "waits_for": reflex.on or (),
+    }
+
+
+def _next(reflex: SenseReflex | WorkflowReflex, next_us: int | None, zone: ZoneInfo) -> str:
+    if reflex.on:
+        return "with a signal"
+    return "when nerve runs" if next_us is None else local_time(next_us, zone)
 
 
 def _last(last: Count | None, zone: ZoneInfo) -> str:

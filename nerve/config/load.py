@@ -131,6 +131,7 @@ def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
     senses, workflows = _named(values, "senses"), _named(values, "workflows")
     unknown = [
         *references.unknown_names(reflexes, senses, workflows),
+        *references.doubled(reflexes),
         *references.unknown_groups(_sound_groups(values, problems), senses),
     ]
     return config, [*problems, *unknown]

@@ -33,6 +33,7 @@ from nerve.config.values import (
     Processes,
     QueueLimit,
     RetentionMs,
+    WhereExpression,
     Zone,
 )
 
@@ -47,6 +48,10 @@ DEFAULT_OPEN_FILES = 1_024
 DEFAULT_PROCESSES = 128
 DEFAULT_OUTPUT_LINES_PER_SECOND = 50
 DEFAULT_RETENTION_MS = 30 * 86_400_000
+
+
+Missed = Literal["skip", "once", "all"]
+"""What becomes of ticks or signals that nobody could answer in their time."""
 
 
 class Section(BaseModel):
@@ -154,12 +159,41 @@ class SenseReflex(Section):
     align: Flag = Field(
         default=False,
         description="With interval: tick at whole multiples of it on the clock, e.g. at :00 and "
-        ":30 for 30m, instead of counting from the start of nerve.",
+        ":30 for 30m, instead of counting from the start of nerve. They are counted from local "
+        "midnight where the interval divides a day, else from 1970 in UTC.",
     )
     cron: Cron | None = Field(
-        None, description="Run at these times: minute, hour, day of month, month, day of week."
+        None,
+        description="Run at these times: minute, hour, day of month, month, day of week; or "
+        "@hourly, @daily, @weekly, @monthly, @yearly.",
+    )
+    timezone: Zone | None = Field(
+        None,
+        description="With cron or align: their time zone. Default: that of the whole file.",
     )
     on: Names | None = Field(None, description="Run when one of these senses gives a signal.")
+    where: WhereExpression | None = Field(
+        None,
+        description="With on: only for signals that satisfy this, e.g. `percent > 90 and "
+        "not muted`.",
+    )
+    debounce_ms: PositiveMs | None = Field(
+        None,
+        alias="debounce",
+        description="With on: wait until no such signal has come for so long, ten times that "
+        "at most, and answer all of them at once.",
+    )
+    missed: Missed | None = Field(
+        None,
+        description="What becomes of ticks or signals that came while nerve did not run. skip: "
+        "nothing, they are counted (default of interval and cron). once: they are one trigger "
+        "(default of on). all: each is one, the newest hundred, one after another.",
+    )
+    catchup_ms: PositiveMs | None = Field(
+        None,
+        alias="catchup",
+        description="How old what was missed may be to be made up for. Default: any age.",
+    )
 
     @model_validator(mode="after")
     def _exactly_one_cause(self) -> "SenseReflex":
@@ -172,6 +206,19 @@ class SenseReflex(Section):
             raise FieldMisfit("jitter and align go with interval only", field=field)
         if self.interval_ms and self.jitter_ms and self.jitter_ms > self.interval_ms:
             raise FieldMisfit("jitter is longer than the interval", field="jitter")
+        if self.timezone is not None and self.cron is None and not self.align:
+            raise FieldMisfit("timezone goes with cron or align only", field="timezone")
+        return self
+
+    @model_validator(mode="after")
+    def _what_goes_with_what(self) -> "SenseReflex":
+        if self.on is None and (self.where is not None or self.debounce_ms is not None):
+            field = "where" if self.where is not None else "debounce"
+            raise FieldMisfit("where and debounce go with on only", field=field)
+        skips = self.missed == "skip" or (self.missed is None and self.on is None)
+        if self.catchup_ms is not None and skips:
+            message = "catchup goes with missed: once or all; nothing is made up for here"
+            raise FieldMisfit(message, field="catchup")
         return self
 
     def _given(self, key: str) -> bool:
@@ -250,7 +297,10 @@ class RetentionConfig(Section):
 class Config(Section):
     """The whole of nerve.yaml."""
 
-    timezone: Zone = Field("UTC", description="Time zone of cron expressions. Default UTC.")
+    timezone: Zone = Field(
+        "UTC",
+        description="Time zone of cron, of align, and of times that are shown. Default UTC.",
+    )
     state_dir: Directory = Field(
         "data",
         description="Where everything is kept; relative to nerve.yaml. NERVE_STATE_DIR wins.",

@@ -53,6 +53,21 @@ def _group_of(sense: object) -> str:
     return str(sense.get("group", DEFAULT_GROUP)) if isinstance(sense, dict) else DEFAULT_GROUP
 
 
+def doubled(reflexes: Reflexes) -> Iterator[Problem]:
+    """Yield each source that two reflexes name for the same sense: a cursor stands for one."""
+    first: dict[tuple[str, str], int] = {}
+    for index, reflex in reflexes.items():
+        if not isinstance(reflex, SenseReflex):
+            continue
+        for position, source in enumerate(reflex.on or ()):
+            for target in reflex.sense:
+                other = first.setdefault((target, source), index)
+                if other != index:
+                    message = f"signals of {source!r} run {target!r} already, by reflexes[{other}]"
+                    hint = "make one reflex of the two; a `where` may hold an `or`"
+                    yield Problem(("reflexes", index, "on", position), message, hint)
+
+
 def no_senses(senses: Collection[str]) -> Iterator[Problem]:
     """Yield a warning where there is nothing to run."""
     if not senses:

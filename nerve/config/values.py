@@ -6,16 +6,24 @@ obliging than YAML 1.2 and the design allow (`on` for true, 3.0 or true for a nu
 the checks here come first.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
+from nerve.config.crontab import calendar_of
 from nerve.config.durations import MS_PER_UNIT, PATTERN, format_duration, parse_duration
 from nerve.config.sizes import MAX_SIZE_BYTES, format_size, parse_size, show_size
 from nerve.config.sizes import PATTERN as SIZE_PATTERN
+from nerve.config.where import MAX_CHARS as MAX_WHERE_CHARS
+from nerve.config.where import Where, parse_where
 
 NAME_PATTERN = r"[a-z][a-z0-9-]*"
 """Names are safe in paths, module names, templates and on a command line."""
@@ -83,13 +91,16 @@ def _zone(name: str) -> str:
 
 
 def _cron(expression: str) -> str:
-    if len(expression.split()) != 5:  # noqa: PLR2004  minute, hour, day, month, weekday
-        raise ValueError(f"a cron expression has five fields: {expression!r}")
-    try:
-        CronSim(expression, datetime.now(UTC))
-    except CronSimError as error:
-        raise ValueError(f"bad cron expression {expression!r}: {error}") from error
+    calendar_of(expression)
     return expression
+
+
+def _where(expression: object) -> Where:
+    if isinstance(expression, Where):
+        return expression
+    if not isinstance(expression, str):
+        raise ValueError("must be a condition such as load > 5")  # noqa: TRY004  pydantic turns ValueErrors into its own
+    return parse_where(expression)
 
 
 def _whole_number(value: object) -> object:
@@ -170,6 +181,19 @@ MemoryBytes = Annotated[
 ]
 Zone = Annotated[str, AfterValidator(_zone)]
 Cron = Annotated[str, AfterValidator(_cron)]
+WhereExpression = Annotated[
+    Where,
+    PlainValidator(_where),
+    PlainSerializer(str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_WHERE_CHARS,
+            "examples": ["load > 5", 'disk.free_percent < 10 and sense == "disk"'],
+        }
+    ),
+]
 Directory = Annotated[str, AfterValidator(_directory)]
 Flag = Annotated[bool, BeforeValidator(_true_or_false)]
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY), BeforeValidator(_whole_number)]

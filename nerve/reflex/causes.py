@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nerve.sense import TriggerKind
-from nerve.wire.messages import MAX_CAUSES, MAX_CAUSES_BYTES
+from nerve.wire.messages import MAX_CAUSES, MAX_CAUSES_BYTES, MAX_CHAIN
 
 MAX_ATTEMPTS = 3
 """Times that signals are handed to a sense whose worker dies over them."""
-MAX_DEPTH = 16
-"""Length of a chain of signals causing signals; beyond it a reflex is taken for a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,8 @@ class CausingSignal:
     """A durable signal that a reflex listens to.
 
     Attributes:
-        depth: signals that led to it, one behind the other; 0 when time did.
+        chain: the senses whose signals led to it, one behind the other, the first one first;
+            empty when time did.
         size: of its payload as JSON, in bytes.
     """
 
@@ -32,7 +31,7 @@ class CausingSignal:
     sense: str
     at_us: int
     payload: Any
-    depth: int
+    chain: tuple[str, ...]
     size: int
 
 
@@ -43,43 +42,68 @@ class Cause:
     Attributes:
         signals: oldest first; empty for time and by hand.
         left_out: signals known to have come before these and not held.
-        positions: for each source, the last signal this cause covers.
+        positions: for each source, the last signal this cause covers; for a timer whose
+            missed ticks are made up for, the time of the tick (`Timer.source`).
+        due_us: the time of the tick, UTC microseconds; None where time is not the cause.
+        merged: causes that have joined it already.
     """
 
     kind: TriggerKind
     signals: tuple[CausingSignal, ...] = ()
     left_out: int = 0
     positions: dict[str, int] = field(default_factory=dict)
+    due_us: int | None = None
+    merged: int = 0
 
     @property
-    def depth(self) -> int:
-        """Depth of what this cause leads to."""
-        return max((signal.depth + 1 for signal in self.signals), default=0)
+    def chain(self) -> tuple[str, ...]:
+        """The senses whose signals lead to what this cause leads to, the longest such chain."""
+        chains = ((*signal.chain, signal.sense) for signal in self.signals)
+        return max(chains, key=len, default=())
 
 
 class PendingTrigger:
-    """One trigger to be, with all the causes it has collected."""
+    """One trigger to be, with all the causes it has collected.
+
+    Attributes:
+        attempts: times that it was started.
+        has_unplaced: whether a cause without a position is among them; see `answered`.
+    """
 
     def __init__(self, cause: Cause) -> None:
         self.kind = cause.kind
+        self.due_us = cause.due_us
         self.attempts = 0
-        self.merged = 0
+        self.merged = cause.merged
         self.left_out = 0
-        self.depth = 0
+        self.chain: tuple[str, ...] = ()
         self.positions: dict[str, int] = {}
         self.signals: deque[CausingSignal] = deque()
         self._bytes = 0
+        self.has_unplaced = False
         self._collect(cause)
 
     def merge(self, cause: Cause) -> None:
         """Let a later cause join."""
-        self.merged += 1
+        self.merged += cause.merged + 1
         self._collect(cause)
 
     def join(self, later: "PendingTrigger") -> None:
         """Take over all that a later trigger has collected."""
         self.merged += later.merged + 1
-        self._add(later.depth, later.left_out, later.positions, later.signals)
+        self.has_unplaced = self.has_unplaced or later.has_unplaced
+        self._add(later.chain, later.left_out, later.positions, later.signals)
+
+    def as_cause(self) -> Cause:
+        """Return all that it has collected as one cause."""
+        return Cause(
+            self.kind,
+            tuple(self.signals),
+            self.left_out,
+            dict(self.positions),
+            self.due_us,
+            self.merged,
+        )
 
     def answered(self, source: str, signal_id: int) -> bool:
         """Leave out what was answered up to a signal of a source; True when nothing is left."""
@@ -87,19 +111,21 @@ class PendingTrigger:
         self._bytes = sum(signal.size for signal in self.signals)
         if self.positions.get(source, signal_id + 1) <= signal_id:
             del self.positions[source]
-        return self.kind is TriggerKind.SIGNAL and not self.positions
+        return not (self.positions or self.has_unplaced)
 
     def _collect(self, cause: Cause) -> None:
-        self._add(cause.depth, cause.left_out, cause.positions, cause.signals)
+        # What has no position is run for its own sake: no answer to others can stand for it.
+        self.has_unplaced = self.has_unplaced or not cause.positions
+        self._add(cause.chain, cause.left_out, cause.positions, cause.signals)
 
     def _add(
         self,
-        depth: int,
+        chain: tuple[str, ...],
         left_out: int,
         positions: Mapping[str, int],
         signals: Iterable[CausingSignal],
     ) -> None:
-        self.depth = max(self.depth, depth)
+        self.chain = max(self.chain, chain, key=len)
         self.left_out += left_out
         for source, signal_id in positions.items():
             self.positions[source] = max(signal_id, self.positions.get(source, 0))
@@ -112,3 +138,17 @@ class PendingTrigger:
         while len(self.signals) > MAX_CAUSES or self._bytes > MAX_CAUSES_BYTES:
             self._bytes -= self.signals.popleft().size
             self.left_out += 1
+
+
+def is_loop(cause: Cause) -> bool:
+    """Whether a cause continues a chain that has become too long to be meant."""
+    return len(cause.chain) > MAX_CHAIN
+
+
+def loop_in_words(cause: Cause, target: str) -> str:
+    """Name the way by which a chain comes back to `target`, or all of a chain that does not."""
+    chain = cause.chain
+    if target in chain:
+        last = len(chain) - 1 - chain[::-1].index(target)
+        chain = chain[last:]
+    return " -> ".join((*chain, target))

@@ -12,9 +12,15 @@ While one waits or runs, another trigger joins the one that waits: nothing piles
 up, whatever the rate of causes. `throttle` is the least time between two starts;
 a trigger inside it is deferred to its end, and neither dropped nor doubled. A sense
 over which its worker died rests: that is a deferral too, with another reason.
+
+Only what was missed while nobody could run it, and is to be made up for one by one
+(`missed: all`), stands in a line before the one that waits; its length is bounded by
+who puts it there (`nerve.reflex.missed`).
 """
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nerve.reflex.causes import Cause, PendingTrigger
@@ -30,11 +36,12 @@ class Phase(StrEnum):
 
 
 class Decision(StrEnum):
-    """What became of an offered cause. All but ACCEPTED are recorded as reasons."""
+    """What became of an offered cause. All but ACCEPTED and HELD are recorded as reasons."""
 
     ACCEPTED = "accepted"
     HELD = "held"
     THROTTLED = "throttled"
+    DEBOUNCED = "debounced"
     COALESCED = "coalesced"
     RESTING = "resting"
     QUARANTINED = "quarantined"
@@ -47,12 +54,18 @@ class Flow:
     Attributes:
         throttle_s: seconds between two starts; 0 for no limit.
         due: when DEFERRED ends, seconds on the monotonic clock.
+        pending: what waits, with all that has joined it.
+        line: what goes before it, one by one.
+        running: what was taken and has no outcome yet.
     """
 
     throttle_s: float = 0.0
     phase: Phase = Phase.QUIET
     due: float = 0.0
     pending: PendingTrigger | None = None
+    line: deque[PendingTrigger] = field(default_factory=deque)
+    running: PendingTrigger | None = None
+    _is_of_line: bool = False
     _last_start: float | None = None
     _rests_until: float = 0.0
     _why_it_rests: Decision = Decision.RESTING
@@ -64,17 +77,25 @@ class Flow:
             quarantined = self._why_it_rests is Decision.QUARANTINED and now < self._rests_until
             return Decision.QUARANTINED if quarantined else Decision.COALESCED
         self.pending = PendingTrigger(cause)
-        if self.phase is Phase.RUNNING:
-            return Decision.HELD
-        return self._place(now)
+        return self._place(now) if self.phase is Phase.QUIET else Decision.HELD
+
+    def line_up(self, causes: Iterable[Cause], now: float) -> Decision:
+        """Take in causes that are to run one by one; the decision is about the first of them."""
+        self.line.extend(PendingTrigger(cause) for cause in causes)
+        has_work = self.line or self.pending
+        return self._place(now) if self.phase is Phase.QUIET and has_work else Decision.HELD
 
     def take(self, now: float) -> PendingTrigger:
         """Start what waits; raises ValueError when nothing does."""
-        if self.phase is not Phase.WAITING or self.pending is None:
+        if self.phase is not Phase.WAITING:
             raise ValueError(f"nothing to take while {self.phase}")
-        taken, self.pending = self.pending, None
-        self.phase = Phase.RUNNING
-        self._last_start = now
+        self._is_of_line = bool(self.line)
+        if self._is_of_line:
+            taken = self.line.popleft()
+        else:
+            assert self.pending is not None  # noqa: S101  it is WAITING
+            taken, self.pending = self.pending, None
+        self.phase, self.running, self._last_start = Phase.RUNNING, taken, now
         taken.attempts += 1
         return taken
 
@@ -82,19 +103,24 @@ class Flow:
         """The run has its outcome. Returns what becomes of a held trigger, None without one.
 
         `again` is the trigger itself where it is to be tried once more; what was held
-        meanwhile joins it.
+        meanwhile joins it, unless it came from the line and keeps its place there.
         """
-        self.phase = Phase.QUIET
-        if again is not None:
+        self.phase, self.running = Phase.QUIET, None
+        if again is not None and self._is_of_line:
+            self.line.appendleft(again)
+        elif again is not None:
             if self.pending is not None:
                 again.join(self.pending)
             self.pending = again
-        return self._place(now) if self.pending else None
+        return self._place(now) if self.line or self.pending else None
 
-    def drop(self) -> bool:
-        """Give up what waits or runs; True when a trigger was waiting."""
-        waited, self.pending = self.pending is not None, None
-        self.phase = Phase.QUIET
+    def drop(self) -> int:
+        """Give up what waits, not what runs; return how many triggers that were."""
+        waited = len(self.line) + (self.pending is not None)
+        self.line.clear()
+        self.pending = None
+        if self.phase is not Phase.RUNNING:
+            self.phase = Phase.QUIET
         return waited
 
     def rest(self, until: float, why: Decision) -> bool:
@@ -110,13 +136,27 @@ class Flow:
 
         True when a trigger was WAITING for their sake alone, which it no longer is.
         """
-        if self.pending is None or not self.pending.answered(source, signal_id):
+        self.line = deque(t for t in self.line if not t.answered(source, signal_id))
+        if self.pending is not None and self.pending.answered(source, signal_id):
+            self.pending = None
+        if self.line or self.pending is not None:
             return False
-        self.pending = None
         waited = self.phase is Phase.WAITING
         if waited or self.phase is Phase.DEFERRED:
             self.phase = Phase.QUIET
         return waited
+
+    def cover(self, source: str, signal_id: int) -> bool:
+        """Let the last trigger with signals of `source` stand for this one too.
+
+        A signal that triggers nothing must not move the cursor past others that have no
+        outcome yet. False where there are none, and the cursor may move at once.
+        """
+        for trigger in self._latest_first():
+            if source in trigger.positions:
+                trigger.positions[source] = max(signal_id, trigger.positions[source])
+                return True
+        return False
 
     def wake(self, now: float) -> bool:
         """The end of a deferral may have come; True when the sense is WAITING because of it."""
@@ -124,6 +164,9 @@ class Flow:
             return False
         self.phase = Phase.WAITING
         return True
+
+    def _latest_first(self) -> Iterator[PendingTrigger]:
+        yield from (t for t in (self.pending, *reversed(self.line), self.running) if t is not None)
 
     def _place(self, now: float) -> Decision:
         opens = now if self._last_start is None else self._last_start + self.throttle_s

@@ -1,67 +1,126 @@
 """Which senses a signal concerns, and how far each of them has got.
 
 Parent; pure. A cursor belongs to a pair of target and source, not to a line of
-nerve.yaml, so that moving or splitting reflexes there repeats and skips nothing.
-It is the last signal of the source whose consequence for the target is
-*recorded*; it moves in the transaction that records the outcome. `offered` runs
-ahead of it, in memory: what was handed to the flow and has no outcome yet. After
-a crash `offered` is gone, the cursor is not, and the difference is offered again.
+nerve.yaml, so that moving or splitting reflexes there repeats and skips nothing;
+and so that there is no doubt what a cursor stands for, only one reflex may name a
+pair (`nerve.config.references`). It is the last signal of the source whose
+consequence for the target is *recorded*; it moves in the transaction that records
+the outcome. `offered` runs ahead of it, in memory: what was handed to the flow and
+has no outcome yet. After a crash `offered` is gone, the cursor is not, and the
+difference is offered again.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from nerve.config.models import Config, SenseReflex
-from nerve.reflex.causes import MAX_DEPTH, Cause, CausingSignal
+from nerve.clock import MS_PER_S, US_PER_MS
+from nerve.config.models import Config, Missed, SenseReflex
+from nerve.config.where import Where, WhereFailed
+from nerve.reflex.causes import Cause, CausingSignal
 from nerve.sense import TriggerKind
 
 Pair = tuple[str, str]
 """(target, source), both names of senses."""
 
 
-def pairs_of(config: Config) -> list[Pair]:
-    """All pairs of target and source that the reflexes declare, each once, in their order."""
-    found: dict[Pair, None] = {}
-    for reflex in config.reflexes:
-        if isinstance(reflex, SenseReflex):
-            for target in reflex.sense:
-                found.update({(target, source): None for source in reflex.on or ()})
-    return list(found)
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a signal does not pass the `where` of a reflex.
+
+    Attributes:
+        reason: `filtered`, or `where_failed` where the expression has no answer.
+        detail: what it failed of, or empty.
+    """
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way from the signals of one sense to another sense.
+
+    Attributes:
+        reflex: its index in nerve.yaml.
+        where: what the payload has to satisfy; None for nothing.
+        debounce_s: how long it has to be quiet first, in seconds; 0 for no time.
+        missed: what becomes of signals that came while nobody listened.
+        catchup_us: how old such a signal may be; None for any age.
+    """
+
+    target: str
+    source: str
+    reflex: int = 0
+    where: Where | None = None
+    debounce_s: float = 0.0
+    missed: Missed = "once"
+    catchup_us: int | None = None
+
+    @property
+    def pair(self) -> Pair:
+        """Whose cursor it is that moves along it."""
+        return (self.target, self.source)
+
+    def refusal(self, signal: CausingSignal) -> Refusal | None:
+        """Ask `where` about a signal; None where it passes."""
+        if self.where is None:
+            return None
+        try:
+            return None if self.where.matches(signal.payload, signal.sense) else FILTERED
+        except WhereFailed as error:
+            return Refusal("where_failed", str(error))
+
+
+FILTERED = Refusal("filtered")
+
+
+def routes_of(config: Config) -> list[Route]:
+    """All ways that the reflexes declare, in their order."""
+    return [
+        route
+        for index, reflex in enumerate(config.reflexes)
+        if isinstance(reflex, SenseReflex)
+        for route in _routes(index, reflex)
+    ]
+
+
+def _routes(index: int, reflex: SenseReflex) -> Iterator[Route]:
+    catchup_us = None if reflex.catchup_ms is None else reflex.catchup_ms * US_PER_MS
+    for target in reflex.sense:
+        for source in reflex.on or ():
+            debounce_s = (reflex.debounce_ms or 0) / MS_PER_S
+            missed = reflex.missed or "once"
+            yield Route(target, source, index, reflex.where, debounce_s, missed, catchup_us)
 
 
 class Listeners:
     """Who listens to whom."""
 
-    def __init__(self, pairs: list[Pair]) -> None:
-        self._targets: dict[str, list[str]] = {}
-        for target, source in pairs:
-            self._targets.setdefault(source, []).append(target)
+    def __init__(self, routes: list[Route]) -> None:
+        self._routes: dict[str, list[Route]] = {}
+        for route in routes:
+            self._routes.setdefault(route.source, []).append(route)
         self._offered: dict[Pair, int] = {}
 
     def start_at(self, cursors: Mapping[Pair, int]) -> None:
         """Continue after these signals."""
         self._offered.update(cursors)
 
-    def backlog(self, pair: Pair, signals: tuple[CausingSignal, ...], left_out: int) -> Cause:
-        """Make one cause of the signals that came while nobody listened."""
-        self._offered[pair] = signals[-1].id
-        return Cause(TriggerKind.SIGNAL, signals, left_out, {pair[1]: signals[-1].id})
-
     def concerns(self, source: str) -> bool:
         """Whether anybody listens to this sense."""
-        return source in self._targets
+        return source in self._routes
 
-    def hear(self, signal: CausingSignal) -> Iterator[tuple[str, Cause]]:
-        """Yield each target that the signal concerns, with the cause to offer it.
+    def hear(self, signal: CausingSignal) -> Iterator[Route]:
+        """Yield each way that the signal goes.
 
         A signal that was offered before, from the backlog, concerns nobody again.
         """
-        for target in self._targets.get(signal.sense, ()):
-            pair = (target, signal.sense)
-            if signal.id > self._offered.get(pair, 0):
-                self._offered[pair] = signal.id
-                yield target, Cause(TriggerKind.SIGNAL, (signal,), 0, {signal.sense: signal.id})
+        for route in self._routes.get(signal.sense, ()):
+            if signal.id > self._offered.get(route.pair, 0):
+                self._offered[route.pair] = signal.id
+                yield route
 
 
-def is_loop(cause: Cause) -> bool:
-    """Whether a cause continues a chain that has become too long to be meant."""
-    return cause.depth > MAX_DEPTH
+def caused_by(signal: CausingSignal) -> Cause:
+    """Make the cause that one signal is."""
+    return Cause(TriggerKind.SIGNAL, (signal,), 0, {signal.sense: signal.id})

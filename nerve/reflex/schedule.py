@@ -6,48 +6,30 @@ the wall clock; because that can be set, their waits are cut into pieces of at
 most RECHECK_S, after each of which the clock is read anew.
 
 A tick that comes late runs once: the ticks it swallowed are counted, never made
-up for in a burst.
+up for in a burst; with `missed: all` they run one after another. A clock that is set
+back names times again that have had their tick: they get no second one, unless it
+was set back by more than REPEATS_AFTER_US.
 """
 
-import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
-from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S, to_datetime
-from nerve.config.models import Config, SenseReflex
-from nerve.sense import TriggerKind
+from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S
+from nerve.reflex.missed import passed, plan
+from nerve.reflex.timers import Timer, next_wall_us
 
 RECHECK_S = 10.0
 """The longest wait for a time on the wall clock before it is looked at again."""
-MAX_CRON_STEPS = 200
-"""Times of an expression looked at to find one that is not past; an hour has 60."""
 MIN_WAIT_S = 0.001
 """So that a timer is never due again in the moment in which it was."""
+REPEATS_AFTER_US = 3 * 3600 * US_PER_S
+"""A clock set back by more is taken to have been wrong before, and its times come anew. The limit
+that cron(8) of Debian has."""
 NEVER = float("inf")
 
-
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """One sense to be run by time.
-
-    Attributes:
-        kind: INTERVAL or CRON.
-        phase_ms: how much later than the others, for `jitter`.
-        cron: the expression, for CRON.
-    """
-
-    sense: str
-    kind: TriggerKind
-    interval_ms: int = 0
-    phase_ms: int = 0
-    align: bool = False
-    cron: str = ""
-    timezone: str = "UTC"
+Positions = Mapping[tuple[str, str], int]
+"""(sense, source of the timer) to the last tick whose outcome is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,69 +37,56 @@ class Tick:
     """A timer that is due.
 
     Attributes:
-        late_ms: how much after its time.
-        missed: ticks before this one that were swallowed.
+        due_us: the time it names, UTC microseconds.
+        late_ms: how much after its time, or after the first that it swallowed.
+        before: times of ticks before this one that are to be made up for, oldest first.
+        missed: how many more were swallowed, of which nothing comes.
     """
 
     timer: Timer
+    due_us: int
     late_ms: int
-    missed: int
+    before: tuple[int, ...] = ()
+    missed: int = 0
 
 
-def timers_of(config: Config) -> list[Timer]:
-    """All timers that the reflexes declare."""
-    return [timer for reflex in config.reflexes for timer in _timers(reflex, config.timezone)]
+@dataclass(slots=True)
+class _Entry:
+    """A timer in the heap.
 
+    Attributes:
+        start: from which an interval counts, seconds on the monotonic clock.
+        wall_us: the next tick of one by the wall clock.
+        last_us: its last tick.
+    """
 
-def _timers(reflex: object, timezone: str) -> Iterator[Timer]:
-    if not isinstance(reflex, SenseReflex):
-        return
-    for sense in reflex.sense:
-        if reflex.interval_ms is not None:
-            phase = phase_ms(sense, reflex.jitter_ms or 0)
-            yield Timer(sense, TriggerKind.INTERVAL, reflex.interval_ms, phase, reflex.align)
-        elif reflex.cron is not None:
-            yield Timer(sense, TriggerKind.CRON, cron=reflex.cron, timezone=timezone)
-
-
-def phase_ms(sense: str, jitter_ms: int) -> int:
-    """A delay from 0 up to `jitter_ms`, spread over names, the same at every start."""
-    if jitter_ms == 0:
-        return 0
-    digest = hashlib.sha256(sense.encode()).digest()
-    return int.from_bytes(digest[:8], "big") % jitter_ms
-
-
-def next_cron_us(expression: str, timezone: str, after_us: int) -> int | None:
-    """The first time strictly after `after_us` that a cron expression names; None if never."""
-    local = to_datetime(after_us).astimezone(ZoneInfo(timezone))
-    try:
-        # More than one, because in the hour that the autumn change repeats, the first one found
-        # may be the time of that name that has passed already.
-        for found in islice(CronSim(expression, local), MAX_CRON_STEPS):
-            found_us = int(found.timestamp()) * US_PER_S
-            if found_us > after_us:
-                return found_us
-    except CronSimError:  # e.g. the 30th of February
-        return None
-    return None
-
-
-def next_aligned_us(timer: Timer, after_us: int) -> int:
-    """The first whole multiple of the interval, counted from 1970, after `after_us`."""
-    interval_us, phase_us = timer.interval_ms * US_PER_MS, timer.phase_ms * US_PER_MS
-    return ((after_us - phase_us) // interval_us + 1) * interval_us + phase_us
+    timer: Timer
+    start: float
+    wall_us: int = 0
+    last_us: int = 0
 
 
 class Schedule:
     """A heap of timers."""
 
-    def __init__(self, timers: list[Timer], *, now: float, now_us: int) -> None:
-        """Start every timer; an interval without `align` ticks at once, then at its pace."""
-        self._start = now
-        self._heap: list[tuple[float, int, Timer, int | None]] = []
+    def __init__(
+        self, timers: list[Timer], *, now: float, now_us: int, positions: Positions | None = None
+    ) -> None:
+        """Start every timer.
+
+        An interval without `align` ticks at once, then at its pace; where its position
+        is kept it goes on from there instead.
+        """
+        self._heap: list[tuple[float, int, _Entry]] = []
+        known = positions or {}
         for order, timer in enumerate(timers):
-            self._put(order, timer, now, now_us, first=True)
+            last_us = known.get((timer.sense, timer.source)) if timer.keeps_position else None
+            entry = _Entry(timer, now)
+            if timer.is_by_wall_clock:
+                self._put_wall(order, entry, now, now_us)
+            else:
+                entry.start += _wait_s(timer, last_us, now_us)
+                heapq.heappush(self._heap, (entry.start, order, entry))
 
     def next_due(self) -> float:
         """When to look again, seconds on the monotonic clock; NEVER without timers."""
@@ -127,33 +96,53 @@ class Schedule:
         """Take out all that is due, in order of time, and set each for its next tick."""
         ticks = []
         while self._heap and self._heap[0][0] <= now:
-            due, order, timer, wall_us = heapq.heappop(self._heap)
-            if wall_us is None:
-                missed = int((now - due) * MS_PER_S) // timer.interval_ms
-                ticks.append(Tick(timer, int((now - due) * MS_PER_S), missed))
-            elif now_us >= wall_us:
-                ticks.append(Tick(timer, (now_us - wall_us) // US_PER_MS, 0))
-            self._put(order, timer, now, now_us, first=False)
+            due, order, entry = heapq.heappop(self._heap)
+            if entry.timer.is_by_wall_clock:
+                if now_us >= entry.wall_us:
+                    ticks.append(_tick(entry, entry.wall_us, now_us))
+                self._put_wall(order, entry, now, now_us)
+            else:
+                # What was due when the machine was fast is due now: the wall clock is only told.
+                ticks.append(_tick(entry, now_us - int((now - due) * US_PER_S), now_us))
+                self._put_interval(order, entry, now)
         return ticks
 
-    def _put(self, order: int, timer: Timer, now: float, now_us: int, *, first: bool) -> None:
-        if timer.kind is TriggerKind.CRON or timer.align:
-            self._put_wall(order, timer, now, now_us)
-            return
-        interval_s = timer.interval_ms / MS_PER_S
-        begin = self._start + timer.phase_ms / MS_PER_S
+    def _put_interval(self, order: int, entry: _Entry, now: float) -> None:
+        interval_s = entry.timer.interval_ms / MS_PER_S
         # From the start and not from the last tick: small latenesses must not add up.
-        count = 0 if first else int((now - begin) / interval_s) + 1
-        due = begin + count * interval_s
-        if not first and due <= now:  # rounding at a border
+        due = entry.start + (int((now - entry.start) / interval_s) + 1) * interval_s
+        if due <= now:  # rounding at a border
             due += interval_s
-        heapq.heappush(self._heap, (due, order, timer, None))
+        heapq.heappush(self._heap, (due, order, entry))
 
-    def _put_wall(self, order: int, timer: Timer, now: float, now_us: int) -> None:
-        if timer.align:
-            wall_us: int | None = next_aligned_us(timer, now_us)
-        else:
-            wall_us = next_cron_us(timer.cron, timer.timezone, now_us)
+    def _put_wall(self, order: int, entry: _Entry, now: float, now_us: int) -> None:
+        if entry.last_us - now_us > REPEATS_AFTER_US:
+            entry.last_us = 0
+        wall_us = next_wall_us(entry.timer, max(now_us, entry.last_us))
         if wall_us is not None:
+            entry.wall_us = wall_us
             wait = max(MIN_WAIT_S, min((wall_us - now_us) / US_PER_S, RECHECK_S))
-            heapq.heappush(self._heap, (now + wait, order, timer, wall_us))
+            heapq.heappush(self._heap, (now + wait, order, entry))
+
+
+def _wait_s(timer: Timer, last_us: int | None, now_us: int) -> float:
+    """How long an interval waits for its first tick."""
+    if last_us is None:
+        return timer.phase_ms / MS_PER_S
+    interval_us = timer.interval_ms * US_PER_MS
+    ago_us = now_us - last_us
+    if ago_us < -interval_us:  # the clock was wrong then, or is now
+        return timer.phase_ms / MS_PER_S
+    return (interval_us - (ago_us % interval_us if ago_us > 0 else ago_us)) / US_PER_S
+
+
+def _tick(entry: _Entry, first_us: int, now_us: int) -> Tick:
+    """Make one tick of all that are due by now, the first of which was at `first_us`."""
+    timer = entry.timer
+    before_us = first_us - (1 if timer.is_by_wall_clock else timer.interval_ms * US_PER_MS)
+    total, newest = passed(timer, before_us, now_us)
+    runs = plan(timer, before_us, now_us).runs if timer.missed == "all" else ()
+    runs = runs or newest[-1:]
+    entry.last_us = max(entry.last_us, runs[-1])
+    late_ms = (now_us - first_us) // US_PER_MS
+    return Tick(timer, runs[-1], late_ms, runs[:-1], total - len(runs))

@@ -43,7 +43,8 @@ GIVE_BACK_PAGES = 256
 ALONE_FACTOR = 50
 """So much more at a time where nobody waits for the journal."""
 WATERMARK = "archived_up_to"
-"""The key in `meta` of the time before which all that was due has gone to the archive."""
+"""The key in `meta` of the time before which all has gone to the archive, but for what the log says
+was refused, and signals that are held back."""
 
 Work = Callable[[sqlite3.Connection], Result]
 
@@ -85,13 +86,11 @@ class Archive:
         self._clear_rows, self._pages = CLEAR_ROWS * factor, GIVE_BACK_PAGES * factor
 
     def tidy(self) -> None:
-        """Remove what killed runs have left: half-written files, and files that were replaced."""
+        """Remove what killed runs have left half-written, and have the folders there."""
         with _refused(self._folder):
             sweep(self._folder)
             for kind in (LOGS, SIGNALS):
                 (self._folder / kind).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-        for day in archived_days(self._reader):
-            self._drop_replaced(day)
 
     def take(self, written: Written) -> None:
         """Put a day's file in its place, and delete its rows from the journal."""
@@ -100,6 +99,7 @@ class Archive:
         with _refused(self._folder / file.file):
             publish(self._folder, written)
         self._do(lambda raw: register(raw, file))
+        # Before the rows go: as long as they are there, the next run writes the day again.
         self._drop_replaced(file)
         self.clear(written.selection)
 

@@ -23,7 +23,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from nerve.errors import StateError
+from nerve.errors import StateError, StateFaulty
 from nerve.store.blobs import UNFINISHED
 from nerve.store.dayfile import (
     COLUMNS,
@@ -37,7 +37,7 @@ from nerve.store.dayfile import (
 )
 from nerve.store.dayrows import selected_lines
 from nerve.store.due import DAY_US, Due, Selection, day_start_us, selections, unanswered
-from nerve.store.faults import refused
+from nerve.store.faults import FAULTY_HINT, refused
 
 COMPRESSION = 6
 """gzip's own default: level 9 takes three times as long for some hundredths."""
@@ -121,7 +121,7 @@ def write_day(
     try:
         with os.fdopen(descriptor, "wb") as out:
             file = _write(out, _each_once(lines, archive / name), selection, name)
-        verify(path, file)
+        _verify(path, file)
     except BaseException as error:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -131,14 +131,19 @@ def write_day(
     return Written(selection, file, path.name)
 
 
-def verify(path: Path, file: ArchivedDay) -> None:
-    """Read a day's file whole and compare it with what is known of it; raises DayRefused."""
+def _verify(path: Path, file: ArchivedDay) -> None:
+    """Read a file that was just written, and compare; raises StateFaulty."""
     first = last = rows = 0
-    for last, _ in _strictly(path):
-        first, rows = first or last, rows + 1
-    found = (sha256_of(path), rows, first, last)
-    if found != (file.sha256, file.rows, file.first_id, file.last_id):
-        raise _refuse(path, "it is not what was written")
+    try:
+        for last, _ in _strictly(path):
+            first, rows = first or last, rows + 1
+        found = sha256_of(path)
+    except DayRefused:
+        found = ""
+    facts = (found, rows, first, last)
+    if facts != (file.sha256, file.rows, file.first_id, file.last_id):
+        fact = f"the disk does not hold what was written for {file.file}"
+        raise StateFaulty(fact, path=path, hint=FAULTY_HINT)
 
 
 def _earlier(reader: sqlite3.Connection, archive: Path, selection: Selection) -> Numbered:

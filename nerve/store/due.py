@@ -11,9 +11,11 @@ answered yet is held back, for UNANSWERED_KEPT times as long as others, and told
 """
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 from nerve.clock import US_PER_MS, US_PER_S
 from nerve.config.models import RetentionConfig
@@ -25,7 +27,15 @@ UNANSWERED_KEPT = 2
 """Times the retention of signals, for those that a reflex has still to answer."""
 SCAN_IDS = 50_000
 """Ids looked through by one statement; some 30 ms."""
+EARLIEST_US = 0
+"""1970: the clocks of this world show nothing earlier, and a row that does stays in logs.db."""
+MAX_HELD = 100
+"""Sources whose signals are held back one by one; each is looked for with every signal."""
+ANY = "*"
+"""Stands for all sources where there are more of them."""
 _EPOCH = date(1970, 1, 1)
+_SENSE = "CAST(sense AS BLOB)"
+"""As bytes, because a damaged one is no reason to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +53,6 @@ class Due:
     cursors: Mapping[Pair, int]
 
     @property
-    def held(self) -> dict[str, int]:
-        """For each source the last of its signals that all who listen have answered."""
-        held: dict[str, int] = {}
-        for (_, source), signal_id in self.cursors.items():
-            held[source] = min(signal_id, held.get(source, signal_id))
-        return held
-
-    @property
     def watermark_us(self) -> int:
         """Before which time both logs and signals are due."""
         return min(self.before_us.values())
@@ -66,7 +68,7 @@ class Selection:
     Attributes:
         first_id, last_id: the range in which they lie, among rows of other days perhaps.
         rows: how many.
-        held: by sense, after which id its signals are left out.
+        held: by sense, or for ANY, after which id its signals are left out.
     """
 
     kind: str
@@ -81,7 +83,7 @@ class Selection:
         begin_us = day_start_us(self.day)
         first, bounds = max(self.first_id, after_id + 1), (begin_us, begin_us + DAY_US)
         is_held, held = _is_held(self.held)
-        condition = f"id BETWEEN ? AND ? AND at_us >= ? AND at_us < ? AND NOT {is_held}"
+        condition = f"id BETWEEN ? AND ? AND at_us >= ? AND at_us < ? AND NOT ({is_held})"
         return condition, [first, self.last_id, *bounds, *held]
 
 
@@ -111,13 +113,16 @@ def unanswered(reader: sqlite3.Connection, selection: Selection, due: Due) -> di
     if selection.kind != SIGNALS or selection.held:
         return {}
     where, bounds = selection.where()
-    counts: dict[Pair, int] = {}
-    for (target, source), signal_id in due.cursors.items():
-        query = f"SELECT count(*) FROM signals WHERE {where} AND sense = ? AND id > ?"  # noqa: S608  our own text
-        (count,) = reader.execute(query, (*bounds, source, signal_id)).fetchone()
-        if count:
-            counts[target, source] = count
-    return counts
+    query = f"SELECT {_SENSE}, id FROM signals WHERE {where} ORDER BY id"  # noqa: S608  our own text
+    ids: dict[str, list[int]] = {}
+    for sense, signal_id in reader.execute(query, bounds):
+        ids.setdefault(_text(sense), []).append(signal_id)
+    counts = {
+        (target, source): len(ids[source]) - bisect_right(ids[source], answered)
+        for (target, source), answered in due.cursors.items()
+        if source in ids
+    }
+    return {pair: count for pair, count in counts.items() if count}
 
 
 def day_start_us(day: str) -> int:
@@ -131,9 +136,16 @@ def older_than_us(age_ms: int, now_us: int) -> int:
 
 
 def _selected(reader: sqlite3.Connection, kind: str, due: Due) -> Iterator[Selection]:
+    held = _held(reader, due) if kind == SIGNALS else {}
+    is_held, bounds = _is_held(held)
+    query = (
+        f"SELECT at_us / {DAY_US}, count(*), min(id), max(id) FROM {kind}"  # noqa: S608  our own names
+        f" WHERE id BETWEEN ? AND ? AND at_us >= ? AND at_us < ?"
+        f" AND (at_us < ? OR NOT ({is_held})) GROUP BY 1"
+    )
+    times = (EARLIEST_US, due.before_us[kind], due.unanswered_before_us)
     days: dict[int, tuple[int, int, int]] = {}
-    held = due.held if kind == SIGNALS else {}
-    for number, rows, first, last in _scanned(reader, kind, due, held):
+    for number, rows, first, last in _piecewise(reader, kind, query, (*times, *bounds)):
         before, lowest, highest = days.get(number, (0, first, last))
         days[number] = (before + rows, min(lowest, first), max(highest, last))
     for number, (rows, first, last) in days.items():
@@ -142,26 +154,39 @@ def _selected(reader: sqlite3.Connection, kind: str, due: Due) -> Iterator[Selec
         yield Selection(kind, day, first, last, rows, {} if is_late else held)
 
 
-def _scanned(
-    reader: sqlite3.Connection, kind: str, due: Due, held: Mapping[str, int]
-) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (days since 1970, how many rows, lowest id, highest id) for some ids at a time."""
-    lowest, highest = reader.execute(f"SELECT min(id), max(id) FROM {kind}").fetchone()  # noqa: S608  our own name
-    is_held, bounds = _is_held(held)
-    # From 1970 on: the clocks of this world show nothing earlier, and such a row stays in logs.db.
+def _held(reader: sqlite3.Connection, due: Due) -> dict[str, int]:
+    """For each source that has some to be held back, the last signal that all have answered."""
+    answered: dict[str, int] = {}
+    for (_, source), signal_id in due.cursors.items():
+        answered[source] = min(signal_id, answered.get(source, signal_id))
     query = (
-        f"SELECT at_us / {DAY_US}, count(*), min(id), max(id) FROM {kind}"  # noqa: S608  our own names
-        f" WHERE id BETWEEN ? AND ? AND at_us >= 0 AND at_us < ?"
-        f" AND (at_us < ? OR NOT {is_held}) GROUP BY 1"
+        f"SELECT {_SENSE}, max(id) FROM signals"  # noqa: S608  our own text
+        " WHERE id BETWEEN ? AND ? AND at_us >= ? AND at_us < ? GROUP BY sense"
     )
-    times = (due.before_us[kind], due.unanswered_before_us)
+    times = (due.unanswered_before_us, due.before_us[SIGNALS])
+    newest = {_text(sense): last for sense, last in _piecewise(reader, SIGNALS, query, times)}
+    held = {s: answered[s] for s, last in newest.items() if last > answered.get(s, last)}
+    return held if len(held) <= MAX_HELD else {ANY: min(held.values())}
+
+
+def _piecewise(
+    reader: sqlite3.Connection, kind: str, query: str, bounds: tuple[int | str, ...]
+) -> Iterator[Any]:
+    """Yield what a query finds, whose first two parameters are a range of ids, for all of them."""
+    lowest, highest = reader.execute(f"SELECT min(id), max(id) FROM {kind}").fetchone()  # noqa: S608  our own name
     for first in range(lowest, highest + 1, SCAN_IDS) if lowest is not None else ():
-        yield from reader.execute(query, (first, first + SCAN_IDS - 1, *times, *bounds)).fetchall()
+        yield from reader.execute(query, (first, first + SCAN_IDS - 1, *bounds)).fetchall()
 
 
 def _is_held(held: Mapping[str, int]) -> tuple[str, list[int | str]]:
     if not held:
         return "0", []
+    if ANY in held:
+        return "id > ?", [held[ANY]]
     # Not a chain of ORs: SQLite takes only so many, one inside the other.
     cases = " WHEN ? THEN id > ?" * len(held)
     return f"CASE sense{cases} ELSE 0 END", [value for pair in held.items() for value in pair]
+
+
+def _text(sense: bytes) -> str:
+    return sense.decode(errors="replace")

@@ -15,12 +15,13 @@ signal is told by a high-water mark per outbox, which costs less than a unique i
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from nerve.errors import DatabaseCorrupt, StateError
-from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, primary_code
+from nerve.store.decisions import Changes, Counted, Runs
+from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, explained, primary_code
 from nerve.store.place import Place, close_untouched
 from nerve.store.schema import JOURNAL_HEAD, is_at
 from nerve.store.sqlite import open_owner
@@ -81,6 +82,20 @@ class Quarantine:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A sense that a person has told not to run.
+
+    Attributes:
+        since_us: UTC microseconds.
+        reason: what the person said of it; may be empty.
+    """
+
+    sense: str
+    since_us: int
+    reason: str
+
+
 @dataclass(slots=True)
 class Batch:
     """What is committed together.
@@ -88,29 +103,42 @@ class Batch:
     Attributes:
         entries: in the order in which they get their ids.
         cursors: (target, source) to the last signal whose consequence is recorded.
-        counts: (sense, outcome or reason) to (how many more, time of the last).
+        counts: (sense, outcome or reason) to how many more there are of it.
         quarantines: sense to its quarantine, or None where that is over.
+        paused: sense to its pause, or None where that is over.
+        meta: facts about the installation, by their names.
     """
 
     entries: list[SignalEntry | LogEntry] = field(default_factory=list)
     cursors: dict[Pair, int] = field(default_factory=dict)
-    counts: dict[Pair, tuple[int, int]] = field(default_factory=dict)
+    counts: dict[Pair, Counted] = field(default_factory=dict)
     quarantines: dict[str, Quarantine | None] = field(default_factory=dict)
+    paused: dict[str, Pause | None] = field(default_factory=dict)
+    meta: dict[str, str] = field(default_factory=dict)
 
-    def count(self, sense: str, outcome: str, at_us: int, number: int = 1) -> None:
+    def count(
+        self, sense: str, outcome: str, at_us: int, number: int = 1, detail: str = ""
+    ) -> None:
         """Count `number` more of an outcome or a reason of a sense."""
-        count, _ = self.counts.get((sense, outcome), (0, 0))
-        self.counts[sense, outcome] = (count + number, at_us)
+        before = self.counts.get((sense, outcome))
+        if before is None:
+            self.counts[sense, outcome] = Counted(number, at_us, at_us, detail)
+        else:
+            self.counts[sense, outcome] = before.with_later(number, at_us, detail)
 
     def apart(self) -> Iterator["Batch"]:
         """Yield the entries in batches of their own, in their order, and the rest last."""
         for entry in self.entries:
             yield Batch([entry])
-        yield Batch(cursors=self.cursors, counts=self.counts, quarantines=self.quarantines)
+        yield replace(self, entries=[])
+
+    def is_urgent(self) -> bool:
+        """Whether there is more in it than counts."""
+        return bool(self.entries or self.cursors or self.quarantines or self.paused or self.meta)
 
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not (self.entries or self.cursors or self.counts or self.quarantines)
+        return not (self.is_urgent() or self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +159,7 @@ class Journal:
         self._damage = ""
         self._is_broken = False
         self._restored = 0
+        self._runs = Runs()
         self._open()
         try:
             prepare_journal(self._raw)
@@ -153,7 +182,7 @@ class Journal:
         self._require_usable()
         try:
             self._raw.execute("BEGIN IMMEDIATE")
-            ids, received = self._insert(batch)
+            ids, received, changes = self._insert(batch)
             self._place.require()  # once more: an insert may have waited long for the disk
             self._raw.execute("COMMIT")
         except BaseException as error:
@@ -163,6 +192,7 @@ class Journal:
             raise
         self._next_id += sum(1 for entry_id in ids if entry_id is not None)
         self._received.update(received)
+        self._runs.adopt(changes)
         return ids
 
     def perform(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -179,6 +209,22 @@ class Journal:
             if isinstance(error, sqlite3.Error):
                 raise self._explained(error) from error
             raise
+
+    def place_cursor(self, pair: Pair, signal_id: int, told: LogEntry) -> None:
+        """Put a cursor where a person wants it, back as well, with the log row that tells of it.
+
+        Raises StateError, and then nothing was stored.
+        """
+        with explained(self._path):
+            self._raw.execute("BEGIN IMMEDIATE")
+            try:
+                self._raw.execute("DELETE FROM cursors WHERE target = ? AND source = ?", pair)
+                self._insert(Batch([told], cursors={pair: signal_id}))
+                self._raw.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+        self._next_id += 1
 
     def take_restored(self) -> int:
         """How often the file had to be written back, because it was deleted; counts anew."""
@@ -221,7 +267,7 @@ class Journal:
         self._is_broken = self._is_broken or explained.fault in NEEDS_NEW_CONNECTION
         return explained
 
-    def _insert(self, batch: Batch) -> tuple[list[int | None], dict[Pair, int]]:
+    def _insert(self, batch: Batch) -> tuple[list[int | None], dict[Pair, int], Changes]:
         ids: list[int | None] = []
         received: dict[Pair, int] = {}
         next_id = self._next_id
@@ -238,9 +284,11 @@ class Journal:
             next_id += 1
         self._upsert("received", ("sense", "epoch", "seq"), received)
         self._upsert("cursors", ("target", "source", "signal_id"), batch.cursors)
-        self._add_counts(batch.counts)
+        changes = self._runs.write(self._raw, batch.counts)
         self._put_quarantines(batch.quarantines)
-        return ids, received
+        self._put_paused(batch.paused)
+        self._put_meta(batch.meta)
+        return ids, received, changes
 
     def _is_known(self, entry: SignalEntry, received: Mapping[Pair, int]) -> bool:
         key = (entry.sense, entry.epoch)
@@ -285,15 +333,6 @@ class Journal:
                 [(*pair, number) for pair, number in rows.items()],
             )
 
-    def _add_counts(self, counts: Mapping[Pair, tuple[int, int]]) -> None:
-        if counts:
-            self._raw.executemany(
-                "INSERT INTO outcomes (sense, outcome, count, last_at_us) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET count = count + excluded.count,"
-                " last_at_us = excluded.last_at_us",
-                [(*pair, count, at_us) for pair, (count, at_us) in counts.items()],
-            )
-
     def _put_quarantines(self, quarantines: Mapping[str, Quarantine | None]) -> None:
         for sense, quarantine in quarantines.items():
             self._raw.execute("DELETE FROM quarantine WHERE sense = ?", (sense,))
@@ -303,6 +342,21 @@ class Journal:
                     " VALUES (?, ?, ?, ?, ?)",
                     astuple(quarantine),
                 )
+
+    def _put_paused(self, paused: Mapping[str, Pause | None]) -> None:
+        for sense, pause in paused.items():
+            self._raw.execute("DELETE FROM paused WHERE sense = ?", (sense,))
+            if pause is not None:
+                self._raw.execute(
+                    "INSERT INTO paused (sense, since_us, reason) VALUES (?, ?, ?)", astuple(pause)
+                )
+
+    def _put_meta(self, facts: Mapping[str, str]) -> None:
+        self._raw.executemany(
+            "INSERT INTO meta (key, value) VALUES (?, ?)"
+            " ON CONFLICT DO UPDATE SET value = excluded.value",
+            facts.items(),
+        )
 
     @property
     def newest_id(self) -> int:
@@ -320,13 +374,33 @@ class Journal:
         """All quarantines that are stored, those that are over included."""
         return quarantines(self._raw)
 
+    def pauses(self) -> list[Pause]:
+        """All senses that are paused."""
+        return pauses(self._raw)
+
+    def cursors(self) -> dict[Pair, int]:
+        """All cursors: (target, source) to the last signal or tick whose outcome is recorded."""
+        return cursors_in(self._raw)
+
+    def last_seen_us(self) -> int | None:
+        """About when the last run of nerve was last alive; None where there was none."""
+        # The clock may have been set between two of these, so the newest rows and not the
+        # largest times; a second is as exactly as counts without a signal are written.
+        (last_us,) = self._raw.execute(
+            "SELECT max(at_us) FROM ("
+            " SELECT at_us FROM (SELECT at_us FROM logs ORDER BY id DESC LIMIT 1)"
+            " UNION ALL SELECT at_us FROM (SELECT at_us FROM signals ORDER BY id DESC LIMIT 1)"
+            " UNION ALL SELECT max(last_at_us) FROM outcomes)"
+        ).fetchone()
+        return None if last_us is None else int(last_us)
+
     def boots(self) -> set[str]:
         """The ids of all runs that this journal knows, the present one included."""
         return {boot for (boot,) in self._raw.execute("SELECT boot FROM boots")}
 
     def installation(self, candidate: str) -> str:
         """The id of this installation: `candidate` if it has none yet, and from then on that."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute(
                 "INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING",
                 (candidate,),
@@ -337,7 +411,7 @@ class Journal:
 
     def begin_boot(self, boot: str, *, pid: int, version: str, at_us: int) -> list[Crash]:
         """Note the start of a parent; close those before it that never noted their end."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute("BEGIN IMMEDIATE")
             rows = self._raw.execute("SELECT boot, pid, started_us FROM boots WHERE ended IS NULL")
             crashes = [Crash(*row) for row in rows.fetchall()]
@@ -353,7 +427,7 @@ class Journal:
 
     def end_boot(self, boot: str, *, how: str, at_us: int) -> None:
         """Note the end of a parent that had the time to."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute(
                 "UPDATE boots SET ended = ?, ended_us = ? WHERE boot = ?", (how, at_us, boot)
             )
@@ -406,6 +480,12 @@ def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:
     return [Quarantine(*row) for row in rows]
 
 
+def pauses(reader: sqlite3.Connection) -> list[Pause]:
+    """All senses that are paused."""
+    rows = reader.execute("SELECT sense, since_us, reason FROM paused ORDER BY sense")
+    return [Pause(*row) for row in rows]
+
+
 def signals_after(
     reader: sqlite3.Connection, sense: str, signal_id: int, limit: int
 ) -> tuple[list[tuple[int, int, str, str]], int]:
@@ -420,11 +500,3 @@ def signals_after(
         (signal_id, sense, limit),
     ).fetchall()
     return rows[::-1], count - len(rows)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise explain(error, path) from error

@@ -1,6 +1,7 @@
 """The outbox of a sense: where a signal waits until the parent has it.
 
-Worker; the only reader and writer. It lives in the sense's own database, so that
+Worker; the only reader and writer, positions apart, which commands can see and put back
+(`nerve.store.positions`). It lives in the sense's own database, so that
 the rows of a compute and its signal are one transaction. The life of a signal:
 
     put (with the sense's rows)  ->  report  ->  acknowledged  ->  dropped

@@ -500,6 +500,7 @@ def _compute_message(running: Running) -> ComputeMessage:
         ),
         left_out=trigger.left_out,
         merged=trigger.merged,
-        depth=trigger.depth,
+        chain=trigger.chain,
+        due_us=trigger.due_us,
         positions=trigger.positions,
     )

@@ -22,11 +22,12 @@ from nerve.config import Loaded
 from nerve.errors import NerveError, StateError
 from nerve.process.launch import Launched, is_gone, launch
 from nerve.process.tree import kill_tree
-from nerve.reflex.listeners import pairs_of
+from nerve.reflex.listeners import routes_of
 from nerve.store.archive import Archive, Work
 from nerve.store.dayreport import GO_ON, Done, Failed, Job, dump_job, parse_report
 from nerve.store.daywriter import Refused, Written
 from nerve.store.due import Due, due_at
+from nerve.store.faults import explained
 from nerve.store.journal import Result
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
@@ -124,8 +125,9 @@ class Housekeeping:
             self._retry_s, delay_s = RETRY_FIRST_S, EVERY_S
         else:
             delay_s, self._retry_s = self._retry_s, min(2 * self._retry_s, EVERY_S)
+            why = error if isinstance(error, NerveError) else repr(error)
             payload = {
-                "message": f"not archived: {error}",
+                "message": f"not archived: {why}",
                 "hint": getattr(error, "hint", ""),
                 "fault": getattr(error, "fault", ""),
                 "tried_again_in_s": delay_s,
@@ -137,15 +139,17 @@ class Housekeeping:
     # --- in the thread -------------------------------------------------------------
 
     def _archive(self, run: _Run) -> None:
-        retention, pairs = self._config.retention, pairs_of(self._config)
+        retention = self._config.retention
+        pairs = [route.pair for route in routes_of(self._config)]
+        journal = self._state.journal_path
         job = Job(
-            str(self._state.journal_path),
+            str(journal),
             str(self._state.archive),
             retention,
             tuple(pairs),
             run.now_us,
         )
-        with closing(open_reader(self._state.journal_path)) as reader:
+        with explained(journal), closing(open_reader(journal)) as reader:
             run.due = due_at(reader, retention, pairs, run.now_us)
             shelf = Archive(self._state.archive, self._do, reader)
             days = self._written(job)
@@ -219,7 +223,8 @@ def _last_words(launched: Launched) -> str:
 
 def _end(launched: Launched) -> None:
     """Kill an archivist that may still be there; it has nothing that would be lost."""
-    kill_tree(launched.pid)
+    if launched.process.exitcode is None:  # else its number may be another's by now
+        kill_tree(launched.pid)
     is_gone(launched.pid)
     launched.process.join(KILL_TIMEOUT_S)
     with contextlib.suppress(ValueError):  # it is in the kernel's hands; the fork server's end

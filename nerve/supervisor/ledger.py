@@ -97,15 +97,15 @@ class Ledger:
             payload = {**fault.model_dump(exclude_defaults=True), "kind": fault.kind}
             ref = self.trigger_ref(running.trigger_id)
             self.log(running.sense, f"compute.{outcome}", "error", payload, ref=ref)
-        self._conclude(running, outcome, at_us)
+        self._conclude(running, outcome, at_us, fault.message if fault else "")
 
     def trigger_ref(self, trigger_id: int) -> str:
         """How log rows refer to one trigger of this run."""
         return f"trigger:{self.boot}/{trigger_id}"
 
-    def _conclude(self, running: Running, outcome: str, at_us: int) -> None:
+    def _conclude(self, running: Running, outcome: str, at_us: int, detail: str = "") -> None:
         """With the outcome go the cursors, in one transaction, and then the next in line."""
-        self._recorder.count(running.sense, outcome, at_us)
+        self._recorder.count(running.sense, outcome, at_us, detail=self._redactor.text(detail))
         again = running.trigger if self._deserves_another(running, outcome) else None
         if again is None:
             for source, signal_id in running.trigger.positions.items():

@@ -3,41 +3,32 @@
 Parent. Two places know how far a target has got with the signals of a source: the
 journal's cursor, moved with the outcome, and the position in the target's own
 database, committed with its rows. A crash may fall between the two; the larger one
-is true. What came after it and was not answered is offered again, as one cause.
+is true. What came after it and was not answered is sorted out as the reflex says
+(`nerve.reflex.backlog`). Timers whose ticks are made up for have positions of the same
+kind, under names that begin with `@` (`nerve.reflex.timers`).
 """
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
-from nerve.reflex.causes import Cause, CausingSignal
-from nerve.reflex.listeners import Listeners, Pair
+from nerve.reflex.backlog import Backlog, sort_out
+from nerve.reflex.causes import CausingSignal
+from nerve.reflex.listeners import Listeners, Pair, Route
+from nerve.reflex.timers import SOURCE_MARK
 from nerve.store.journal import cursors_in, newest_id, signals_after
 from nerve.wire.messages import MAX_CAUSES, SenseReport
 
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Signals that a target has not answered yet.
-
-    Attributes:
-        total: how many there are; `cause` holds the newest of them.
-        after: the last one that was answered.
-    """
-
-    pair: Pair
-    cause: Cause
-    total: int
-    after: int
+MAX_BACKLOG_SIGNALS = 5_000
+"""Signals that a `where`, or `missed: all`, looks through; what came before them is counted."""
 
 
 class Positions:
     """What is known before the first signal of this run is heard."""
 
-    def __init__(self, pairs: list[Pair]) -> None:
-        self._pairs = pairs
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
         self._told: dict[Pair, int] = {}
         self._stale: dict[Pair, int] = {}
 
@@ -48,13 +39,21 @@ class Positions:
         entry, says nothing then, and says nothing more when the ids have come that far.
         """
         credible = {}
-        for source, signal_id in report.positions.items():
+        for source, position in report.positions.items():
             pair = (report.name, source)
-            if signal_id > newest:
-                self._stale[pair] = signal_id
-            elif self._stale.get(pair) != signal_id:
-                credible[source] = self._told[pair] = signal_id
+            if position > newest and not source.startswith(SOURCE_MARK):
+                self._stale[pair] = position
+            elif self._stale.get(pair) != position:
+                credible[source] = self._told[pair] = position
         return credible
+
+    def of_timers(self, stored: Mapping[Pair, int]) -> dict[Pair, int]:
+        """The last tick of each timer whose outcome is recorded or committed, in microseconds."""
+        found = {pair: at_us for pair, at_us in stored.items() if pair[1].startswith(SOURCE_MARK)}
+        for pair, at_us in self._told.items():
+            if pair[1].startswith(SOURCE_MARK):
+                found[pair] = max(at_us, found.get(pair, 0))
+        return found
 
     def take_up(
         self,
@@ -62,6 +61,7 @@ class Positions:
         listeners: Listeners,
         targets: AbstractSet[str],
         *,
+        now_us: int,
         moved: Callable[[str, str, int], None],
         damaged: Callable[[str, int], None],
     ) -> Iterator[Backlog]:
@@ -71,23 +71,27 @@ class Positions:
         not have yet, `damaged(source, signal_id)` for each signal that cannot be read.
         """
         stored = cursors_in(reader)
-        cursors = self._cursors(stored, newest_id(reader), targets)
+        routes = [route for route in self._routes if route.target in targets]
+        cursors = self._cursors(stored, newest_id(reader), routes)
         listeners.start_at(cursors)
-        for pair, cursor in cursors.items():
-            if cursor != stored.get(pair):
-                moved(*pair, cursor)
-        for pair, cursor in cursors.items():
-            rows, more = signals_after(reader, pair[1], cursor, MAX_CAUSES)
-            signals = tuple(_readable(pair[1], rows, damaged))
-            if signals:
-                cause = listeners.backlog(pair, signals, more)
-                yield Backlog(pair, cause, len(signals) + more, cursor)
+        for route in routes:
+            cursor = cursors[route.pair]
+            if cursor != stored.get(route.pair):
+                moved(*route.pair, cursor)
+            looks = route.where is not None or route.missed == "all"
+            limit = MAX_BACKLOG_SIGNALS if looks else MAX_CAUSES
+            rows, unread = signals_after(reader, route.source, cursor, limit)
+            if rows:
+                newest = rows[-1][0]
+                listeners.start_at({route.pair: newest})
+                signals = list(_readable(route.source, rows, damaged))
+                yield sort_out(route, signals, unread, newest, now_us)
 
     def _cursors(
-        self, stored: Mapping[Pair, int], newest: int, targets: AbstractSet[str]
+        self, stored: Mapping[Pair, int], newest: int, routes: Sequence[Route]
     ) -> dict[Pair, int]:
         cursors: dict[Pair, int] = {}
-        for pair in (pair for pair in self._pairs if pair[0] in targets):
+        for pair in (route.pair for route in routes):
             known = max(stored.get(pair, 0), self._told.get(pair, 0))
             is_new = pair not in stored and not known
             cursors[pair] = newest if is_new else known
@@ -98,8 +102,8 @@ def causing_signal(
     signal_id: int, sense: str, at_us: int, payload: str, cause: str
 ) -> CausingSignal:
     """Read a stored signal; raises ValueError, TypeError or AttributeError for a damaged one."""
-    depth = int(json.loads(cause).get("depth", 0))
-    return CausingSignal(signal_id, sense, at_us, json.loads(payload), depth, len(payload))
+    chain = tuple(map(str, json.loads(cause).get("chain", ())))
+    return CausingSignal(signal_id, sense, at_us, json.loads(payload), chain, len(payload))
 
 
 def _readable(

@@ -28,6 +28,8 @@ RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 10.0
 COUNTS_EVERY_S = 1.0
 """Bare counts, of computes without a signal, wait this long for company."""
+MAX_DETAIL_CHARS = 500
+"""Of what more there is to say of an outcome or a reason; the log has all of it."""
 
 Committed = Callable[[Batch, list[int | None]], None]
 
@@ -109,12 +111,19 @@ class Recorder:
         self._batch.cursors[target, source] = max(signal_id, before)
         self._soon()
 
-    def count(self, sense: str, outcome: str, at_us: int, number: int = 1) -> None:
+    def count(
+        self, sense: str, outcome: str, at_us: int, number: int = 1, detail: str = ""
+    ) -> None:
         """Count an outcome or a reason; it travels with the next batch."""
-        self._batch.count(sense, outcome, at_us, number)
+        self._batch.count(sense, outcome, at_us, number, detail[:MAX_DETAIL_CHARS])
         self._idle.clear()
         if self._flush is None and self._in_hand is None:
             self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
+
+    def fact(self, name: str, value: str) -> None:
+        """Store a fact about the installation, under `meta`, with this turn's batch."""
+        self._batch.meta[name] = value
+        self._soon()
 
     def quarantine(self, sense: str, quarantine: Quarantine | None) -> None:
         """Store a sense's quarantine, or None for its end, with this turn's batch."""
@@ -244,7 +253,7 @@ class Recorder:
             self._continue()
 
     def _continue(self) -> None:
-        if self._batch.entries or self._batch.cursors or self._batch.quarantines:
+        if self._batch.is_urgent():
             self._soon()
         elif self._batch.counts:
             self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)

@@ -14,6 +14,7 @@ checkpoint and exit, the journal is drained and closed.
 
 import asyncio
 import contextlib
+import gc
 import os
 import secrets
 import sqlite3
@@ -25,15 +26,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from nerve.clock import Clock
+from nerve.clock import Clock, rfc3339
 from nerve.config import Loaded
 from nerve.config.models import SenseConfig, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
 from nerve.process.cgroup import delegated, directory_name
 from nerve.process.launch import end_fork_server
+from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
-from nerve.reflex.listeners import Listeners, pairs_of
+from nerve.reflex.listeners import Listeners, routes_of
 from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
@@ -51,6 +53,7 @@ from nerve.supervisor.recovery import clear_slates, recover
 from nerve.supervisor.reserve import Reserve
 from nerve.supervisor.specification import worker_spec
 from nerve.supervisor.states import WorkerState
+from nerve.supervisor.timekeeping import Reading, compare
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
@@ -64,9 +67,7 @@ DRAIN_TIMEOUT_S = 10.0
 HURRY_AFTER_S = 0.5
 """A second request to stop sooner than this is the same one, sent twice."""
 STATE_CHECK_EVERY_S = 5.0
-"""One stat of the lock file."""
-HELD_UP_S = 2.0
-"""So much too late the loop has to come round for that to be worth a log row."""
+"""One stat of the lock file, and one look at the clocks."""
 STARTER_THREADS = 4
 """Workers started at the same time, so that many groups do not fork all at once."""
 ENDER_THREADS = 4
@@ -145,6 +146,7 @@ class Supervisor:
             enqueue=lambda sense: self._group_of(sense).enqueue(sense),
             withdraw=lambda sense: self._group_of(sense).withdraw(sense),
             log=self.ledger.log,
+            call_later=asyncio.get_running_loop().call_later,
         )
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
@@ -154,15 +156,17 @@ class Supervisor:
         self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
         self._given_up: set[str] = set()
         self._cgroup = delegated()
-        pairs = pairs_of(loaded.config)
-        self._listeners = Listeners(pairs)
-        self._positions = Positions(pairs)
+        routes = routes_of(loaded.config)
+        self._listeners = Listeners(routes)
+        self._positions = Positions(routes)
+        self._last_seen_us: int | None = None
+        self._stored_cursors: dict[tuple[str, str], int] = {}
         self._unreported = set(self._groups)
         self._trigger_id = 0
         self._stopping = asyncio.Event()
         self._asked_to_stop_at = 0.0
         self._is_paused = False
-        self._looked_at = 0.0
+        self._looked_at: Reading | None = None
 
     # --- start and stop -------------------------------------------------------------
 
@@ -235,6 +239,9 @@ class Supervisor:
     def _log_start(self) -> None:
         now_us, pid = self._clock.now_us(), os.getpid()
         installation = self._journal.installation(secrets.token_hex(16))
+        self._last_seen_us = self._journal.last_seen_us()
+        self._stored_cursors = self._journal.cursors()
+        self._take_paused()
         crashes = self._journal.begin_boot(self.ledger.boot, pid=pid, version=VERSION, at_us=now_us)
         started = {
             "boot": self.ledger.boot,
@@ -260,6 +267,16 @@ class Supervisor:
                 self.ledger.log(
                     reflex.workflow, "workflow.not_run", "warning", {"message": message}
                 )
+
+    def _take_paused(self) -> None:
+        for pause in self._journal.pauses():
+            if pause.sense in self._loaded.config.senses:
+                self.triggers.paused.add(pause.sense)
+                reason = f": {pause.reason}" if pause.reason else ""
+                message = f"paused since {rfc3339(pause.since_us)}{reason}"
+                hint = f"stop nerve, `nerve resume {pause.sense}`, start it"
+                payload = {"message": message, "hint": hint}
+                self.ledger.log(pause.sense, "sense.paused", "warning", payload)
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}
@@ -305,8 +322,12 @@ class Supervisor:
             self.triggers.begin_once()
             self._stop_if_done()
         else:
-            self.triggers.begin()
+            positions = self._positions.of_timers(self._stored_cursors)
+            self.triggers.begin(positions, self._last_seen_us)
             self._housekeeping.begin()
+            # What is there now stays: a collector that walked through all of it, 0.1 s with ten
+            # thousand senses, would make every tick of that time late.
+            gc.freeze()
 
     def _lose_patience(self) -> None:
         late, self._unreported = self._unreported, set()
@@ -333,18 +354,22 @@ class Supervisor:
             backlogs = self._positions.take_up(
                 reader,
                 self._listeners,
-                targets,
+                targets - self.triggers.paused,
+                now_us=self._clock.now_us(),
                 moved=self._recorder.cursor,
                 damaged=self._on_damaged,
             )
             for backlog in backlogs:
-                target, source = backlog.pair
-                message = f"{backlog.total} signals of {source} came that {target} has not answered"
-                payload = {"message": message, "source": source, "signals": backlog.total}
-                self.ledger.log(
-                    target, "reflex.backlog", "info", {**payload, "after": backlog.after}
-                )
-                self.triggers.offer(target, backlog.cause)
+                self._tell_backlog(backlog)
+                self.triggers.take_up(backlog)
+
+    def _tell_backlog(self, backlog: Backlog) -> None:
+        target, source = backlog.route.pair
+        runs = f"{len(backlog.causes)} triggers" if len(backlog.causes) != 1 else "one trigger"
+        message = f"{backlog.total} signals of {source} came that {target} has not answered"
+        payload = {"source": source, "signals": backlog.total, "newest": backlog.newest}
+        payload |= {"message": f"{message}; they become {runs}", "missed": backlog.missed}
+        self.ledger.log(target, "reflex.backlog", "info", payload | {"refused": backlog.refused})
 
     def _on_damaged(self, sense: str, signal_id: int) -> None:
         message = f"row {signal_id} of signals is damaged; it was skipped"
@@ -523,8 +548,8 @@ class Supervisor:
         if not self._listeners.concerns(entry.sense):
             return
         signal = causing_signal(signal_id, entry.sense, entry.at_us, entry.payload, entry.cause)
-        for target, cause in self._listeners.hear(signal):
-            self.triggers.offer(target, cause)
+        for route in self._listeners.hear(signal):
+            self.triggers.hear(route, signal)
 
     def _on_trouble(self, error: StateError) -> None:
         """The journal cannot be written: nothing new is started until it can."""
@@ -549,13 +574,12 @@ class Supervisor:
         asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
 
     def _look_at_clock(self) -> None:
-        """Say so when this process itself stood still: all that was late then was late by that."""
-        now = self._clock.monotonic()
-        late_s = now - self._looked_at - STATE_CHECK_EVERY_S
-        if self._looked_at and late_s > HELD_UP_S:
-            message = f"nerve itself stood still for {late_s:.0f} s: stopped, or short of CPU"
-            hint = "deadlines and ticks of that time came late; look at the machine"
-            self.ledger.log("nerve", "nerve.held_up", "warning", {"message": message, "hint": hint})
+        """Say what happened to time: whatever ran late or again meanwhile did so because of it."""
+        clock = self._clock
+        now = Reading(clock.monotonic(), clock.boottime(), clock.now_us())
+        if self._looked_at is not None:
+            for found in compare(self._looked_at, now, STATE_CHECK_EVERY_S):
+                self.ledger.log("nerve", found.type, found.level, found.payload)
         self._looked_at = now
 
     def _look_at_state(self) -> None:

@@ -1,21 +1,35 @@
 """From a cause to a place in a group's queue.
 
-Parent, on the loop. Holds the schedule, the flow of each sense and the one timer
-that wakes them; asks `nerve.reflex` what is to be done and does it. A cause that
-does not run leaves a count of why (`throttled`, `coalesced`, `unavailable`,
-`missed`, `loop`), so that everything that should have run can be accounted for.
+Parent, on the loop. Holds the schedule, the flow of each sense, the bundles that wait for
+quiet, and the one timer that wakes them; asks `nerve.reflex` what is to be done and
+does it. A cause goes through, in this order:
+
+    where       of a signal's reflex                    filtered, where_failed
+    blocked     the sense is not there, or is paused    unavailable, paused
+    loop        the chain of causes is too long         loop
+    debounce    of a signal's reflex                    debounced
+    flow        throttle, rest, one that waits          throttled, resting, quarantined, coalesced
+
+What does not run at once leaves a count of why, one for each cause, so that everything
+that should have run can be accounted for; ticks that were never offered are `missed`,
+and what still waits when nerve stops is `stopped`.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import heapq
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nerve.clock import MS_PER_S, Clock
+from nerve.clock import MS_PER_S, Clock, rfc3339
 from nerve.config.models import Config
-from nerve.reflex.causes import Cause, PendingTrigger
+from nerve.reflex.backlog import Backlog
+from nerve.reflex.causes import Cause, CausingSignal, PendingTrigger, is_loop, loop_in_words
+from nerve.reflex.debounce import Debounce
 from nerve.reflex.flow import Decision, Flow, Phase
-from nerve.reflex.listeners import is_loop
-from nerve.reflex.schedule import NEVER, Schedule, Tick, timers_of
+from nerve.reflex.listeners import Pair, Route, caused_by, routes_of
+from nerve.reflex.missed import plan
+from nerve.reflex.schedule import NEVER, Schedule, Tick
+from nerve.reflex.timers import Timer, timers_of
 from nerve.sense import TriggerKind
 from nerve.supervisor.recorder import Recorder
 
@@ -23,6 +37,9 @@ LATE_TICK_MS = 10_000
 """A tick later than this, after a suspend or on a stalled machine, is worth a log row."""
 
 Log = Callable[[str, str, str, dict[str, Any]], None]
+Wait = tuple[int, str]
+"""What waits for an end: (index of a reflex, target) a bundle, (FLOW, sense) a deferral."""
+FLOW = -1
 
 
 class Triggers:
@@ -37,29 +54,47 @@ class Triggers:
         enqueue: Callable[[str], None],
         withdraw: Callable[[str], None],
         log: Log,
+        call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
     ) -> None:
         """`enqueue` is called with each sense that has a trigger to run now.
 
-        `withdraw` when such a trigger is to wait after all.
+        `withdraw` when such a trigger is to wait after all; `call_later` is the loop's.
         """
         self.unavailable: set[str] = set()
+        self.paused: set[str] = set()
         self._timers = timers_of(config)
         self._flows = {
             name: Flow((sense.throttle_ms or 0) / MS_PER_S) for name, sense in config.senses.items()
         }
+        self._bundles: dict[str, dict[int, Debounce]] = {}
+        for route in routes_of(config):
+            if route.debounce_s:
+                bundles = self._bundles.setdefault(route.target, {})
+                bundles[route.reflex] = Debounce(route.debounce_s)
         self._clock = clock
         self._recorder = recorder
         self._enqueue = enqueue
         self._withdraw = withdraw
         self._log = log
+        self._call_later = call_later
         self._schedule: Schedule | None = None
-        self._deferred: set[str] = set()
+        self._ends: list[tuple[float, Wait]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = NEVER
 
-    def begin(self) -> None:
-        """Start the schedule."""
+    # --- start and stop -------------------------------------------------------------
+
+    def begin(self, positions: Mapping[Pair, int], last_seen_us: int | None) -> None:
+        """Start the schedule, and make up for what was missed.
+
+        Args:
+            positions: of the timers that keep one, (sense, source) to the last tick.
+            last_seen_us: when nerve last ran; None if it never did.
+        """
         now, now_us = self._clock.monotonic(), self._clock.now_us()
-        self._schedule = Schedule(self._timers, now=now, now_us=now_us)
+        self._make_up(positions, last_seen_us, now_us)
+        self._schedule = Schedule(self._timers, now=now, now_us=now_us, positions=positions)
+        self._recorder.fact("schedule_began_us", str(now_us))
         self._wake()
 
     def begin_once(self) -> None:
@@ -68,20 +103,49 @@ class Triggers:
             self.offer(sense, Cause(TriggerKind.MANUAL))
 
     def end(self) -> None:
-        """Wake no more."""
+        """Wake no more, and give up what waits; signals among it are taken up at the next start."""
         if self._timer is not None:
             self._timer.cancel()
         self._schedule = None
-        self._deferred.clear()
+        self._give_up(self._flows, "stopped")
 
-    def offer(self, sense: str, cause: Cause) -> None:
+    # --- causes ---------------------------------------------------------------------
+
+    def offer(self, sense: str, cause: Cause, route: Route | None = None) -> None:
         """Let a cause in: it runs, waits, joins what waits, or is counted with its reason."""
-        if sense in self.unavailable:
-            self._count(sense, "unavailable")
+        if blocked := self._blocked(sense):
+            self._count(sense, blocked)
         elif is_loop(cause):
             self._cut(sense, cause)
+        elif route is not None and route.debounce_s:
+            self._bundle(route, cause)
         else:
             self._follow(sense, self._flows[sense].offer(cause, self._clock.monotonic()))
+
+    def hear(self, route: Route, signal: CausingSignal) -> None:
+        """Let a live signal go its way to a sense that listens."""
+        refusal = route.refusal(signal)
+        if refusal is None:
+            self.offer(route.target, caused_by(signal), route)
+        else:
+            self._count(route.target, refusal.reason, detail=refusal.detail)
+            self._pass_over(route.target, route.source, signal.id)
+
+    def take_up(self, backlog: Backlog) -> None:
+        """Let in what is to come of the signals that a sense could not hear."""
+        sense = backlog.route.target
+        for reason, number in backlog.refused.items():
+            self._count(sense, reason, number)
+        if backlog.missed:
+            detail = f"signals of {backlog.route.source} that came while nobody could answer them"
+            self._count(sense, "missed", backlog.missed, detail)
+        if backlog.route.missed == "all":
+            self._line_up(sense, backlog.causes)
+        else:
+            for cause in backlog.causes:
+                self.offer(sense, cause)
+        if not backlog.causes:
+            self._pass_over(sense, backlog.route.source, backlog.newest)
 
     def take(self, sense: str) -> PendingTrigger:
         """Take the trigger that waits for a sense; it counts as started now."""
@@ -89,11 +153,11 @@ class Triggers:
 
     def finish(self, sense: str, again: PendingTrigger | None) -> None:
         """A compute has its outcome; what was held meanwhile goes on."""
-        if sense in self.unavailable:
-            if self._flows[sense].drop():
-                self._count(sense, "unavailable")
-            return
-        decision = self._flows[sense].finish(self._clock.monotonic(), again)
+        flow = self._flows[sense]
+        if blocked := self._blocked(sense):
+            self._count(sense, blocked, flow.drop())
+            again = None
+        decision = flow.finish(self._clock.monotonic(), again)
         if decision is not None:
             self._follow(sense, decision)
 
@@ -104,83 +168,176 @@ class Triggers:
             self._withdraw(sense)
             self._count(sense, why)
         if flow.phase is Phase.DEFERRED:
-            self._deferred.add(sense)
-            self._set_timer()
+            self._wake_at(flow.due, (FLOW, sense))
 
     def answered(self, sense: str, source: str, signal_id: int) -> None:
         """A sense has answered the signals of `source` up to this one, as its database says.
 
         Its worker may come up after they were offered to it.
         """
+        for bundle in self._bundles_of(sense):
+            bundle.answered(source, signal_id)
         if self._flows[sense].answered(source, signal_id):
             self._withdraw(sense)
-        if self._flows[sense].phase is Phase.QUIET:
-            self._deferred.discard(sense)
 
     def forget(self, senses: Iterable[str]) -> None:
         """Nobody is left to run these senses: what waits for them never will."""
-        for sense in senses:
-            flow = self._flows[sense]
-            self._deferred.discard(sense)
-            if flow.phase is Phase.WAITING:
-                self._withdraw(sense)
-            if flow.phase is Phase.RUNNING:
-                continue  # its outcome is still to come
-            if flow.drop():
-                self._count(sense, "unavailable")
+        self._give_up(senses, "unavailable")
 
     @property
     def are_quiet(self) -> bool:
         """Whether no sense runs or has a trigger that waits."""
-        return all(flow.phase is Phase.QUIET for flow in self._flows.values())
+        is_bundling = any(b.bundle for sense in self._bundles for b in self._bundles_of(sense))
+        return not is_bundling and all(f.phase is Phase.QUIET for f in self._flows.values())
+
+    # --- decisions, and what follows from them --------------------------------------
+
+    def _blocked(self, sense: str) -> str:
+        if sense in self.unavailable:
+            return "unavailable"
+        return "paused" if sense in self.paused else ""
 
     def _follow(self, sense: str, decision: Decision) -> None:
         match decision:
             case Decision.ACCEPTED:
                 self._enqueue(sense)
             case Decision.HELD:
-                pass  # it runs; what is held is told when that has ended
+                pass  # what becomes of it is told when it has come to its turn
             case _:
                 self._count(sense, decision)
-                if self._flows[sense].phase is Phase.DEFERRED:
-                    self._deferred.add(sense)
-                    self._set_timer()
+                flow = self._flows[sense]
+                if flow.phase is Phase.DEFERRED:
+                    self._wake_at(flow.due, (FLOW, sense))
+
+    def _bundles_of(self, sense: str) -> Iterable[Debounce]:
+        return self._bundles.get(sense, {}).values()
+
+    def _bundle(self, route: Route, cause: Cause) -> None:
+        bundle = self._bundles[route.target][route.reflex]
+        if bundle.offer(cause, self._clock.monotonic()):
+            self._count(route.target, Decision.COALESCED)
+        else:
+            self._wake_at(bundle.due, (route.reflex, route.target))
+
+    def _release(self, reflex: int, sense: str, now: float) -> None:
+        bundle = self._bundles[sense][reflex]
+        cause = bundle.release(now)
+        if cause is None:
+            if bundle.bundle is not None:  # more has come, and put its end off
+                self._wake_at(bundle.due, (reflex, sense))
+        elif blocked := self._blocked(sense):
+            self._count(sense, blocked)
+        else:
+            decision = self._flows[sense].offer(cause, now)
+            if decision in (Decision.ACCEPTED, Decision.HELD):
+                self._count(sense, Decision.DEBOUNCED)
+            self._follow(sense, decision)
+
+    def _line_up(self, sense: str, causes: Iterable[Cause]) -> None:
+        causes = list(causes)
+        if not causes:
+            return
+        if blocked := self._blocked(sense):
+            self._count(sense, blocked, len(causes))
+        else:
+            self._follow(sense, self._flows[sense].line_up(causes, self._clock.monotonic()))
+
+    def _give_up(self, senses: Iterable[str], reason: str) -> None:
+        for sense in senses:
+            flow = self._flows[sense]
+            if flow.phase is Phase.WAITING:
+                self._withdraw(sense)
+            bundles = sum(bundle.drop() for bundle in self._bundles_of(sense))
+            self._count(sense, reason, flow.drop() + bundles)
 
     def _cut(self, sense: str, cause: Cause) -> None:
-        self._count(sense, "loop")
+        way = loop_in_words(cause, sense)
+        self._count(sense, "loop", detail=way)
         for source, signal_id in cause.positions.items():
-            self._recorder.cursor(sense, source, signal_id)
+            self._pass_over(sense, source, signal_id)
+        message = f"a chain of {len(cause.chain)} signals comes back to {sense}; cut: {way}"
         last = cause.signals[-1]
-        message = f"a chain of {cause.depth} signals leads to {sense}, last from {last.sense}; cut"
-        payload = {"message": message, "depth": cause.depth, "signal": last.id}
+        payload = {"message": message, "chain": list(cause.chain), "signal": last.id}
         self._log(sense, "reflex.loop", "error", payload)
 
+    def _pass_over(self, sense: str, source: str, signal_id: int) -> None:
+        """Nothing comes of a signal; its cursor moves when what was before it is answered."""
+        is_covered = any(b.cover(source, signal_id) for b in self._bundles_of(sense))
+        if not is_covered and not self._flows[sense].cover(source, signal_id):
+            self._recorder.cursor(sense, source, signal_id)
+
+    # --- time -----------------------------------------------------------------------
+
+    def _make_up(
+        self, positions: Mapping[Pair, int], last_seen_us: int | None, now_us: int
+    ) -> None:
+        made_up = skipped = 0
+        for timer in self._timers:
+            pair = (timer.sense, timer.source)
+            last_us = positions.get(pair) if timer.keeps_position else last_seen_us
+            if last_us is None:
+                if timer.keeps_position:  # from now on nothing of it is forgotten
+                    self._recorder.cursor(*pair, now_us)
+                continue
+            planned = plan(timer, last_us, now_us)
+            made_up, skipped = made_up + len(planned.runs), skipped + planned.skipped
+            detail = f"nerve did not run, from {rfc3339(last_us)} on"
+            self._count(timer.sense, "missed", planned.skipped, detail)
+            self._count(timer.sense, Decision.COALESCED, planned.merged, "missed, and run as one")
+            self._line_up(timer.sense, [_tick_cause(timer, due_us) for due_us in planned.runs])
+        if made_up or skipped:
+            since = f" since {rfc3339(last_seen_us)}" if last_seen_us is not None else ""
+            message = f"ticks passed while nerve did not run{since}: {made_up + skipped}"
+            payload = {"message": f"{message}; made up for now: {made_up}", "made_up": made_up}
+            self._log("nerve", "schedule.missed", "info", payload | {"skipped": skipped})
+
     def _wake(self) -> None:
+        self._wakes_at = NEVER
         now, now_us = self._clock.monotonic(), self._clock.now_us()
         if self._schedule is not None:
             for tick in self._schedule.pop_due(now, now_us):
                 self._on_tick(tick)
-        for sense in [s for s in self._deferred if self._flows[s].wake(now)]:
-            self._deferred.discard(sense)
-            self._enqueue(sense)
+        while self._ends and self._ends[0][0] <= now:
+            _, (reflex, sense) = heapq.heappop(self._ends)
+            if reflex != FLOW:
+                self._release(reflex, sense, now)
+            elif self._flows[sense].wake(now):
+                self._enqueue(sense)
+            elif self._flows[sense].phase is Phase.DEFERRED:  # its end was put off
+                self._wake_at(self._flows[sense].due, (FLOW, sense))
         self._set_timer()
 
     def _on_tick(self, tick: Tick) -> None:
+        sense = tick.timer.sense
         if tick.missed:
-            self._count(tick.timer.sense, "missed", tick.missed)
+            detail = f"the tick after them was {tick.late_ms} ms late"
+            self._count(sense, "missed", tick.missed, detail)
         if tick.late_ms > LATE_TICK_MS:
             payload = {"late_ms": tick.late_ms, "missed": tick.missed}
-            self._log(tick.timer.sense, "tick.late", "warning", payload)
-        self.offer(tick.timer.sense, Cause(tick.timer.kind))
+            self._log(sense, "tick.late", "warning", payload)
+        self._line_up(sense, [_tick_cause(tick.timer, due_us) for due_us in tick.before])
+        self.offer(sense, _tick_cause(tick.timer, tick.due_us))
+
+    def _wake_at(self, due: float, wait: Wait) -> None:
+        heapq.heappush(self._ends, (due, wait))
+        self._set_timer()
 
     def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        """One timer of the loop for all: it is set anew only where something is due earlier."""
         due = self._schedule.next_due() if self._schedule is not None else NEVER
-        due = min([due, *(self._flows[sense].due for sense in self._deferred)])
-        if due != NEVER:
+        due = min(due, self._ends[0][0]) if self._ends else due
+        if due < self._wakes_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._wakes_at = due
             delay_s = max(0.0, due - self._clock.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
+            self._timer = self._call_later(delay_s, self._wake)
 
-    def _count(self, sense: str, reason: str, number: int = 1) -> None:
-        self._recorder.count(sense, reason, self._clock.now_us(), number)
+    def _count(self, sense: str, reason: str, number: int = 1, detail: str = "") -> None:
+        if number:
+            self._recorder.count(sense, reason, self._clock.now_us(), number, detail)
+
+
+def _tick_cause(timer: Timer, due_us: int) -> Cause:
+    positions = {timer.source: due_us} if timer.keeps_position else {}
+    return Cause(timer.kind, positions=positions, due_us=due_us)

@@ -29,6 +29,8 @@ MAX_CAUSES = 100
 """Signals handed to one compute; more are counted in `left_out`."""
 MAX_CAUSES_BYTES = 1024 * 1024
 """Payloads of the signals handed to one compute, together, as JSON."""
+MAX_CHAIN = 16
+"""Senses whose signals lead to one another; a reflex that goes on is taken for a loop."""
 MAX_PAYLOAD_BYTES = 1024 * 1024
 """One signal's payload as JSON; beyond it a compute should store a blob."""
 MAX_PAYLOAD_DEPTH = 64
@@ -127,7 +129,8 @@ class ComputeMessage(Message):
     signals: tuple[CauseSignal, ...] = Field((), max_length=MAX_CAUSES)
     left_out: Count = 0
     merged: Count = 0
-    depth: Count = 0
+    chain: tuple[str, ...] = Field((), max_length=MAX_CHAIN)
+    due_us: Count | None = None
     positions: dict[str, Count] = Field(default_factory=dict)
 
 
@@ -246,7 +249,8 @@ class StoredCause(Message):
 
     Attributes:
         boot, trigger: the trigger it answers; together they name one for ever.
-        depth: length of the chain of signals that led to it; 0 when time did.
+        depth: length of `chain`; 0 when time did.
+        chain: the senses whose signals led to it, the first one first.
         signals: ids of the signals handed over; `left_out` more caused it.
         merged: triggers that were merged into this one.
     """
@@ -255,6 +259,7 @@ class StoredCause(Message):
     boot: str
     trigger: Count
     depth: Count
+    chain: tuple[str, ...] = Field((), max_length=MAX_CHAIN)
     signals: tuple[Count, ...] = Field((), max_length=MAX_CAUSES)
     left_out: Count = 0
     merged: Count = 0

@@ -211,7 +211,8 @@ def _trigger(message: ComputeMessage) -> Trigger:
         Signal(id=s.id, sense=s.sense, at=to_datetime(s.at_us), payload=s.payload)
         for s in message.signals
     )
-    return Trigger(message.kind, signals, message.left_out, message.merged)
+    due = None if message.due_us is None else to_datetime(message.due_us)
+    return Trigger(message.kind, signals, message.left_out, message.merged, due)
 
 
 def _cause(boot: str, message: ComputeMessage) -> StoredCause:
@@ -219,7 +220,8 @@ def _cause(boot: str, message: ComputeMessage) -> StoredCause:
         kind=message.kind,
         boot=boot,
         trigger=message.trigger_id,
-        depth=message.depth,
+        depth=len(message.chain),
+        chain=message.chain,
         signals=tuple(signal.id for signal in message.signals),
         left_out=message.left_out,
         merged=message.merged,

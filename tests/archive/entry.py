@@ -18,7 +18,7 @@ from tests.archive.conftest import Kept
 STEPS = [
     *((archive, name) for name in ("_set_meta", "publish", "register", "_delete")),
     *((archive, name) for name in ("_give_back", "_checkpoint", "_unregister")),
-    *((daywriter, name) for name in ("_write", "verify")),
+    *((daywriter, name) for name in ("_write", "_verify")),
     *((os, "fsync"), (Path, "unlink"), (Path, "rename")),
 ]
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from nerve.errors import StateFull
-from nerve.store import archive, daywriter
+from nerve.errors import StateFaulty, StateFull
+from nerve.store import archive, daywriter, due
 from nerve.store.archive import WATERMARK
 from nerve.store.due import DAY_US
 from tests.archive.conftest import DAY, NOW_US, days_ago, log, signal
@@ -139,7 +139,8 @@ def test_a_file_that_was_read_back_otherwise_than_written_replaces_nothing(kept,
     monkeypatch.setattr(
         daywriter, "_write", lambda out, *more: (write(out, *more), out.write(b"x"))[0]
     )
-    assert len(kept.archive().refused) == 1
+    with pytest.raises(StateFaulty):
+        kept.archive()
     assert kept.files() == []
     assert sorted(kept.in_tables()) == [("logs", 1)]
 
@@ -208,11 +209,17 @@ def test_a_signal_that_was_not_answered_waits_twice_as_long_and_goes_with_a_word
     assert kept.rows() == before
 
 
-def test_more_sources_than_sqlite_nests_conditions_can_be_held_back(kept):
-    kept.record(signal(days_ago(5)))
-    names = [f"s{n}" for n in range(3_000)]
-    kept.record(cursors=[(("t", name), 1) for name in names])
-    assert kept.archive(pairs=[("t", name) for name in names]).moved["signals"].rows == 1
+def test_where_many_sources_are_held_back_all_are_from_the_first_signal_on(kept):
+    """LOG-3"""
+    names = [f"s{n}" for n in range(due.MAX_HELD + 1)]
+    kept.record(signal(days_ago(5), "before"), *(signal(days_ago(5), name) for name in names))
+    kept.record(signal(days_ago(5), "after"), cursors=[(("t", name), 1) for name in names])
+    pairs = [("t", name) for name in names]
+    assert kept.archive(pairs=pairs[1:], signals="3d").moved["signals"].rows == 3
+    assert kept.archive(pairs=pairs, signals="3d").moved["signals"].rows == 0
+    assert len(kept.in_tables()) == due.MAX_HELD
+    late = kept.archive(days_ago(-3), pairs=pairs, signals="3d")
+    assert late.unanswered == dict.fromkeys(pairs[1:], 1)
 
 
 def test_files_that_are_older_than_archived_are_deleted_and_forgotten(kept):

@@ -73,7 +73,7 @@ nerve.yaml:13:32: reflexes[4].workflow: there is no workflow 'pageme'; did you m
 nerve.yaml:14:42: reflexes[5].interval: must be longer than nothing
 nerve.yaml:14:53: reflexes[5].align: must be true or false; in YAML 1.2 on is text
 nerve.yaml:15:4: reflexes[6]: must be a mapping, with a key and a value on each line
-nerve.yaml:16:38: reflexes[7].cron: bad cron expression '99 * * * *': Bad minute
+nerve.yaml:16:38: reflexes[7].cron: bad cron expression '99 * * * *': '99' is no minute; write 0 to 59, with * for all, lists (1,15), ranges that go up (1-5) and steps (*/15)
 nerve.yaml:17:26: reflexes[8].sense: must not be empty
 nerve.yaml:17:34: reflexes[8].on: 'disk' stands here twice
 nerve.yaml:19:29: workflows.page-me.max_queue: overflow: drop has no queue, so there is no max_queue; remove it, or write overflow: queue
@@ -167,7 +167,17 @@ def test_every_optional_field_is_there_and_null_after_parsing(load):
     config = load("senses: {disk: }\nreflexes: [{kind: sense, sense: disk, interval: 1s}]").config
     sense, reflex = config.senses["disk"].model_dump(), config.reflexes[0].model_dump()
     assert {key for key, value in sense.items() if value is None} == {"use", "throttle_ms"}
-    assert {key for key, value in reflex.items() if value is None} == {"jitter_ms", "cron", "on"}
+    absent = {key for key, value in reflex.items() if value is None}
+    assert absent == {
+        "jitter_ms",
+        "cron",
+        "timezone",
+        "on",
+        "where",
+        "debounce_ms",
+        "missed",
+        "catchup_ms",
+    }
 
 
 def test_a_section_as_json_reads_back_as_itself(load):
@@ -183,6 +193,10 @@ def test_a_section_as_json_reads_back_as_itself(load):
         ("kind: sense, sense: a, interval: 1s, on: a", "found interval and on"),
         ("kind: sense, sense: a, on: a, jitter: 1s", "jitter and align go with interval only"),
         ("kind: sense, sense: a, interval: 1s, jitter: 2s", "jitter is longer than the interval"),
+        ("kind: sense, sense: a, interval: 1s, timezone: UTC", "timezone goes with cron or align only"),
+        ("kind: sense, sense: a, on: a, timezone: UTC", "timezone goes with cron or align only"),
+        ("kind: sense, sense: a, cron: '@daily', timezone: Mars", "unknown time zone 'Mars'"),
+        ("kind: sense, sense: a, cron: '@reboot'", "there is no @reboot"),
         ("kind: sense, interval: 1s", "the key `sense` is missing"),
         ("kind: sense, sense: a, interval: 1s, workflow: w", "workflow: unknown key"),
         ("kind: workflow, workflow: w", "the key `on` is missing"),

@@ -12,7 +12,7 @@ TICK = Cause(TriggerKind.INTERVAL)
 
 
 def heard(signal_id, sense="cpu-usage", size=10):
-    signal = CausingSignal(signal_id, sense, 0, {}, 0, size)
+    signal = CausingSignal(signal_id, sense, 0, {}, (), size)
     return Cause(TriggerKind.SIGNAL, (signal,), 0, {sense: signal_id})
 
 
@@ -191,3 +191,65 @@ def test_a_trigger_by_time_stays_though_its_signals_were_answered():
     flow.offer(heard(4), 0.0)
     assert not flow.answered("cpu-usage", 4)
     assert flow.take(0.0).positions == {}
+
+
+def tick(due_us):
+    return Cause(TriggerKind.CRON, positions={"@cron": due_us}, due_us=due_us)
+
+
+def test_what_is_to_be_made_up_for_runs_one_by_one_before_what_waits():
+    """SIG-4, SIG-6"""
+    flow = Flow()
+    assert flow.line_up([tick(1), tick(2)], 0.0) is Decision.ACCEPTED
+    assert flow.offer(tick(3), 0.0) is Decision.HELD
+    assert flow.offer(tick(4), 0.0) is Decision.COALESCED
+    due = []
+    while flow.phase is Phase.WAITING:
+        due.append(flow.take(0.0).due_us)
+        flow.finish(0.0)
+    assert due == [1, 2, 3]
+
+
+def test_what_is_made_up_for_and_tried_again_keeps_its_place():
+    """SIG-2, SIG-6"""
+    flow = Flow()
+    flow.line_up([tick(1), tick(2)], 0.0)
+    flow.offer(tick(3), 0.0)
+    again = flow.take(0.0)
+    flow.finish(0.0, again)
+    assert flow.take(0.0) is again
+    assert again.positions == {"@cron": 1}
+
+
+def test_a_line_keeps_the_throttle_as_well():
+    """SIG-5"""
+    flow = Flow(throttle_s=2.0)
+    flow.line_up([tick(1), tick(2)], 0.0)
+    flow.take(0.0)
+    assert flow.finish(0.5) is Decision.THROTTLED
+    assert flow.due == 2.0
+
+
+def test_a_signal_that_triggers_nothing_does_not_move_the_cursor_past_others():
+    """SIG-2, SIG-7"""
+    flow = Flow()
+    assert not flow.cover("cpu-usage", 3)  # nothing is before it: the cursor may move
+    flow.offer(heard(4), 0.0)
+    running = flow.take(0.0)
+    assert flow.cover("cpu-usage", 5)
+    assert running.positions == {"cpu-usage": 5}
+    flow.offer(heard(6), 0.0)
+    assert flow.cover("cpu-usage", 7)
+    assert (running.positions, flow.pending.positions) == ({"cpu-usage": 5}, {"cpu-usage": 7})
+    assert not flow.cover("disk", 8)
+
+
+def test_what_waits_is_given_up_and_what_runs_is_not():
+    """SIG-8"""
+    flow = Flow()
+    flow.line_up([tick(1), tick(2)], 0.0)
+    flow.take(0.0)
+    flow.offer(TICK, 0.0)
+    assert flow.drop() == 2
+    assert flow.phase is Phase.RUNNING
+    assert flow.finish(0.0) is None

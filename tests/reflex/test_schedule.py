@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nerve.reflex.schedule import NEVER, Schedule, Timer, next_cron_us, phase_ms
+from nerve.reflex.schedule import NEVER, Schedule
+from nerve.reflex.timers import Timer, phase_ms
 from nerve.sense import TriggerKind
 
 US = 1_000_000
@@ -53,24 +54,6 @@ def test_aligned_ticks_follow_the_wall_clock_and_survive_its_steps():
     assert tick.missed == 0
 
 
-def test_cron_follows_its_time_zone_over_the_change_of_daylight_saving():
-    before = us(2026, 3, 28, 12, 0, 0)
-    first = next_cron_us("30 8 * * *", "Europe/Berlin", before)
-    assert first == us(2026, 3, 29, 6, 30)  # summer time began in that night
-    assert next_cron_us("30 8 * * *", "Europe/Berlin", first) == us(2026, 3, 30, 6, 30)
-
-
-@given(
-    st.integers(us(2026, 10, 24) // US, us(2026, 10, 26) // US),
-    st.sampled_from(["30 2 * * *", "15 2 * * *", "*/15 * * * *", "0 3 * * *", "5 1-4 * * *"]),
-    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"]),
-)
-def test_the_next_cron_time_is_always_later_in_the_hour_that_comes_twice_too(second, cron, zone):
-    """SIG-4"""
-    found = next_cron_us(cron, zone, second * US)
-    assert second * US < found <= (second + 26 * 3600) * US
-
-
 def test_a_cron_timer_goes_on_over_the_change_of_daylight_saving():
     """SIG-4"""
     timer = Timer("disk", TriggerKind.CRON, cron="30 2 * * *", timezone="Europe/Berlin")
@@ -86,7 +69,6 @@ def test_a_cron_timer_goes_on_over_the_change_of_daylight_saving():
 
 
 def test_a_cron_time_that_never_comes_is_never_due():
-    assert next_cron_us("0 0 30 2 *", "UTC", us(2026, 1, 1)) is None
     timer = Timer("disk", TriggerKind.CRON, cron="0 0 30 2 *")
     assert Schedule([timer], now=0.0, now_us=us(2026, 1, 1)).next_due() == NEVER
 
@@ -101,3 +83,60 @@ def test_jitter_is_stable_for_a_name_and_spreads_over_names():
 def test_jitter_shifts_the_first_tick():
     schedule = Schedule([every(1_000, phase_ms=250)], now=0.0, now_us=0)
     assert schedule.next_due() == 0.25
+
+
+def test_an_interval_that_keeps_its_position_goes_on_from_there():
+    """SIG-4, SIG-7"""
+    timer, now_us = every(60_000, missed="once"), us(2026, 5, 1)
+
+    def first(last_us):
+        return Schedule(
+            [timer], now=0.0, now_us=now_us, positions={("disk", timer.source): last_us}
+        ).next_due()
+
+    assert first(now_us - 20 * US) == 40.0
+    assert first(now_us - 140 * US) == 40.0  # what passed meanwhile is made up for elsewhere
+    assert first(now_us + 5 * US) == 65.0  # the clock was set back a little
+    assert first(now_us + 3_600 * US) == 0.0  # and here it had been wrong
+    assert Schedule([timer], now=0.0, now_us=now_us).next_due() == 0.0
+
+
+def test_a_timer_by_the_wall_clock_keeps_its_position_as_well():
+    """SIG-7"""
+    timer = Timer("disk", TriggerKind.CRON, cron="0 6 * * *", missed="all")
+    start_us = us(2026, 5, 1, 5, 59, 55)
+    positions = {("disk", timer.source): us(2026, 4, 30, 6)}
+    schedule = Schedule([timer], now=0.0, now_us=start_us, positions=positions)
+    (tick,) = schedule.pop_due(5.0, start_us + 5 * US)
+    assert tick.due_us == us(2026, 5, 1, 6)
+    assert tick.before == ()
+
+
+def test_ticks_of_a_suspend_run_one_by_one_where_all_are_wanted():
+    """SIG-4"""
+    timer = Timer("disk", TriggerKind.CRON, cron="0 * * * *", missed="all")
+    start_us = us(2026, 5, 1, 5, 59, 55)
+    schedule = Schedule([timer], now=0.0, now_us=start_us)
+    (tick,) = schedule.pop_due(5.0, us(2026, 5, 1, 8, 30))
+    assert [*tick.before, tick.due_us] == [us(2026, 5, 1, hour) for hour in (6, 7, 8)]
+    assert tick.missed == 0
+
+
+def test_a_time_that_comes_again_because_the_clock_was_set_back_has_no_second_tick():
+    """SIG-4"""
+    timer = Timer("disk", TriggerKind.CRON, cron="0 * * * *")
+    schedule = Schedule([timer], now=0.0, now_us=us(2026, 5, 1, 5, 59, 55))
+    assert len(schedule.pop_due(5.0, us(2026, 5, 1, 6))) == 1
+    for now, minute in ((20.0, 30), (30.0, 45)):
+        assert schedule.pop_due(now, us(2026, 5, 1, 5, minute)) == []
+    assert schedule.pop_due(40.0, us(2026, 5, 1, 6, 0, 1)) == []
+    assert [t.due_us for t in schedule.pop_due(50.0, us(2026, 5, 1, 7))] == [us(2026, 5, 1, 7)]
+
+
+def test_a_clock_that_was_wrong_by_more_begins_anew():
+    """SIG-4"""
+    timer = Timer("disk", TriggerKind.CRON, cron="0 * * * *")
+    schedule = Schedule([timer], now=0.0, now_us=us(2027, 5, 1, 5, 59, 55))
+    assert len(schedule.pop_due(5.0, us(2027, 5, 1, 6))) == 1
+    schedule.pop_due(15.0, us(2026, 5, 1, 5, 59, 55))
+    assert len(schedule.pop_due(25.0, us(2026, 5, 1, 6))) == 1

@@ -15,7 +15,7 @@ from nerve.clock import rfc3339
 from nerve.config import load_config
 from nerve.errors import NerveError
 from nerve.store.journal import Journal, SignalEntry
-from nerve.supervisor import conduct, housekeeping, supervisor
+from nerve.supervisor import conduct, housekeeping, supervisor, timekeeping
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger
 
@@ -67,8 +67,9 @@ def main():
     if point := os.environ.get("KILL_PARENT"):
         kill_at(point)
     for limit in ("GATE_PATIENCE_S", "HURRY_AFTER_S", "STATE_CHECK_EVERY_S", "HELD_UP_S"):
+        owner = timekeeping if limit == "HELD_UP_S" else supervisor
         if limit in os.environ:
-            setattr(supervisor, limit, float(os.environ[limit]))
+            setattr(owner, limit, float(os.environ[limit]))
     for limit in ("FIRST_AFTER_S", "EVERY_S", "RETRY_FIRST_S"):
         if limit in os.environ:
             setattr(housekeeping, limit, float(os.environ[limit]))

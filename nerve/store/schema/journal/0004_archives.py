@@ -3,8 +3,8 @@
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 # A reader of the archive reads the files that are named here, within one snapshot with `logs` and
 # `signals`: a row is deleted there only after the file that holds it is named here.

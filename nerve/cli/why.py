@@ -1,0 +1,300 @@
+"""`nerve why`: why a sense ran, or did not, and what it will do next.
+
+Read-only, with or without a running parent. Three places are asked: the record of what became
+of its triggers, what holds it back now (nerve itself, a pause, a quarantine, a fault at
+its start), and the configuration with the clock for what comes next. With `--at` the
+same record is asked about a moment in the past.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from nerve.cli import decisions, pause, quarantines
+from nerve.cli.causes import cause_of, conditions_of
+from nerve.cli.cursors import cursor_of, waiting_after
+from nerve.cli.decisions import Run
+from nerve.cli.journal import open_journal
+from nerve.cli.moments import parse_moment
+from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option
+from nerve.cli.settings import Settings, config_options, require_sense
+from nerve.cli.upcoming import next_of, running
+from nerve.cli.wording import counted, local_time, sentence, visible
+from nerve.clock import MS_PER_S, US_PER_S, SystemClock, rfc3339
+from nerve.config import Loaded
+from nerve.config.durations import format_duration
+from nerve.config.models import SenseReflex
+from nerve.store.state_dir import StateDir
+
+DEFAULT_LAST = 5
+MAX_LAST = 1_000
+MAX_SINCE = len(decisions.REASONS)
+"""Reasons shown since the last run; each word once, as far as they are all different."""
+_LABEL_CELLS = 8
+_TROUBLES = ("sense.unavailable", "sense.resting", "group.fatal", "worker.boot_timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What will run a sense.
+
+    Attributes:
+        at_us: when; None where that is not known, or signals decide.
+        cause: in words, as `nerve list reflexes` has it.
+    """
+
+    cause: str
+    at_us: int | None
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  nerve why disk                           its last run, what came since, what is next\n"
+    "  nerve why disk --last 50                 more of what became of its triggers\n"
+    '  nerve why disk --at "2026-11-26 03:15"   what it did then'
+)
+@click.argument("sense")
+@click.option(
+    "--last",
+    type=click.IntRange(1, MAX_LAST),
+    default=DEFAULT_LAST,
+    show_default=True,
+    metavar="N",
+    help="How many decisions to show; the same one again and again is one.",
+)
+@click.option("--at", "moment", metavar="TIME", help="Ask about a moment in the past.")
+@json_option
+@config_options
+@click.pass_obj
+def why(settings: Settings, sense: str, last: int, moment: str | None, as_json: bool) -> None:
+    """Say why a sense ran, or did not, and what comes next."""
+    loaded = settings.load()
+    require_sense(loaded, sense)
+    zone, now_us = ZoneInfo(loaded.config.timezone), SystemClock().now_us()
+    at_us = _moment_us(moment, now_us, zone)
+    with open_journal(loaded) as reader:
+        runs = decisions.latest(reader, sense, last, until_us=at_us)
+        if at_us is None:
+            (ran,) = decisions.latest(reader, sense, 1, ran=True) or (None,)
+            answer = _Answer(
+                loaded,
+                sense,
+                runs,
+                ran,
+                since=decisions.latest(
+                    reader, sense, MAX_SINCE, ran=False, since_us=ran.last_us if ran else 0
+                ),
+                held=list(_held_back(loaded, reader, sense, ran, zone)),
+                coming=list(_coming(loaded, sense, now_us)),
+                lags=list(_lags(loaded, reader, sense)),
+            )
+            answer.as_json() if as_json else answer.show(zone, now_us)
+        else:
+            _tell_past(loaded, reader, sense, runs, at_us, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """All that is known of a sense now.
+
+    Attributes:
+        ran: its latest outcome; None where none is recorded.
+        since: the reasons for which triggers did not run since then.
+        held: what holds it back, a sentence each.
+        lags: (source, signals of it that it has not answered), where there are any.
+    """
+
+    loaded: Loaded
+    sense: str
+    runs: list[Run]
+    ran: Run | None
+    since: list[Run]
+    held: list[str]
+    coming: list[Next]
+    lags: list[tuple[str, int]]
+
+    def as_json(self) -> None:
+        mask = self.loaded.redactor.text
+        next_ = [{"cause": mask(n.cause), "at": n.at_us and rfc3339(n.at_us)} for n in self.coming]
+        lags = [{"source": source, "signals": number} for source, number in self.lags]
+        decided = [run.as_json() for run in self.runs]
+        last = {"ran": self.ran and self.ran.as_json(), "since": [r.as_json() for r in self.since]}
+        facts = {"held_back": self.held, "next": next_, "unanswered": lags}
+        emit_json({"sense": self.sense, **last, **facts, "decisions": decided})
+
+    def show(self, zone: ZoneInfo, now_us: int) -> None:
+        config = self.loaded.config.senses[self.sense]
+        emit(click.style(self.sense, bold=True) + f", group {config.group}")
+        if self.ran is None:
+            _line("last", "it has not run yet")
+        else:
+            ago = format_duration(max(0, now_us - self.ran.last_us) // US_PER_S * MS_PER_S)
+            told = decisions.in_words(self.ran, config) + _again(self.ran, zone)
+            _line("last", f"{local_time(self.ran.last_us, zone)} ({ago} ago): {told}")
+        for run in self.since:
+            told = decisions.with_number(run, config)
+            _line("since", f"{told} (the last at {local_time(run.last_us, zone)})")
+        if self.ran is not None and not self.since:
+            _line("since", "no trigger that did not run")
+        for source, number in self.lags:
+            _line("waiting", f"{counted(number, 'signal')} of {source} not answered yet")
+        for told in self.held or ["nothing holds it back"]:
+            _line("now", told)
+        for coming in self.coming or [Next("no reflex runs it", None)]:
+            at = f"{local_time(coming.at_us, zone)}, " if coming.at_us is not None else ""
+            _line("next", at + visible(self.loaded.redactor.text(coming.cause)))
+        _show_runs(self.runs, config, zone)
+
+
+def _again(run: Run, zone: ZoneInfo) -> str:
+    if run.count == 1:
+        return ""
+    return f", {counted(run.count, 'time')} since {local_time(run.first_us, zone)}"
+
+
+def _show_runs(runs: list[Run], config: Any, zone: ZoneInfo) -> None:
+    if not runs:
+        return
+    emit("")
+    rows = [
+        (
+            local_time(run.first_us, zone),
+            local_time(run.last_us, zone) if run.last_us != run.first_us else "",
+            f"{run.count:,}",
+            run.decision,
+            decisions.in_words(run, config),
+        )
+        for run in runs
+    ]
+    emit_table(("from", "to", "times", "decision", "what became of it"), rows)
+
+
+def _tell_past(
+    loaded: Loaded,
+    reader: sqlite3.Connection,
+    sense: str,
+    runs: list[Run],
+    at_us: int,
+    *,
+    as_json: bool,
+) -> None:
+    zone, config = ZoneInfo(loaded.config.timezone), loaded.config.senses[sense]
+    after = decisions.first_after(reader, sense, at_us)
+    ran = _nerve_then(reader, at_us, zone)
+    if as_json:
+        decided = [run.as_json() for run in runs]
+        later = after and after.as_json()
+        emit_json(
+            {
+                "sense": sense,
+                "at": rfc3339(at_us),
+                "nerve": ran,
+                "decisions": decided,
+                "after": later,
+            }
+        )
+        return
+    emit(click.style(sense, bold=True) + f" at {local_time(at_us, zone)}")
+    _line("nerve", ran)
+    around = [run for run in runs if run.last_us >= at_us]
+    for run in around:
+        span = f"from {local_time(run.first_us, zone)} to {local_time(run.last_us, zone)}"
+        _line("then", f"{span}: {decisions.with_number(run, config)}")
+    before = next((run for run in runs if run.last_us < at_us), None)
+    if before is not None:
+        _line("before", f"{local_time(before.last_us, zone)}: {decisions.in_words(before, config)}")
+    if after is not None:
+        _line("after", f"{local_time(after.first_us, zone)}: {decisions.in_words(after, config)}")
+    if not (around or before or after):
+        _line("then", "nothing is recorded of it")
+    _show_runs(runs, config, zone)
+
+
+def _nerve_then(reader: sqlite3.Connection, at_us: int, zone: ZoneInfo) -> str:
+    """Say whether nerve ran at a moment."""
+    row = reader.execute(
+        "SELECT started_us, ended_us, ended FROM boots WHERE started_us <= ?"
+        " ORDER BY id DESC LIMIT 1",
+        (at_us,),
+    ).fetchone()
+    if row is None:
+        return "had not run yet"
+    started_us, ended_us, ended = row
+    if ended_us is None or ended_us > at_us:
+        return f"ran, since {local_time(started_us, zone)}"
+    how = "had crashed; that was noticed at" if ended == "crashed" else "had been stopped at"
+    return f"did not run: it {how} {local_time(ended_us, zone)}"
+
+
+def _held_back(
+    loaded: Loaded, reader: sqlite3.Connection, sense: str, ran: Run | None, zone: ZoneInfo
+) -> Iterator[str]:
+    """Say all that keeps a sense from running now."""
+    if StateDir(loaded.state_dir).holder() is None:
+        yield "nerve does not run"
+    if paused := pause.paused_in(loaded).get(sense):
+        yield f"{pause.in_words(paused, zone)}; `nerve resume {sense}` ends that"
+    if quarantine := quarantines.held_in(reader).get(sense):
+        end = quarantines.end_of(quarantine, SystemClock().now_us(), zone)
+        end = "on trial: tried once more" if end == "on trial" else f"in quarantine until {end}"
+        yield f"{end}: {visible(quarantine.reason)}"
+    yield from _trouble(loaded, reader, sense, ran, zone)
+
+
+def _trouble(
+    loaded: Loaded, reader: sqlite3.Connection, sense: str, ran: Run | None, zone: ZoneInfo
+) -> Iterator[str]:
+    """Say the last fault of a sense or its group in this run of nerve, if it has not run since."""
+    group = loaded.config.senses[sense].group
+    marks = ", ".join("?" * len(_TROUBLES))
+    row = reader.execute(
+        f"SELECT at_us, type, payload FROM logs WHERE source IN (?, ?) AND type IN ({marks})"  # noqa: S608  marks
+        " AND at_us >= (SELECT coalesce(max(started_us), 0) FROM boots) ORDER BY id DESC LIMIT 1",
+        (sense, group, *_TROUBLES),
+    ).fetchone()
+    if row is None or (ran is not None and ran.last_us > row[0]):
+        return
+    try:
+        told = sentence(json.loads(row[2]))
+    except ValueError:  # a damaged row
+        told = "see the log"
+    yield f"{row[1]} at {local_time(row[0], zone)}: {told}"
+
+
+def _lags(loaded: Loaded, reader: sqlite3.Connection, sense: str) -> Iterator[tuple[str, int]]:
+    for reflex in loaded.config.reflexes:
+        if isinstance(reflex, SenseReflex) and sense in reflex.sense:
+            for source in reflex.on or ():
+                position = cursor_of(loaded, reader, (sense, source)).position
+                number = 0 if position is None else waiting_after(reader, source, position).number
+                if number:
+                    yield source, number
+
+
+def _coming(loaded: Loaded, sense: str, now_us: int) -> Iterator[Next]:
+    schedule = running(loaded)
+    for reflex in loaded.config.reflexes:
+        if isinstance(reflex, SenseReflex) and sense in reflex.sense:
+            alone = reflex.model_copy(update={"sense": (sense,)})
+            cause = ", ".join(filter(None, (cause_of(reflex), conditions_of(reflex))))
+            if reflex.on:
+                cause = f"with a signal, {cause}"
+            yield Next(cause, next_of(alone, loaded.config, now_us, schedule))
+
+
+def _moment_us(moment: str | None, now_us: int, zone: ZoneInfo) -> int | None:
+    if moment is None:
+        return None
+    try:
+        return parse_moment(moment, now_us=now_us, zone=zone)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from error
+
+
+def _line(label: str, text: str) -> None:
+    emit_hanging(f"{label + ':':<{_LABEL_CELLS}} ", text)

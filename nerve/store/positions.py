@@ -1,0 +1,48 @@
+"""How far a sense has got with the signals of others, as its own database says.
+
+Commands. Its worker writes that together with its rows (`nerve.store.outbox`). It can be
+read whether or not a worker has the database open; it is put back only with the lock of the
+state directory in hand, because a database has one writer.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from nerve.errors import DatabaseMissing
+from nerve.store.faults import explain
+from nerve.store.schema import VERSION_TABLE, current_revisions
+from nerve.store.sqlite import open_owner, open_reader
+
+
+def positions_in(path: Path) -> dict[str, int]:
+    """For each source, the last signal that the sense with this database has dealt with.
+
+    None where there is no database yet, or nothing of nerve's is in it. Raises StateError.
+    """
+    try:
+        reader = open_reader(path)
+    except DatabaseMissing:
+        return {}
+    with closing(reader), _explained(path):
+        if not current_revisions(reader, VERSION_TABLE):
+            return {}
+        return dict(reader.execute("SELECT source, signal_id FROM nerve_position").fetchall())
+
+
+def put_back(path: Path, source: str, signal_id: int) -> None:
+    """Lower the position in an existing database that nobody else writes; raises StateError."""
+    with closing(open_owner(path, full_sync=True)) as raw, _explained(path):
+        raw.execute(
+            "UPDATE nerve_position SET signal_id = ? WHERE source = ? AND signal_id > ?",
+            (signal_id, source, signal_id),
+        )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
