@@ -1,5 +1,6 @@
 import os
 import shlex
+from contextlib import closing
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -314,6 +315,30 @@ def test_following_from_the_start_shows_all_pages_first(project, signal, backgro
     assert seen == list(range(1, 2_501))
     project.record(signal(sense="cpu-usage"))
     assert process.stdout.readline().split()[0] == "2501"
+
+
+def test_following_goes_on_in_the_file_that_takes_the_journals_place(project, signal, background):
+    """LOG-2"""
+    project.record(signal(), signal())
+    process = background("signals", "-f", "--since-id", "0")
+
+    def shown(number):
+        return [process.stdout.readline().split()[0] for _ in range(number)]
+
+    assert shown(2) == ["1", "2"]
+    with closing(Journal(project.state.journal_path)) as journal:
+        journal.commit(Batch(entries=[signal()]))
+        assert shown(1) == ["3"]
+        project.state.journal_path.unlink()
+        journal.commit(Batch(entries=[signal()]))  # which writes the file back first
+        assert shown(1) == ["4"]
+    for file in project.state.root.glob("logs.db*"):
+        file.unlink()
+    fresh = project.state.root / "fresh.db"
+    with closing(Journal(fresh)) as journal:
+        journal.commit(Batch(entries=[signal()]))
+    fresh.rename(project.state.journal_path)
+    assert shown(1) == ["1"]
 
 
 def test_a_page_by_id_needs_no_sorting(project, signal):
