@@ -353,3 +353,25 @@ def test_a_page_by_id_needs_no_sorting(project, signal):
                 {**parameters, "after": 0, "until": 9},
             ).fetchall()
             assert b"TEMP B-TREE" not in b" ".join(row[3] for row in plan)
+
+
+def test_what_went_wrong_is_found_by_its_index_in_the_order_of_ids(project, log):
+    project.record(log(level="error"), log(), log(level="warning"), log(level="error"))
+    project.damage(
+        "CREATE INDEX IF NOT EXISTS logs_trouble ON logs (level)"
+        " WHERE level IN ('warning', 'error')"
+    )
+    loaded = load_config(project.config, environ={})
+    with open_timeline(loaded, pytest.fail) as timeline:
+        for level, expected in (("warning", [1, 3, 4]), ("error", [1, 4])):
+            query, parameters = Selection(level=level).query()
+            (*plan,) = timeline._reader.execute(
+                f"EXPLAIN QUERY PLAN {query} ORDER BY id LIMIT 9",
+                {**parameters, "after": 0, "until": 9},
+            )
+            used = [row[3] for row in plan if b"INDEX" in row[3]]
+            assert len(used) == len(expected) - 1
+            assert all(b"logs_trouble" in row for row in used)
+            assert b"TEMP B-TREE" not in b" ".join(row[3] for row in plan)
+            page = timeline.oldest(Selection(level=level), 9)
+            assert [entry.id for entry in page.entries] == expected
