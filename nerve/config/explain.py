@@ -130,11 +130,11 @@ def _plainer(message: str) -> str:
     return re.sub(r"^\w+ is\b", "is", re.sub(r"^\w+ should\b", "must", message))
 
 
-def option_problem(
+def setting_problem(
     sense: str, field: tuple[str | int, ...], message: str, hint: str = ""
 ) -> Problem:
-    """Place what a worker found wrong with an option, in the words of `wording`."""
-    path = ("senses", sense, "options", *field)
+    """Place what a worker found wrong below `senses.<sense>`, in the words of `wording`."""
+    path = ("senses", sense, *field)
     if message == MISSING:  # the key has no place, so the message has to name it
         return Problem(path[:-1], f"the key `{path[-1]}` is missing", hint)
     return Problem(path, message, hint, at_key=message == UNKNOWN_KEY)

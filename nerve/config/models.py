@@ -98,6 +98,11 @@ class SenseConfig(Section):
         repr=False,
         description="For the sense itself; its `Options` model checks them.",
     )
+    retention: dict[str, PositiveMs] = Field(
+        default_factory=dict,
+        description="How long the rows of the sense's tables are kept, by table, e.g. {readings: "
+        "30d}, for tables that it has declared; `nerve describe` shows them.",
+    )
     secrets: dict[str, str] = Field(
         default_factory=dict,
         repr=False,

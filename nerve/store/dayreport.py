@@ -5,6 +5,7 @@ one is begun only after the parent has said GO_ON; then `Done` or `Failed`.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -49,31 +50,40 @@ class Done:
 
 
 Report = Written | Refused | Failed | Done
-_REPORTS: TypeAdapter[Report] = TypeAdapter(Report)
-_JOBS = TypeAdapter(Job)
 
 
 def dump_job(job: Job) -> str:
     """Write a job."""
-    return _JOBS.dump_json(job, by_alias=True).decode()
+    return _jobs().dump_json(job, by_alias=True).decode()
 
 
 def parse_job(text: str) -> Job:
     """Read a job; raises MessageInvalid."""
     try:
-        return _JOBS.validate_json(text)
+        return _jobs().validate_json(text)
     except ValidationError as error:
         raise MessageInvalid(f"not a job: {error}") from error
 
 
 def dump_report(report: Report) -> bytes:
     """Write a report."""
-    return _REPORTS.dump_json(report)
+    return _reports().dump_json(report)
 
 
 def parse_report(frame: bytes) -> Report:
     """Read a report; raises MessageInvalid."""
     try:
-        return _REPORTS.validate_json(frame, strict=True)
+        return _reports().validate_json(frame, strict=True)
     except ValidationError as error:
         raise MessageInvalid(f"not a report: {error}") from error
+
+
+# Made when they are first used: a start of nerve should not wait for what is needed once a day.
+@cache
+def _jobs() -> TypeAdapter[Job]:
+    return TypeAdapter(Job)
+
+
+@cache
+def _reports() -> TypeAdapter[Report]:
+    return TypeAdapter(Report)

@@ -29,6 +29,8 @@ from nerve.store.sqlite import open_owner
 Pair = tuple[str, str]
 Result = TypeVar("Result")
 
+UNKNOWN_ID = 2**63 - 1
+"""Of a signal that was received before its id was noted."""
 CORRUPT_HINT = "it is left as it is, nothing more is triggered: stop nerve, restore or repair it"
 _OF_THE_BATCH = frozenset({sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG})
 """Errors that the same batch would meet for ever: they must not hold up what comes after."""
@@ -270,6 +272,7 @@ class Journal:
     def _insert(self, batch: Batch) -> tuple[list[int | None], dict[Pair, int], Changes]:
         ids: list[int | None] = []
         received: dict[Pair, int] = {}
+        signal_ids: dict[Pair, int] = {}
         next_id = self._next_id
         for entry in batch.entries:
             if isinstance(entry, LogEntry):
@@ -280,10 +283,11 @@ class Journal:
             else:
                 self._insert_signal(next_id, entry)
                 received[entry.sense, entry.epoch] = entry.seq
+                signal_ids[entry.sense, entry.epoch] = next_id
             ids.append(next_id)
             next_id += 1
-        self._upsert("received", ("sense", "epoch", "seq"), received)
-        self._upsert("cursors", ("target", "source", "signal_id"), batch.cursors)
+        self._put_received(received, signal_ids)
+        self._put_cursors(batch.cursors)
         changes = self._runs.write(self._raw, batch.counts)
         self._put_quarantines(batch.quarantines)
         self._put_paused(batch.paused)
@@ -324,14 +328,19 @@ class Journal:
             ),
         )
 
-    def _upsert(self, table: str, columns: tuple[str, str, str], rows: Mapping[Pair, int]) -> None:
-        first, second, value = columns
-        if rows:
-            self._raw.executemany(
-                f"INSERT INTO {table} ({first}, {second}, {value}) VALUES (?, ?, ?)"  # noqa: S608  our own names
-                f" ON CONFLICT DO UPDATE SET {value} = max({value}, excluded.{value})",
-                [(*pair, number) for pair, number in rows.items()],
-            )
+    def _put_received(self, received: Mapping[Pair, int], signal_ids: Mapping[Pair, int]) -> None:
+        self._raw.executemany(
+            "INSERT INTO received (sense, epoch, seq, signal_id) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET seq = excluded.seq, signal_id = excluded.signal_id",
+            [(*key, seq, signal_ids[key]) for key, seq in received.items()],
+        )
+
+    def _put_cursors(self, cursors: Mapping[Pair, int]) -> None:
+        self._raw.executemany(
+            "INSERT INTO cursors (target, source, signal_id) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET signal_id = max(signal_id, excluded.signal_id)",
+            [(*pair, signal_id) for pair, signal_id in cursors.items()],
+        )
 
     def _put_quarantines(self, quarantines: Mapping[str, Quarantine | None]) -> None:
         for sense, quarantine in quarantines.items():
@@ -472,6 +481,15 @@ def cursors_in(reader: sqlite3.Connection) -> dict[Pair, int]:
     """All cursors: (target, source) to the last signal whose consequence is recorded."""
     rows = reader.execute("SELECT target, source, signal_id FROM cursors")
     return {(target, source): signal_id for target, source, signal_id in rows}
+
+
+def last_signals_in(reader: sqlite3.Connection) -> dict[str, int]:
+    """The id of the last signal of each sense that has given any; beyond all where not known."""
+    rows = reader.execute(
+        f"SELECT sense, iif(min(signal_id) > 0, max(signal_id), {UNKNOWN_ID})"  # noqa: S608  a number
+        " FROM received GROUP BY sense"
+    )
+    return dict(rows.fetchall())
 
 
 def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:

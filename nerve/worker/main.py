@@ -4,7 +4,7 @@ Worker, main thread; entered through `nerve.process.launch`. The boot order is
 fixed: isolate, then for each sense load, open its database and migrate, then
 `ready`, then whatever the outboxes still hold. After that one message at a time:
 
-    compute      -> signal | no_signal | failed
+    compute      -> signal | no_signal | failed, and then old rows are deleted
     acknowledge  -> (nothing; the rows go with the next commit)
     describe     -> described
     stop         -> checkpoint, close, stopped, exit
@@ -13,6 +13,7 @@ A message that cannot be read or acted on is answered with `failed` and the loop
 goes on. A parent that is gone ends the worker.
 """
 
+import gc
 import logging
 import os
 import socket
@@ -122,6 +123,8 @@ class Worker:
         self._channel = channel
         self._redactor = redactor
         self._deadline = Deadline(SystemClock())
+        self._lowered = limits.Lowered(spec.limits)
+        self._databases = {sense: Path(path) for sense, path in spec.databases.items()}
         self._residents: dict[str, Resident] = {}
         self._faults: dict[str, Fault] = {}
         self._executor = Executor(
@@ -139,6 +142,9 @@ class Worker:
         if not self._spec.open_databases:
             return
         reports = tuple(self._bring_up(name) for name in self._spec.senses)
+        # What has been loaded stays. A collector that walked through it, 0.1 s with a thousand
+        # senses, would hold up whatever is due meanwhile.
+        gc.freeze()
         self._reins.write(Phase.IDLE)
         preloaded = guard.guarded_by(os.getppid())
         self._send(
@@ -152,7 +158,10 @@ class Worker:
             resident = self._resident(name)
             report = self._report(resident)
         except (Exception, SoftTimeout) as error:  # noqa: BLE001  author's code: import, migrations
-            self._faults[name] = describe_exception(error, self._redactor)
+            fault = describe_exception(error, self._redactor)
+            self._faults[name] = limits.name_limit(
+                fault, error, self._spec.group, self._spec.limits
+            )
             return SenseReport(name=name, fault=self._faults[name])
         self._residents[name] = resident
         return report
@@ -189,8 +198,11 @@ class Worker:
             return
         with self._reins.computing(resident.config, message):
             # The sending too: a sense that has closed the channel answers for what follows.
-            self._send(self._executor.execute(resident, message))
+            outcome = self._executor.execute(resident, message)
+            self._send(outcome)
         reap_orphans()
+        if not isinstance(outcome, FailedMessage):  # which has added no rows
+            resident.prune(self._channel.is_readable)
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:
         self._send(
@@ -217,10 +229,16 @@ class Worker:
 
     def _resident(self, name: str) -> Resident:
         config = self._spec.senses[name]
-        databases = {sense: Path(path) for sense, path in self._spec.databases.items()}
         with self._within(Phase.LOADING, name, self._spec.load_timeout_ms):
             loaded = load(name, config, Path(self._spec.folder))
-            resident = Resident(name, config, loaded, databases=databases, deadline=self._deadline)
+            resident = Resident(
+                name,
+                config,
+                loaded,
+                databases=self._databases,
+                deadline=self._deadline,
+                clock=SystemClock(),
+            )
         with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
             resident.open()
         return resident
@@ -233,7 +251,7 @@ class Worker:
         """
         self._reins.write(phase, sense)
         try:
-            with self._deadline.armed(timeout_ms):
+            with self._lowered, self._deadline.armed(timeout_ms):
                 yield
         except (Exception, SoftTimeout) as error:
             if not self._deadline.fired:
@@ -257,6 +275,7 @@ class Worker:
             signalled=self._signalled(resident, identity),
             waiting=resident.outbox.count(),
             migrated=tuple(resident.migrated),
+            kept_ms={rule.table: rule.keep_ms for rule in resident.retention},
         )
 
     def _signalled(self, resident: Resident, identity: Identity) -> bool:

@@ -46,6 +46,7 @@ EFFECTS = {
     "SenseConfig.grace_period": ("senses: {a: {grace_period: 0s}}", lambda c: c.senses["a"].grace_period_ms == 0),
     "SenseConfig.durability": ("senses: {a: {durability: full}}", lambda c: c.senses["a"].durability == "full"),
     "SenseConfig.options": ("senses: {a: {options: {x: [1]}}}", lambda c: c.senses["a"].options == {"x": [1]}),
+    "SenseConfig.retention": ("senses: {a: {retention: {rows: 30d}}}", lambda c: c.senses["a"].retention == {"rows": 30 * 86_400_000}),
     "SenseConfig.secrets": ("senses: {a: {secrets: {x: y}}}", lambda c: c.senses["a"].secrets == {"x": "y"}),
     "SenseConfig.env": ("senses: {a: {env: [X_TOKEN]}}", lambda c: c.senses["a"].env == ("X_TOKEN",)),
     "GroupConfig.memory": ("groups: {default: {memory: 512MB}}", lambda c: c.group("default").memory_bytes == 512 * 2**20),
