@@ -219,10 +219,7 @@ class Timeline:
 
 @contextmanager
 def open_timeline(loaded: Loaded, complain: Complain) -> Iterator[Timeline]:
-    """Open the journal of an installation for reading; raises as `open_journal` does.
-
-    What is wrong with an archived day is told to `complain`, once for each file.
-    """
+    """Open the journal of an installation for reading; raises as `open_journal` does."""
     state = StateDir(loaded.state_dir)
     place = Place(state.journal_path)  # first: what replaces the file after that is noticed
     with open_journal(loaded) as reader:
@@ -230,17 +227,21 @@ def open_timeline(loaded: Loaded, complain: Complain) -> Iterator[Timeline]:
 
 
 def _merged(sources: list[tuple[int, Iterator[Found]]], *, is_falling: bool) -> Iterator[Found]:
-    """Merge by id, each id once; a source is not begun before its first id may be the next."""
+    """Merge by id, each id once; a source is not begun before its first id may be the next.
+
+    What one hands out too late was there already: a file that was written anew after the
+    snapshot has rows that stood in the tables then.
+    """
     sign = -1 if is_falling else 1
     heads: list[tuple[int, int, Found | None, Iterator[Found]]] = [
         (sign * first, number, None, source) for number, (first, source) in enumerate(sources)
     ]
     heapify(heads)
-    last = None
+    last = -MAX_ID
     while heads:
-        _, number, entry, source = heads[0]
-        if entry is not None and entry.id != last:
-            last = entry.id
+        key, number, entry, source = heads[0]
+        if entry is not None and key > last:
+            last = key
             yield entry
         following = next(source, None)
         if following is None:
