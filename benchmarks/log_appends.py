@@ -50,14 +50,15 @@ def measure(project: Path, journal: Path, rows: int) -> list[Figure]:
         for followers in FOLLOWERS:
             with _following(project, followers) as paused:
                 times: dict[str, Times] = {name: [] for name in ("nerve", *bare)}
-                for _ in range(BLOCKS):
+                for number in range(BLOCKS):
                     block = list(islice(made, size))
                     entries = [Batch(list(batch)) for batch in block]
                     times["nerve"].append(_times_ns(nerve.commit, entries))
                     tuples = [plain(batch) for batch in block]
                     with paused():
-                        for name, floor in bare.items():
-                            times[name].append(_times_ns(floor.commit, tuples))
+                        # To and fro: a turn finds the disk as busy as the last one left it.
+                        for name in list(bare)[:: -1 if number % 2 else 1]:
+                            times[name].append(_times_ns(bare[name].commit, tuples))
             figures += _figures(followers, times)
         for rest in made:
             nerve.commit(Batch(list(rest)))

@@ -23,7 +23,7 @@ from nerve.cli.selection import Selection
 from nerve.cli.timeline import MAX_ID, open_timeline
 from nerve.clock import US_PER_S, SystemClock, rfc3339
 from nerve.config import Loaded
-from nerve.store.dayfile import BLOCK_BYTES
+from nerve.store.daylines import BLOCK_BYTES
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 

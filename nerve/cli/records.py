@@ -9,6 +9,7 @@ what comes, until Ctrl-C.
 import shlex
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -126,11 +127,11 @@ def _run(
     if paging["until"] and paging["follow"]:
         raise click.UsageError("--until does not go with --follow, which has no end")
     stranger = _stranger(loaded, selection)
+    if paging["follow"]:
+        if stranger:  # else somebody waits for ever
+            say(click.style("warning: ", fg="yellow") + stranger)
+        return _follow(loaded, selection, show, paging)
     with open_timeline(loaded, _say_fault) as timeline:
-        if paging["follow"]:
-            if stranger:  # else somebody waits for ever
-                say(click.style("warning: ", fg="yellow") + stranger)
-            return _follow(timeline, selection, show, paging)
         page, hint = _page(timeline, selection, paging)
     _show_all(page.entries, show)
     if page.more and page.entries:
@@ -153,17 +154,24 @@ def _page(
     return page, {"before_id": page.entries[0].id if page.entries else 0}
 
 
-def _follow(timeline: Timeline, selection: Selection, show: _Show, paging: dict[str, Any]) -> Exit:
-    try:
-        after = paging["since_id"]
-        if after is None and selection.since_us is not None:
-            after = 0
-        if after is None:
-            after = timeline.newest_id()
-            _show_all(timeline.newest(selection, paging["limit"], until=after).entries, show)
-        _show_all(timeline.follow(selection, after, lambda: time.sleep(POLL_S)), show)
-    except KeyboardInterrupt:
-        pass
+def _follow(loaded: Loaded, selection: Selection, show: _Show, paging: dict[str, Any]) -> Exit:
+    after = paging["since_id"]
+    if after is None and selection.since_us is not None:
+        after = 0
+    is_another = False
+    with suppress(KeyboardInterrupt):
+        while True:  # once for each file that stands at the journal's path
+            with open_timeline(loaded, _say_fault) as timeline:
+                if after is None:
+                    after = timeline.newest_id()
+                    page = timeline.newest(selection, paging["limit"], until=after)
+                    _show_all(page.entries, show)
+                elif is_another and timeline.newest_id() < after:
+                    after = 0  # not the same one put back: the log has begun anew
+                for entry in timeline.follow(selection, after, lambda: time.sleep(POLL_S)):
+                    _show_all([entry], show)
+                    after = entry.id
+                is_another = True
     return Exit.OK
 
 

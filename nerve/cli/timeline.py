@@ -26,9 +26,11 @@ from nerve.cli.entries import Damaged, Entry, of_line, of_table
 from nerve.cli.journal import open_journal
 from nerve.cli.selection import Selection
 from nerve.config import Loaded
-from nerve.errors import StateError
-from nerve.store.dayfile import ArchivedDay, archived_days, ascending, damaged, descending
+from nerve.errors import DatabaseDeleted, StateError
+from nerve.store.dayfile import ArchivedDay, archived_days
+from nerve.store.daylines import Complain, ascending, damaged, descending
 from nerve.store.journal import newest_id
+from nerve.store.place import Place
 from nerve.store.state_dir import StateDir
 
 PART_ROWS = 1_000
@@ -36,7 +38,6 @@ PART_ROWS = 1_000
 MAX_ID = 2**63 - 1
 
 Found = Entry | Damaged
-Complain = Callable[[StateError], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,15 @@ class _ArchiveMoved(Exception):
 class Timeline:
     """The journal of one installation and its archive, open for reading."""
 
-    def __init__(self, reader: sqlite3.Connection, archive: Path, complain: Complain) -> None:
-        """Read from `reader` and from the files below `archive`.
+    def __init__(
+        self, reader: sqlite3.Connection, place: Place, archive: Path, complain: Complain
+    ) -> None:
+        """Read from `reader`, the file at `place`, and from the files below `archive`.
 
-        What is wrong with a file is told to `complain`, once for each file.
+        What is wrong with one of these is told to `complain`, once for each.
         """
         self._reader = reader
+        self._place = place
         self._archive = archive
         self._complain = complain
         self._told: set[Path] = set()
@@ -112,14 +116,25 @@ class Timeline:
     def follow(
         self, selection: Selection, after: int, pause: Callable[[], object]
     ) -> Iterator[Found]:
-        """Yield what comes after an id, for ever; `pause` is called whenever there is no more."""
-        while True:
+        """Yield what comes after an id; `pause` is called whenever there is no more.
+
+        It ends when the journal's file was replaced: then it is to be opened anew.
+        """
+        while not self._is_replaced():
             # Read first: all up to it is durable, so what does not match need not be read again.
             newest = self.newest_id()
             if after < newest:
                 yield from self._walk(_Span(selection, after, newest))
                 after = newest
             pause()
+
+    def _is_replaced(self) -> bool:
+        # Not by nothing: a running nerve writes back what was deleted.
+        try:
+            self._place.is_held()
+        except DatabaseDeleted:
+            return True
+        return False
 
     def _walk(self, span: _Span) -> Iterator[Found]:
         """Yield the entries of a span in their order."""
@@ -204,26 +219,29 @@ class Timeline:
 
 @contextmanager
 def open_timeline(loaded: Loaded, complain: Complain) -> Iterator[Timeline]:
-    """Open the journal of an installation for reading; raises as `open_journal` does.
-
-    What is wrong with an archived day is told to `complain`, once for each file.
-    """
+    """Open the journal of an installation for reading; raises as `open_journal` does."""
+    state = StateDir(loaded.state_dir)
+    place = Place(state.journal_path)  # first: what replaces the file after that is noticed
     with open_journal(loaded) as reader:
-        yield Timeline(reader, StateDir(loaded.state_dir).archive, complain)
+        yield Timeline(reader, place, state.archive, complain)
 
 
 def _merged(sources: list[tuple[int, Iterator[Found]]], *, is_falling: bool) -> Iterator[Found]:
-    """Merge by id, each id once; a source is not begun before its first id may be the next."""
+    """Merge by id, each id once; a source is not begun before its first id may be the next.
+
+    What one hands out too late was there already: a file that was written anew after the
+    snapshot has rows that stood in the tables then.
+    """
     sign = -1 if is_falling else 1
     heads: list[tuple[int, int, Found | None, Iterator[Found]]] = [
         (sign * first, number, None, source) for number, (first, source) in enumerate(sources)
     ]
     heapify(heads)
-    last = None
+    last = -MAX_ID
     while heads:
-        _, number, entry, source = heads[0]
-        if entry is not None and entry.id != last:
-            last = entry.id
+        key, number, entry, source = heads[0]
+        if entry is not None and key > last:
+            last = key
             yield entry
         following = next(source, None)
         if following is None:

@@ -5,7 +5,8 @@
     engine        the same connections as SQLAlchemy hands them to a compute
     migrations    revisions applied whole or not at all
     schema        the runtime's own tables, and the test that a database stands at their head
-    dayfile       what has left the journal: a file for each day, and how it is read
+    dayfile, daylines
+                  what has left the journal: a file for each day, and how it is read
     due, archive  what of the journal is old, and how it gets into files of its own (daywriter)
     peers, blobs  what a compute gets besides its own database
 

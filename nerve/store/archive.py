@@ -31,6 +31,7 @@ from nerve.config.models import RetentionConfig
 from nerve.store.blobs import sweep
 from nerve.store.dayfile import LOGS, SIGNALS, ArchivedDay, archived_days, file_name
 from nerve.store.daywriter import ANNOUNCED, Written
+from nerve.store.decisions import trim
 from nerve.store.due import DAY_US, Selection, day_start_us, older_than_us
 from nerve.store.faults import refused
 from nerve.store.journal import Result
@@ -121,6 +122,12 @@ class Archive:
                 break
             before = left
         self._do(_checkpoint)
+
+    def trim_decisions(self, before_us: int) -> None:
+        """Delete what became of triggers before a time; the counters of it stay."""
+        after_id: int | None = 0
+        while after_id is not None:
+            after_id = self._do(partial(trim, after_id=after_id, before_us=before_us))
 
     def expire(self, retention: RetentionConfig, now_us: int) -> Expired:
         """Delete the files of days that are older than `archived`.

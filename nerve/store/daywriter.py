@@ -31,10 +31,10 @@ from nerve.store.dayfile import (
     RAW,
     ArchivedDay,
     archived_days,
-    ascending,
     file_name,
     row_of,
 )
+from nerve.store.daylines import ascending
 from nerve.store.dayrows import selected_lines
 from nerve.store.due import DAY_US, Due, Selection, day_start_us, selections, unanswered
 from nerve.store.faults import FAULTY_HINT, refused

@@ -15,7 +15,7 @@ from nerve.config.models import RetentionConfig
 from nerve.store.archive import Archive, Expired
 from nerve.store.dayfile import LOGS, SIGNALS
 from nerve.store.daywriter import Refused, Written
-from nerve.store.due import Due
+from nerve.store.due import Due, older_than_us
 from nerve.store.journal import Pair
 
 UNANSWERED_HINT = "it is not offered them any more; see with `nerve logs` why it does not run"
@@ -82,6 +82,7 @@ def archive(
         moved.days, moved.rows = moved.days + 1, moved.rows + day.selection.rows
         moved.bytes += day.file.bytes
         outcome.unanswered.update({(target, source): n for target, source, n in day.unanswered})
+    shelf.trim_decisions(older_than_us(retention.logs_ms, now_us))
     shelf.finish(due.watermark_us)
     outcome.journal_bytes = (before, shelf.journal_bytes())
     outcome.expired = shelf.expire(retention, now_us)

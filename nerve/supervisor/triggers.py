@@ -4,8 +4,8 @@ Parent, on the loop. Holds the schedule, the flow of each sense, the bundles tha
 quiet, and the one timer that wakes them; asks `nerve.reflex` what is to be done and
 does it. A cause goes through, in this order:
 
-    where       of a signal's reflex                    filtered, where_failed
     blocked     the sense is not there, or is paused    unavailable, paused
+    where       of a signal's reflex                    filtered, where_failed
     loop        the chain of causes is too long         loop
     debounce    of a signal's reflex                    debounced
     flow        throttle, rest, one that waits          throttled, resting, quarantined, coalesced
@@ -125,7 +125,9 @@ class Triggers:
     def hear(self, route: Route, signal: CausingSignal) -> None:
         """Let a live signal go its way to a sense that listens."""
         refusal = route.refusal(signal)
-        if refusal is None:
+        # Of a blocked sense the cursor stays, for signals that pass nothing too: it stands for all
+        # before it, and those are asked about when the sense can run again.
+        if refusal is None or self._blocked(route.target):
             self.offer(route.target, caused_by(signal), route)
         else:
             self._count(route.target, refusal.reason, detail=refusal.detail)

@@ -13,7 +13,6 @@ A message that cannot be read or acted on is answered with `failed` and the loop
 goes on. A parent that is gone ends the worker.
 """
 
-import gc
 import logging
 import os
 import socket
@@ -63,7 +62,7 @@ from nerve.worker.describe import describe
 from nerve.worker.executor import Executor
 from nerve.worker.isolation import settle
 from nerve.worker.loader import load
-from nerve.worker.orphans import reap_orphans
+from nerve.worker.orphans import reap_orphans, set_aside
 from nerve.worker.reins import Reins
 from nerve.worker.resident import Resident
 from nerve.worker.traces import describe_exception, writable
@@ -142,9 +141,7 @@ class Worker:
         if not self._spec.open_databases:
             return
         reports = tuple(self._bring_up(name) for name in self._spec.senses)
-        # What has been loaded stays. A collector that walked through it, 0.1 s with a thousand
-        # senses, would hold up whatever is due meanwhile.
-        gc.freeze()
+        set_aside()
         self._reins.write(Phase.IDLE)
         preloaded = guard.guarded_by(os.getppid())
         self._send(

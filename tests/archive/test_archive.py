@@ -3,13 +3,15 @@
 import errno
 import json
 import os
+from contextlib import closing
 
 import pytest
 
 from nerve.errors import StateFaulty, StateFull
-from nerve.store import archive, daywriter, due
+from nerve.store import archive, daywriter, decisions, due
 from nerve.store.archive import WATERMARK
 from nerve.store.due import DAY_US
+from nerve.store.journal import Batch, Journal
 from tests.archive.conftest import DAY, NOW_US, days_ago, log, signal
 
 
@@ -269,3 +271,17 @@ def test_a_line_has_the_columns_of_its_table_and_json_for_json(kept):
         }
     )
     assert days_ago(3) // DAY_US == DAY - 3
+
+
+def test_decisions_about_triggers_go_with_the_log_and_their_counters_stay(kept, monkeypatch):
+    """SIG-8"""
+    monkeypatch.setattr(decisions, "TRIM_IDS", 7)
+    with closing(Journal(kept.state.journal_path)) as journal:
+        for number in range(40):
+            batch = Batch()
+            batch.count(f"sense-{number}", "signal", days_ago(40 - number), 2)
+            journal.commit(batch)
+    kept.archive(logs="10d")
+    left = kept.query("SELECT sense FROM decisions ORDER BY id")
+    assert left == [(f"sense-{number}",) for number in range(30, 40)]
+    assert kept.query("SELECT count(*), sum(count) FROM outcomes") == [(40, 80)]

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nerve.cli import timeline as timeline_module
-from nerve.cli.entries import Entry
+from nerve.cli.entries import Damaged, Entry
 from nerve.cli.selection import Selection
 from nerve.cli.timeline import MAX_ID, open_timeline
 from nerve.config import load_config
@@ -358,3 +358,14 @@ def test_a_file_that_takes_anothers_place_while_it_is_read_is_no_fault(project, 
         plain.unlink()
         seen += [next(followed).id for _ in range(4)]
     assert seen == list(range(1, 7))
+
+
+@pytest.mark.parametrize("is_falling", [False, True])
+def test_what_comes_again_and_too_late_is_left_out(is_falling):
+    """LOG-2"""
+    tables, file = [Damaged(1), Damaged(4), Damaged(6)], [Damaged(1), Damaged(4), Damaged(5)]
+    if is_falling:
+        tables, file = [Damaged(6), Damaged(4), Damaged(1)], [Damaged(6), Damaged(4), Damaged(3)]
+    begun = [(tables[0].id, iter(tables)), (5 if not is_falling else 3, iter(file))]
+    found = [entry.id for entry in timeline_module._merged(begun, is_falling=is_falling)]
+    assert found == ([6, 4, 3, 1] if is_falling else [1, 4, 5, 6])

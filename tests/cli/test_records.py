@@ -1,5 +1,6 @@
 import os
 import shlex
+from contextlib import closing
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -316,6 +317,30 @@ def test_following_from_the_start_shows_all_pages_first(project, signal, backgro
     assert process.stdout.readline().split()[0] == "2501"
 
 
+def test_following_goes_on_in_the_file_that_takes_the_journals_place(project, signal, background):
+    """LOG-2"""
+    project.record(signal(), signal())
+    process = background("signals", "-f", "--since-id", "0")
+
+    def shown(number):
+        return [process.stdout.readline().split()[0] for _ in range(number)]
+
+    assert shown(2) == ["1", "2"]
+    with closing(Journal(project.state.journal_path)) as journal:
+        journal.commit(Batch(entries=[signal()]))
+        assert shown(1) == ["3"]
+        project.state.journal_path.unlink()
+        journal.commit(Batch(entries=[signal()]))  # which writes the file back first
+        assert shown(1) == ["4"]
+    for file in project.state.root.glob("logs.db*"):
+        file.unlink()
+    fresh = project.state.root / "fresh.db"
+    with closing(Journal(fresh)) as journal:
+        journal.commit(Batch(entries=[signal()]))
+    fresh.rename(project.state.journal_path)
+    assert shown(1) == ["1"]
+
+
 def test_a_page_by_id_needs_no_sorting(project, signal):
     project.record(signal())
     loaded = load_config(project.config, environ={})
@@ -328,3 +353,25 @@ def test_a_page_by_id_needs_no_sorting(project, signal):
                 {**parameters, "after": 0, "until": 9},
             ).fetchall()
             assert b"TEMP B-TREE" not in b" ".join(row[3] for row in plan)
+
+
+def test_what_went_wrong_is_found_by_its_index_in_the_order_of_ids(project, log):
+    project.record(log(level="error"), log(), log(level="warning"), log(level="error"))
+    project.damage(
+        "CREATE INDEX IF NOT EXISTS logs_trouble ON logs (level)"
+        " WHERE level IN ('warning', 'error')"
+    )
+    loaded = load_config(project.config, environ={})
+    with open_timeline(loaded, pytest.fail) as timeline:
+        for level, expected in (("warning", [1, 3, 4]), ("error", [1, 4])):
+            query, parameters = Selection(level=level).query()
+            (*plan,) = timeline._reader.execute(
+                f"EXPLAIN QUERY PLAN {query} ORDER BY id LIMIT 9",
+                {**parameters, "after": 0, "until": 9},
+            )
+            used = [row[3] for row in plan if b"INDEX" in row[3]]
+            assert len(used) == len(expected) - 1
+            assert all(b"logs_trouble" in row for row in used)
+            assert b"TEMP B-TREE" not in b" ".join(row[3] for row in plan)
+            page = timeline.oldest(Selection(level=level), 9)
+            assert [entry.id for entry in page.entries] == expected

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nerve.store import dayfile
+from nerve.store import daylines
 from nerve.store.dayfile import (
+    ArchivedDay,
     archived_days,
-    ascending,
-    descending,
     file_name,
     row_of,
     utc_day,
 )
+from nerve.store.daylines import ascending, descending
 
 AT_US = 1_795_222_998_318_013  # 2026-11-21T01:03:18.318013Z
 ARCHIVES = """
@@ -67,7 +67,7 @@ def test_any_range_is_read_whole_in_both_directions(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("day") / "day.jsonl"
     path.write_bytes(b"".join(lines))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dayfile, "BLOCK_BYTES", block)
+        patch.setattr(daylines, "BLOCK_BYTES", block)
         up, down, *complaints = read(path, after=after, until=until, limit=limit)
     assert up == [n for n in ids if after < n <= until]
     assert down == up[::-1][:limit]
@@ -82,7 +82,7 @@ def test_only_what_matches_is_handed_out_and_the_limit_counts_that(write):
 
 
 def test_blocks_without_a_needle_are_passed_over(write, monkeypatch):
-    monkeypatch.setattr(dayfile, "BLOCK_BYTES", 150)
+    monkeypatch.setattr(daylines, "BLOCK_BYTES", 150)
     looked_at = []
 
     def matches(line):
@@ -143,8 +143,8 @@ def test_a_file_that_is_none_of_ours_is_told(tmp_path, name):
 
 
 def test_a_line_over_the_limit_ends_the_reading_of_that_file(write, monkeypatch):
-    monkeypatch.setattr(dayfile, "MAX_LINE_BYTES", 200)
-    monkeypatch.setattr(dayfile, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(daylines, "MAX_LINE_BYTES", 200)
+    monkeypatch.setattr(daylines, "BLOCK_BYTES", 64)
     path = write(line_of(1) + line_of(2, "x" * 500) + line_of(3))
     up, _, told, _ = read(path)
     assert up == [1]
@@ -161,4 +161,4 @@ def test_the_days_are_those_of_the_table_whatever_texts_are_read_as(owner):
     values = ("logs", "2026-11-21", "logs/2026-11-21.jsonl", 3, 9, 5, 700, "ab")
     raw.execute(f"INSERT INTO archives VALUES {values}")
     raw.text_factory = bytes
-    assert archived_days(raw) == [dayfile.ArchivedDay(*values)]
+    assert archived_days(raw) == [ArchivedDay(*values)]
