@@ -129,19 +129,22 @@ def test_a_follower_far_behind_an_archive_at_work_misses_and_doubles_nothing(pro
     project.record(*ahead[:first])
     ahead = iter(ahead[first:])
     selection, after = data.draw(SELECTIONS), data.draw(st.integers(0, 20))
-    seen = []
+    seen, recorded, looked_at = [], [], []
 
     def something_happens():
         deed = data.draw(st.sampled_from(["nothing", "nothing", "record", "archive", "copy"]))
         if deed == "record" and (entry := next(ahead, None)):
             project.record(entry)
+            recorded.append(entry)
         elif deed in ("archive", "copy"):
             until_id = data.draw(st.integers(1, 60))
             project.archive(until_id=until_id, compressed=compressed, delete=deed == "archive")
 
     def pause():
-        rest = list(ahead)
-        if not rest:
+        # What was recorded since the follower looked, it has still to see.
+        rest, was_looked_at = list(ahead), recorded == looked_at
+        looked_at[:] = recorded
+        if not rest and was_looked_at:
             raise Enough
         project.record(*rest)
 
