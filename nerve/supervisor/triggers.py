@@ -27,7 +27,7 @@ from nerve.reflex.causes import Cause, CausingSignal, PendingTrigger, is_loop, l
 from nerve.reflex.debounce import Debounce
 from nerve.reflex.flow import Decision, Flow, Phase
 from nerve.reflex.listeners import Pair, Route, caused_by, routes_of
-from nerve.reflex.missed import plan
+from nerve.reflex.missed import passed, plan
 from nerve.reflex.schedule import NEVER, Schedule, Tick
 from nerve.reflex.timers import Timer, before_first_us, timers_of
 from nerve.sense import TriggerKind
@@ -299,6 +299,9 @@ class Triggers:
             self._count(timer.sense, "missed", planned.skipped, "nerve did not run then")
             self._count(timer.sense, Decision.COALESCED, planned.merged, "missed, and run as one")
             self._line_up(timer.sense, [_tick_cause(timer, due_us) for due_us in planned.runs])
+            if planned.skipped and not planned.runs and timer.keeps_position:
+                _, newest = passed(timer, last_us, now_us)
+                self._recorder.cursor(*pair, newest[-1])  # or the next start would count them anew
         if made_up or skipped:
             since = f" since {rfc3339(last_seen_us)}" if last_seen_us is not None else ""
             message = f"ticks passed while nerve did not run{since}: {made_up + skipped}"

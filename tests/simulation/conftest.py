@@ -2,6 +2,7 @@ from itertools import count
 
 import pytest
 
+from nerve.reflex import schedule
 from nerve.store.journal import Journal
 from tests.simulation.world import World
 
@@ -23,3 +24,11 @@ def worlds(tmp_path_factory, empty_journal):
         return World(folder / str(next(number)), empty_journal, start_us, behaviour, **more)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def a_clock_that_nobody_sets():
+    """Looked at twice a day: for worlds in which there is nothing to see, and that are long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedule, "RECHECK_S", 43_200.0)
+        yield

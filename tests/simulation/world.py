@@ -144,6 +144,7 @@ class Parent:
 
     def start(self):
         last_seen_us, cursors = self.journal.last_seen_us(), self.journal.cursors()
+        self.ledger.log("nerve", "nerve.started", "info", {})
         for sense in self.world.config.senses:
             self._take_report(sense)
         self._take_up(self.world.config.senses.keys())
@@ -153,8 +154,8 @@ class Parent:
         """Let what runs end, commit, close."""
         self.is_stopping = True
         self.triggers.end()
-        self.machine.run(60)
-        assert not any(self.running.values())
+        while any(self.running.values()):
+            assert self.machine.step()
         self.ledger.log("nerve", "nerve.stopped", "info", {})
         self.recorder.commit()
         self.machine.lose_all()

@@ -298,6 +298,15 @@ def test_the_first_tick_of_a_new_timer_is_not_forgotten_by_a_crash_before_its_ou
     assert again.take()[1].due_us == START + 10 * US
 
 
+def test_ticks_too_old_to_be_made_up_for_are_counted_at_one_start_only():
+    """SIG-8"""
+    nerve = Nerve(every("10s", missed="once", catchup="1s"))
+    pair = ("x", timers_of(nerve.config)[0].source)
+    nerve.triggers.begin({pair: START - 35 * US}, START)
+    assert nerve.counts == {"missed": 3}
+    assert nerve.books.cursors == {pair: START - 5 * US}
+
+
 def test_a_time_that_had_its_tick_has_none_after_a_restart_with_the_clock_set_back():
     """SIG-4, SIG-7"""
     timer = {"kind": "sense", "sense": "x", "cron": "*/10 * * * *", "missed": "once"}
