@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 4
 KILLS ?= 1000
 SEED ?=
 
-.PHONY: run test lint format bench death lateness storm lock clean
+.PHONY: run test lint format bench death lateness schedule log-store storm lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nerve needs Python 3.11 or later; name one with: make PYTHON=python3.12 ...")'
@@ -45,6 +45,17 @@ death: $(READY)
 SECONDS ?= 60
 lateness: $(READY)
 	$(BIN)/python benchmarks/lateness.py --seconds $(SECONDS)
+
+# So many senses, a thousand computes a second; a list of sizes shows what each of them costs.
+SENSES ?= 10000
+schedule: SECONDS = 120
+schedule: $(READY)
+	$(BIN)/python benchmarks/schedule.py --senses $(SENSES) --seconds $(SECONDS)
+
+# So many log rows in, out and to the archive; some minutes for a million.
+ROWS ?= 1000000
+log-store: $(READY)
+	$(BIN)/python benchmarks/log_store.py --rows $(ROWS)
 
 # SIGKILLs at random moments, then everything is compared; some minutes.
 storm: $(READY)

@@ -109,18 +109,18 @@ class Lateness:
         return (self.name, str(self.starts), str(self.missing), *times, str(self.deaths))
 
 
-def late_s(began: Sequence[float], start: float) -> list[float]:
-    """How late each start was, where ticks are due at `start` and every INTERVAL_S from then on.
+def late_s(began: Sequence[float], start: float, interval_s: float = INTERVAL_S) -> list[float]:
+    """How late each start was, where ticks are due at `start` and every `interval_s` from then on.
 
     A start answers the first tick after the start before it. Where that one was so late that
     the next tick was held meanwhile, it answers the tick that follows its predecessor's.
     """
     late: list[float] = []
     tick = -1
-    for at, before in zip(began, [start - INTERVAL_S, *began], strict=False):
-        first = max(tick + 1, math.floor((before - start) / INTERVAL_S) + 1)
-        tick = first if start + first * INTERVAL_S <= at else tick + 1
-        late.append(at - start - tick * INTERVAL_S)
+    for at, before in zip(began, [start - interval_s, *began], strict=False):
+        first = max(tick + 1, math.floor((before - start) / interval_s) + 1)
+        tick = first if start + first * interval_s <= at else tick + 1
+        late.append(at - start - tick * interval_s)
     return late
 
 

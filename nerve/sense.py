@@ -10,6 +10,8 @@ same transaction; `None` means: nothing worth telling. The module may also hold
 
     class Options(nerve.Options): ...     its validated options from nerve.yaml
     metadata = sqlalchemy.MetaData()      its tables, for `nerve db revision|check`
+    retention = {"readings": nerve.Retention(column="at_us", keep="7d")}
+                                          how long rows are kept, by table
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,6 +46,22 @@ class Options(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long the rows of one table are kept; nerve deletes older ones between computes.
+
+    The row that was inserted last stays, however old it is.
+
+    Attributes:
+        column: an integer column with the time of the row, UTC microseconds since 1970.
+            Have an index on it, or the table is read through for old rows.
+        keep: e.g. `7d` or `12h`; `senses.<name>.retention.<table>` in nerve.yaml wins.
+    """
+
+    column: str
+    keep: str
 
 
 class TriggerKind(StrEnum):

@@ -13,10 +13,10 @@ LAYERS = {
     "version": 0, "errors": 0, "clock": 0, "sense": 0, "config": 0,
     "wire": 1, "store": 1, "process": 1, "logs": 1,
     "reflex": 2,
-    "supervisor": 3, "worker": 3,
+    "supervisor": 3, "worker": 3, "archivist": 3,
     "app": 4, "cli": 4, "__main__": 4,
 }  # fmt: skip
-APART = [{"wire", "store", "process", "logs"}, {"supervisor", "worker"}]
+APART = [{"wire", "store", "process", "logs"}, {"supervisor", "worker", "archivist"}]
 MODULES = sorted(
     p for p in PACKAGE.rglob("*.py") if "batteries" not in p.parts and p != PACKAGE / "__init__.py"
 )

@@ -14,15 +14,13 @@ from nerve.cli.output import emit, emit_json, json_option, say
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import counted, visible, visible_lines
 from nerve.config import ConfigFaults, Fault, Loaded, Problem
-from nerve.config.explain import option_problem
+from nerve.config.explain import setting_problem
 from nerve.config.faults import by_place
 from nerve.errors import Exit
 from nerve.process.launch import shut_down
 from nerve.supervisor.shortlived import describe_senses
 from nerve.wire.messages import DescribedMessage
 from nerve.wire.messages import Fault as WorkerFault
-
-OPTIONS_INVALID = "options_invalid"
 
 
 @click.command(
@@ -70,8 +68,8 @@ def _check_senses(loaded: Loaded, *, as_json: bool) -> Exit:
         return Exit.OK
     if not as_json:
         say(click.style("nerve: ", fg="red") + f"{counted(len(failed), 'sense')} cannot run")
-    kinds = {described.fault.kind for described in failed if described.fault}
-    return Exit.CONFIGURATION if OPTIONS_INVALID in kinds else Exit.FOUND
+    of_the_file = any(described.fault.problems for described in failed if described.fault)
+    return Exit.CONFIGURATION if of_the_file else Exit.FOUND
 
 
 def _tell_failed(loaded: Loaded, described: DescribedMessage, *, as_json: bool) -> None:
@@ -79,14 +77,14 @@ def _tell_failed(loaded: Loaded, described: DescribedMessage, *, as_json: bool) 
     assert fault is not None  # noqa: S101  only the failed come here
     for located in by_place(map(loaded.fault, _problems(described.sense, fault))):
         _tell(located, "error", as_json=as_json)
-    # Options that do not fit are no fault of the code, whose frames would only be in the way.
+    # Settings that do not fit are no fault of the code, whose frames would only be in the way.
     if fault.traceback and not fault.problems and not as_json:
         say("\n".join(f"    {line}" for line in visible_lines(fault.traceback)))
 
 
 def _problems(sense: str, fault: WorkerFault) -> Iterator[Problem]:
-    for option in fault.problems:
-        yield option_problem(sense, option.field, option.message, option.hint)
+    for setting in fault.problems:
+        yield setting_problem(sense, setting.field, setting.message, setting.hint)
     if not fault.problems:
         message = f"{fault.kind}: {fault.message}"
         yield Problem(("senses", sense), message, fault.hint, at_key=True)

@@ -23,19 +23,19 @@ OUTCOMES = {
 """How a trigger that was accepted ends."""
 REASONS = {
     "throttled": "came within its throttle of {throttle} and waited for the end of that",
-    "debounced": "waited until its signals had ceased",
+    "debounced": "waited until the signals had ceased",
     "coalesced": "joined one that waited already",
-    "filtered": "were signals that the where of the reflex does not want",
-    "where_failed": "were signals of which the where of the reflex could not tell",
+    "filtered": "did not satisfy the where of the reflex",
+    "where_failed": "left the where of the reflex without an answer",
     "resting": "waited, because it rests after its worker had died over it",
     "quarantined": "waited, because it is in quarantine",
     "paused": "came while it was paused",
     "unavailable": "came while it could not be run",
-    "missed": "passed while nobody could answer them",
-    "loop": "were cut, because the reflexes came back in a circle",
-    "stopped": "were given up, because nerve stopped",
+    "missed": "passed while nobody could answer",
+    "loop": "led back to it in a circle, and ended there",
+    "stopped": "ended unanswered, because nerve stopped",
 }
-"""Why a trigger did not run, or not at once."""
+"""Why a trigger did not run, or not at once: what it did, of one and of many."""
 _COLUMNS = "decision, count, first_us, last_us, detail"
 _HAS_TABLE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'decisions'"
 
@@ -117,10 +117,15 @@ def first_after(reader: sqlite3.Connection, sense: str, at_us: int) -> Run | Non
 
 
 def in_words(run: Run, config: SenseConfig) -> str:
-    """Say what became of it, e.g. `3 triggers joined one that waited already`."""
-    detail = f": {visible(run.detail)}" if run.detail else ""
-    if run.is_outcome:
-        return OUTCOMES[run.decision] + detail
+    """Say what became of it, e.g. `it failed: no such host` or `joined one that waited already`."""
     throttle = format_duration(config.throttle_ms or 0)
-    told = REASONS.get(run.decision, visible(run.decision)).format(throttle=throttle)
-    return f"{counted(run.count, 'trigger')} {told}{detail}"
+    told = OUTCOMES.get(run.decision) or REASONS.get(run.decision) or visible(run.decision)
+    detail = f": {visible(run.detail)}" if run.detail else ""
+    return told.format(throttle=throttle) + detail
+
+
+def with_number(run: Run, config: SenseConfig) -> str:
+    """Say it with how often, e.g. `3 triggers joined one that waited already`."""
+    if run.is_outcome:
+        return f"{in_words(run, config)}, {counted(run.count, 'time')}"
+    return f"{counted(run.count, 'trigger')} {in_words(run, config)}"

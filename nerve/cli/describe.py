@@ -59,13 +59,19 @@ def describe(settings: Settings, sense: str, as_json: bool) -> Exit:
         fault = described.fault and described.fault.model_dump()
         options = _options(described)
         shown = quarantine_as_json(quarantine, SystemClock().now_us())
-        more = {"options": options, "outcomes": outcomes, "quarantine": shown}
+        more = {
+            "options": options,
+            "retention": list(_retention(described)),
+            "outcomes": outcomes,
+            "quarantine": shown,
+        }
         emit_json({**facts, **more, "fault": fault})
     else:
         zone = ZoneInfo(loaded.config.timezone)
         _show(facts, known, zone)
         _show_quarantine(quarantine, zone)
         _show_options(described)
+        _show_retention(described)
         _show_fault(described)
     return Exit.FOUND if described.fault else Exit.OK
 
@@ -107,6 +113,16 @@ def _options(described: DescribedMessage) -> list[dict[str, Any]]:
         }
         for name, schema in properties.items()
     ]
+
+
+def _retention(described: DescribedMessage) -> Iterator[dict[str, str]]:
+    for rule in described.retention:
+        yield {
+            "table": rule.table,
+            "kept": format_duration(rule.keep_ms),
+            "default": format_duration(rule.default_ms),
+            "column": rule.column,
+        }
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -166,3 +182,10 @@ def _show_options(described: DescribedMessage) -> None:
     if rows:
         emit("")
         emit_table(("option", "type", "default", "description"), rows)
+
+
+def _show_retention(described: DescribedMessage) -> None:
+    rows = [tuple(kept.values()) for kept in _retention(described)]
+    if rows:
+        emit("")
+        emit_table(("table", "rows kept", "default", "by column"), rows)

@@ -15,17 +15,17 @@ from nerve.store.state_dir import StateDir
 
 
 @contextmanager
-def owned_journal(loaded: Loaded, *, task: str, command: str) -> Iterator[Journal]:
+def owned_journal(loaded: Loaded, *, task: str, command: str, hint: str = "") -> Iterator[Journal]:
     """Hold the state directory, and be the journal's one writer.
 
     Raises AlreadyRunning, which says that a running nerve cannot be told to do the `task`, and
-    how to do it with `command` instead.
+    how to do it with `command` instead; or the `hint` where there is one.
     """
     state = StateDir(loaded.state_dir)
     try:
         lock = state.lock()
     except AlreadyRunning as error:
-        error.hint = (
+        error.hint = hint or (
             f"a running nerve cannot be told to {task}: stop it, `{command}`, start it again"
         )
         raise

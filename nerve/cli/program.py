@@ -27,6 +27,7 @@ COMMANDS = {
     "pause": ("nerve.cli.pause:pause", "Let a sense not run until it is resumed."),
     "resume": ("nerve.cli.resume:resume", "End a sense's pause, or its quarantine."),
     "cursor": ("nerve.cli.cursor:cursor", "Show how far each reflex has got, or move that."),
+    "archive": ("nerve.cli.archive:archive", "Move what is old to the archive now."),
     "query": ("nerve.cli.query:query", "Ask a sense's database in SQL, read-only."),
     "init": ("nerve.cli.scaffold:init", "Write a first nerve.yaml."),
     "new": ("nerve.cli.scaffold:new", "Write a new sense to begin from."),

@@ -1,38 +1,32 @@
 """`nerve signals` and `nerve logs`: what was told, and all that happened.
 
 Without a start they show the newest entries; from a start (an id or a time) they
-read forward. Either way the newest stands last, the number is limited, and the
-command line of the next page is said on stderr. With `--follow` they go on with
+read forward. Archived days are among them. Either way the newest stands last, the number is
+limited, and the command line of the next page is said on stderr. With `--follow` they go on with
 what comes, until Ctrl-C.
 """
 
 import shlex
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
 
+from nerve.cli.entries import Damaged, Entry
 from nerve.cli.moments import parse_moment
 from nerve.cli.output import emit, emit_json, json_option, say, terminal_width
+from nerve.cli.selection import LEVELS, Selection
 from nerve.cli.settings import Settings, config_options
-from nerve.cli.timeline import (
-    LEVELS,
-    MAX_ID,
-    Damaged,
-    Entry,
-    Page,
-    Selection,
-    Timeline,
-    open_timeline,
-)
+from nerve.cli.timeline import MAX_ID, Page, Timeline, open_timeline
 from nerve.cli.wording import hanging, local_time, padded, sentence, visible
 from nerve.clock import SystemClock
 from nerve.config import Loaded
 from nerve.config.names import closest
-from nerve.errors import Exit
+from nerve.errors import Exit, StateError
 
 PARENT = "nerve"
 """What log rows of the parent itself have for a source."""
@@ -48,6 +42,8 @@ _Show = Callable[[Entry], None]
 
 def _paging(command: _Decorated) -> _Decorated:
     options = (
+        click.option("--since", metavar="TIME", help="From 10m or 1h ago, or a date and time, on."),
+        click.option("--until", metavar="TIME", help="Up to then, that moment left out."),
         click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C."),
         click.option(
             "--since-id",
@@ -90,7 +86,8 @@ def signals(context: click.Context, /, source: str | None, **paging: Any) -> Exi
     """Show signals, or follow them."""
     loaded = context.obj.load()
     show = _shower(loaded, as_json=paging["as_json"], show_type=False)
-    return _run(context, loaded, Selection(signals_only=True, source=source), show, paging)
+    selection = Selection(signals_only=True, source=source or None, **_times(loaded, paging))
+    return _run(context, loaded, selection, show, paging)
 
 
 @click.command(
@@ -105,14 +102,15 @@ def signals(context: click.Context, /, source: str | None, **paging: Any) -> Exi
 @click.option("--type", metavar="TYPE", help="Only this type, e.g. compute.error or signal.")
 @click.option("--level", type=click.Choice(LEVELS), help="This level and above.")
 @click.option("--ref", metavar="REF", help="Only what refers to this, e.g. trigger:3f2a91c0/17.")
-@click.option("--since", metavar="TIME", help="From 10m or 1h ago, or a date and time, on.")
 @_paging
 @click.pass_context
-def logs(context: click.Context, /, since: str | None, **options: Any) -> Exit:
+def logs(context: click.Context, /, **options: Any) -> Exit:
     """Show what happened, signals included, or follow it."""
     loaded = context.obj.load()
-    filters = {key: options.pop(key) for key in ("source", "type", "level", "ref")}
-    selection = Selection(**filters, since_us=_since_us(since, loaded))
+    filters: dict[str, Any] = {
+        key: options.pop(key) or None for key in ("source", "type", "level", "ref")
+    }
+    selection = Selection(**filters, **_times(loaded, options))
     show = _shower(loaded, as_json=options["as_json"], show_type=True)
     return _run(context, loaded, selection, show, options)
 
@@ -126,12 +124,14 @@ def _run(
 ) -> Exit:
     if paging["before_id"] and (paging["follow"] or paging["since_id"] is not None):
         raise click.UsageError("--before-id goes neither with --follow nor with --since-id")
+    if paging["until"] and paging["follow"]:
+        raise click.UsageError("--until does not go with --follow, which has no end")
     stranger = _stranger(loaded, selection)
-    with open_timeline(loaded) as timeline:
-        if paging["follow"]:
-            if stranger:  # else somebody waits for ever
-                say(click.style("warning: ", fg="yellow") + stranger)
-            return _follow(timeline, selection, show, paging)
+    if paging["follow"]:
+        if stranger:  # else somebody waits for ever
+            say(click.style("warning: ", fg="yellow") + stranger)
+        return _follow(loaded, selection, show, paging)
+    with open_timeline(loaded, _say_fault) as timeline:
         page, hint = _page(timeline, selection, paging)
     _show_all(page.entries, show)
     if page.more and page.entries:
@@ -154,18 +154,24 @@ def _page(
     return page, {"before_id": page.entries[0].id if page.entries else 0}
 
 
-def _follow(timeline: Timeline, selection: Selection, show: _Show, paging: dict[str, Any]) -> Exit:
-    try:
-        after = paging["since_id"]
-        if after is None and selection.since_us is not None:
-            after = 0
-        if after is None:
-            after = timeline.newest_id()
-            _show_all(timeline.newest(selection, paging["limit"], until=after).entries, show)
-        for entries in timeline.follow(selection, after, lambda: time.sleep(POLL_S)):
-            _show_all(entries, show)
-    except KeyboardInterrupt:
-        pass
+def _follow(loaded: Loaded, selection: Selection, show: _Show, paging: dict[str, Any]) -> Exit:
+    after = paging["since_id"]
+    if after is None and selection.since_us is not None:
+        after = 0
+    is_another = False
+    with suppress(KeyboardInterrupt):
+        while True:  # once for each file that stands at the journal's path
+            with open_timeline(loaded, _say_fault) as timeline:
+                if after is None:
+                    after = timeline.newest_id()
+                    page = timeline.newest(selection, paging["limit"], until=after)
+                    _show_all(page.entries, show)
+                elif is_another and timeline.newest_id() < after:
+                    after = 0  # not the same one put back: the log has begun anew
+                for entry in timeline.follow(selection, after, lambda: time.sleep(POLL_S)):
+                    _show_all([entry], show)
+                    after = entry.id
+                is_another = True
     return Exit.OK
 
 
@@ -215,14 +221,23 @@ def _coloured(level: str, text: str) -> str:
     return click.style(text, fg=_COLOURS[level]) if level in _COLOURS else text
 
 
-def _since_us(since: str | None, loaded: Loaded) -> int | None:
-    if since is None:
-        return None
-    try:
-        zone = ZoneInfo(loaded.config.timezone)
-        return parse_moment(since, now_us=SystemClock().now_us(), zone=zone)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from error
+def _times(loaded: Loaded, paging: dict[str, Any]) -> dict[str, Any]:
+    """Return what `--since` and `--until` say to a selection; raises click.BadParameter."""
+    now_us, zone = SystemClock().now_us(), ZoneInfo(loaded.config.timezone)
+
+    def moment(option: str) -> int | None:
+        text = paging[option]
+        try:
+            return parse_moment(text, now_us=now_us, zone=zone) if text else None
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint=f"--{option}") from error
+
+    return {"since_us": moment("since"), "until_us": moment("until")}
+
+
+def _say_fault(error: StateError) -> None:
+    hint = f"; {error.hint}" if error.hint else ""
+    say(click.style("warning: ", fg="yellow") + visible(str(error)) + hint)
 
 
 def _stranger(loaded: Loaded, selection: Selection) -> str:

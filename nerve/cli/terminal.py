@@ -32,7 +32,10 @@ from nerve.clock import US_PER_S, rfc3339, to_datetime
 from nerve.store.journal import LogEntry, SignalEntry
 
 ROUTINE = frozenset(
-    {"nerve.started", "nerve.stopped", "worker.ready", "worker.stopped", "recovery.finished"}
+    {
+        *("nerve.started", "nerve.stopped", "worker.ready", "worker.stopped"),
+        *("recovery.finished", "archive.finished", "archive.deleted"),
+    }
 )
 """Rows of level info that tell a person nothing: the header and the last line do."""
 PLAIN_TYPES = frozenset({"output", "log"})

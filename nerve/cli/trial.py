@@ -20,6 +20,7 @@ from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.wording import counted, json_text, visible, visible_lines
 from nerve.clock import MS_PER_S, US_PER_MS
 from nerve.config import Loaded
+from nerve.config.durations import format_duration
 from nerve.errors import Exit, NerveError
 from nerve.process.launch import shut_down
 from nerve.sense import TriggerKind
@@ -49,11 +50,13 @@ class Remains:
 
     Attributes:
         rows: number of rows for each of the sense's own tables.
+        kept_ms: by table, how long rows are kept where the sense says so.
         logs: level and text of each log record, oldest first.
         printed: what it wrote to stdout and stderr.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
+    kept_ms: dict[str, int] = field(default_factory=dict)
     logs: list[tuple[str, str]] = field(default_factory=list)
     printed: str = ""
 
@@ -101,7 +104,7 @@ def _runs(
         worker = ShortLived(short_spec(loaded, senses, Path(scratch), blobs=blobs), loaded)
         try:
             with worker:
-                _await_ready(worker)
+                remains.kept_ms = _await_ready(worker)
                 for number in range(1, times + 1):
                     yield _compute(worker, loaded, name, number)
                 worker.request(StopMessage(), STOP_TIMEOUT_S)
@@ -111,14 +114,17 @@ def _runs(
         remains.rows = _rows(Path(scratch) / f"{name}.db")
 
 
-def _await_ready(worker: ShortLived) -> None:
+def _await_ready(worker: ShortLived) -> dict[str, int]:
+    """Wait until the sense is up; return how long its rows are kept, by table."""
     answer = worker.receive(BOOT_TIMEOUT_S)
     fault = getattr(answer, "fault", None)
+    kept_ms: dict[str, int] = {}
     if isinstance(answer, ReadyMessage):
         (report,) = answer.senses
-        fault = report.fault
+        fault, kept_ms = report.fault, report.kept_ms
     if fault is not None:
         raise NerveError(_with_traceback(fault), hint=fault.hint)
+    return kept_ms
 
 
 def _compute(worker: ShortLived, loaded: Loaded, name: str, number: int) -> tuple[Up, int]:
@@ -178,12 +184,15 @@ def _show_run(number: int, answer: Up, duration_us: int) -> None:
 
 def _emit_remains(remains: Remains) -> None:
     logs = [{"level": level, "message": message} for level, message in remains.logs]
-    emit_json({"rows": remains.rows, "logs": logs, "printed": remains.printed})
+    kept = {table: format_duration(kept_ms) for table, kept_ms in remains.kept_ms.items()}
+    emit_json({"rows": remains.rows, "kept": kept, "logs": logs, "printed": remains.printed})
 
 
 def _show_remains(remains: Remains) -> None:
     for table, count in remains.rows.items():
-        emit(f"table {visible(table)}: {counted(count, 'row')}")
+        kept_ms = remains.kept_ms.get(table)
+        kept = f", kept {format_duration(kept_ms)}" if kept_ms else ""
+        emit(f"table {visible(table)}: {counted(count, 'row')}{kept}")
     for level, message in remains.logs:
         emit(f"log {visible(level)}: {visible(message)}")
     if remains.printed:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from nerve.cli import decisions, pause, quarantines
-from nerve.cli.causes import cause_of
+from nerve.cli.causes import cause_of, conditions_of
 from nerve.cli.cursors import cursor_of, waiting_after
 from nerve.cli.decisions import Run
 from nerve.cli.journal import open_journal
@@ -119,7 +119,8 @@ class _Answer:
     lags: list[tuple[str, int]]
 
     def as_json(self) -> None:
-        next_ = [{"cause": n.cause, "at": n.at_us and rfc3339(n.at_us)} for n in self.coming]
+        mask = self.loaded.redactor.text
+        next_ = [{"cause": mask(n.cause), "at": n.at_us and rfc3339(n.at_us)} for n in self.coming]
         lags = [{"source": source, "signals": number} for source, number in self.lags]
         decided = [run.as_json() for run in self.runs]
         last = {"ran": self.ran and self.ran.as_json(), "since": [r.as_json() for r in self.since]}
@@ -136,24 +137,24 @@ class _Answer:
             told = decisions.in_words(self.ran, config) + _again(self.ran, zone)
             _line("last", f"{local_time(self.ran.last_us, zone)} ({ago} ago): {told}")
         for run in self.since:
-            told = decisions.in_words(run, config)
+            told = decisions.with_number(run, config)
             _line("since", f"{told} (the last at {local_time(run.last_us, zone)})")
         if self.ran is not None and not self.since:
-            _line("since", "no trigger was left out")
+            _line("since", "no trigger that did not run")
         for source, number in self.lags:
             _line("waiting", f"{counted(number, 'signal')} of {source} not answered yet")
         for told in self.held or ["nothing holds it back"]:
             _line("now", told)
         for coming in self.coming or [Next("no reflex runs it", None)]:
             at = f"{local_time(coming.at_us, zone)}, " if coming.at_us is not None else ""
-            _line("next", at + visible(coming.cause))
+            _line("next", at + visible(self.loaded.redactor.text(coming.cause)))
         _show_runs(self.runs, config, zone)
 
 
 def _again(run: Run, zone: ZoneInfo) -> str:
     if run.count == 1:
         return ""
-    return f"; so it did {counted(run.count, 'time')} since {local_time(run.first_us, zone)}"
+    return f", {counted(run.count, 'time')} since {local_time(run.first_us, zone)}"
 
 
 def _show_runs(runs: list[Run], config: Any, zone: ZoneInfo) -> None:
@@ -202,9 +203,8 @@ def _tell_past(
     _line("nerve", ran)
     around = [run for run in runs if run.last_us >= at_us]
     for run in around:
-        told = decisions.in_words(run, config)
         span = f"from {local_time(run.first_us, zone)} to {local_time(run.last_us, zone)}"
-        _line("then", f"{told}; {counted(run.count, 'time')} {span}")
+        _line("then", f"{span}: {decisions.with_number(run, config)}")
     before = next((run for run in runs if run.last_us < at_us), None)
     if before is not None:
         _line("before", f"{local_time(before.last_us, zone)}: {decisions.in_words(before, config)}")
@@ -281,7 +281,10 @@ def _coming(loaded: Loaded, sense: str, now_us: int) -> Iterator[Next]:
     for reflex in loaded.config.reflexes:
         if isinstance(reflex, SenseReflex) and sense in reflex.sense:
             alone = reflex.model_copy(update={"sense": (sense,)})
-            yield Next(cause_of(reflex), next_of(alone, loaded.config, now_us, schedule))
+            cause = ", ".join(filter(None, (cause_of(reflex), conditions_of(reflex))))
+            if reflex.on:
+                cause = f"with a signal, {cause}"
+            yield Next(cause, next_of(alone, loaded.config, now_us, schedule))
 
 
 def _moment_us(moment: str | None, now_us: int, zone: ZoneInfo) -> int | None:

@@ -18,8 +18,9 @@ from nerve.config.tree import Node, Place, Scalar, keyed
 
 MAX_NESTING = 64
 """Mappings and lists within each other."""
-MAX_NODES = 20_000
-"""Keys and values, aliases expanded: room for 1,000 senses, and checked well within a second."""
+MAX_NODES = 100_000
+"""Keys and values, aliases expanded: room for 10,000 senses, which are read in a second; so many
+that are all wrong, in two."""
 MAX_EXPANDED_CHARS = 2_000_000
 """Their text, aliases expanded; counted apart, since few aliases can repeat one long text."""
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -95,14 +95,15 @@ def _refuse_unknown_nickname(expression: str) -> None:
 
 
 def _refuse_empty_step(part: str, name: str, highest: int) -> None:
-    """Refuse `*/90`, which cronsim takes for `0`, and `L/2`, which it takes for `L`."""
+    """Refuse `*/90`, `L/2` and `5-5/2`, which cronsim takes for `0`, `L` and `5/2`."""
     for term, step in _STEP.findall(part.upper()):
         # The length first: int() of thousands of digits would be a fault of its own.
         if len(step) > len(str(highest)) or int(step) > highest:
             hint = "; for every so often write `interval`" if name in ("minute", "hour") else ""
             raise ValueError(f"the step of {term}/{step} is longer than any {name}{hint}")
-        if term in ("L", "LW"):
-            raise ValueError(f"{term} is a single day and has no step: {part!r}")
+        first, *others = term.split("-")
+        if term in ("L", "LW") or others == [first]:
+            raise ValueError(f"{term} is a single {name} and has no step: {part!r}")
 
 
 def _explained(expression: str, fields: list[str], refusal: str) -> ValueError:

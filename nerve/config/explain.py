@@ -19,6 +19,7 @@ from nerve.config.models import (
     DropWorkflow,
     GroupConfig,
     QueueWorkflow,
+    RetentionConfig,
     SenseConfig,
     SenseReflex,
     WorkflowReflex,
@@ -41,7 +42,11 @@ _UNIONS: dict[str, dict[str, type[BaseModel]]] = {
     "reflexes": {"sense": SenseReflex, "workflow": WorkflowReflex},
     "workflows": {"queue": QueueWorkflow, "drop": DropWorkflow},
 }
-_NAMED: dict[str, type[BaseModel]] = {"senses": SenseConfig, "groups": GroupConfig}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "senses": SenseConfig,
+    "groups": GroupConfig,
+    "retention": RetentionConfig,
+}
 _DISCRIMINATORS = {"reflexes": "kind", "workflows": "overflow"}
 _TAG_DEPTH = 2  # reflexes, index, tag
 _KEY_MARK = "[key]"
@@ -125,11 +130,11 @@ def _plainer(message: str) -> str:
     return re.sub(r"^\w+ is\b", "is", re.sub(r"^\w+ should\b", "must", message))
 
 
-def option_problem(
+def setting_problem(
     sense: str, field: tuple[str | int, ...], message: str, hint: str = ""
 ) -> Problem:
-    """Place what a worker found wrong with an option, in the words of `wording`."""
-    path = ("senses", sense, "options", *field)
+    """Place what a worker found wrong below `senses.<sense>`, in the words of `wording`."""
+    path = ("senses", sense, *field)
     if message == MISSING:  # the key has no place, so the message has to name it
         return Problem(path[:-1], f"the key `{path[-1]}` is missing", hint)
     return Problem(path, message, hint, at_key=message == UNKNOWN_KEY)
@@ -209,7 +214,7 @@ def _unknown(error: PydanticError, path: TreePath) -> Problem:
 def _model_at(loc: tuple[str | int, ...]) -> type[BaseModel]:
     if loc[0] in _UNIONS and len(loc) > _TAG_DEPTH:
         return _UNIONS[str(loc[0])][str(loc[_TAG_DEPTH])]
-    return _NAMED.get(str(loc[0]), Config) if len(loc) > 1 else Config
+    return _SECTIONS.get(str(loc[0]), Config) if len(loc) > 1 else Config
 
 
 def _either(tags: str) -> str:

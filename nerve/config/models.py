@@ -32,6 +32,7 @@ from nerve.config.values import (
     PositiveMs,
     Processes,
     QueueLimit,
+    RetentionMs,
     WhereExpression,
     Zone,
 )
@@ -46,6 +47,7 @@ DEFAULT_MEMORY_BYTES = 2**30
 DEFAULT_OPEN_FILES = 1_024
 DEFAULT_PROCESSES = 128
 DEFAULT_OUTPUT_LINES_PER_SECOND = 50
+DEFAULT_RETENTION_MS = 30 * 86_400_000
 
 
 Missed = Literal["skip", "once", "all"]
@@ -95,6 +97,11 @@ class SenseConfig(Section):
         default_factory=dict,
         repr=False,
         description="For the sense itself; its `Options` model checks them.",
+    )
+    retention: dict[str, PositiveMs] = Field(
+        default_factory=dict,
+        description="How long the rows of the sense's tables are kept, by table, e.g. {readings: "
+        "30d}, for tables that it has declared; `nerve describe` shows them.",
     )
     secrets: dict[str, str] = Field(
         default_factory=dict,
@@ -257,6 +264,41 @@ Reflex = Annotated[SenseReflex | WorkflowReflex, Field(discriminator="kind")]
 Workflow = Annotated[QueueWorkflow | DropWorkflow, Field(discriminator="overflow")]
 
 
+class RetentionConfig(Section):
+    """How long what happened is kept, and where, under `retention`."""
+
+    logs_ms: RetentionMs = Field(
+        DEFAULT_RETENTION_MS,
+        alias="logs",
+        description="Log rows stay in logs.db for so long, and go to the archive then: one file "
+        "for each UTC day, which `nerve logs` reads as well. At least 1d. Default 30d.",
+    )
+    signals_ms: RetentionMs = Field(
+        DEFAULT_RETENTION_MS,
+        alias="signals",
+        description="The same for signals. One that a reflex has not answered yet stays twice as "
+        "long. At least 1d. Default 30d.",
+    )
+    archived_ms: RetentionMs | None = Field(
+        None,
+        alias="archived",
+        description="Files of the archive are deleted when their rows are older than this. "
+        "Without it they stay for ever.",
+    )
+    compress: Literal["none", "gzip"] = Field(
+        "none",
+        description="How new files of the archive are written; gzip makes them some ten times "
+        "smaller. Default none.",
+    )
+
+    @model_validator(mode="after")
+    def _deletes_only_what_is_archived(self) -> "RetentionConfig":
+        if self.archived_ms is not None and self.archived_ms < max(self.logs_ms, self.signals_ms):
+            message = "is counted as logs and signals are, and cannot be shorter than either"
+            raise FieldMisfit(message, field="archived")
+        return self
+
+
 class Config(Section):
     """The whole of nerve.yaml."""
 
@@ -273,6 +315,10 @@ class Config(Section):
         default_factory=dict,
         description="Limits of a group of senses, by its name. A group that is not here has all "
         "defaults.",
+    )
+    retention: RetentionConfig = Field(
+        RetentionConfig(),
+        description="How long log rows and signals stay in logs.db, and then in the archive.",
     )
     reflexes: tuple[Reflex, ...] = Field((), description="What makes senses and workflows run.")
     workflows: dict[Name, Workflow] = Field(default_factory=dict, description="Workflows by name.")

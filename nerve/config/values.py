@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from nerve.config.crontab import calendar_of
-from nerve.config.durations import PATTERN, format_duration, parse_duration
+from nerve.config.durations import MS_PER_UNIT, PATTERN, format_duration, parse_duration
 from nerve.config.sizes import MAX_SIZE_BYTES, format_size, parse_size, show_size
 from nerve.config.sizes import PATTERN as SIZE_PATTERN
 from nerve.config.where import MAX_CHARS as MAX_WHERE_CHARS
@@ -45,6 +45,8 @@ MAX_NICE = 19
 """The least priority that Linux knows."""
 MAX_OUTPUT_LINES_PER_SECOND = 5_000
 """Each line is a row of the log."""
+MIN_RETENTION_MS = MS_PER_UNIT["d"]
+"""The archive has a file for each day, and takes whole days."""
 _BOOLEAN_ONCE = frozenset({"yes", "no", "on", "off", "y", "n"})
 """What YAML 1.1 took for true or false."""
 
@@ -64,6 +66,12 @@ class FieldMisfit(ValueError):
 def _positive(ms: int) -> int:
     if ms <= 0:
         raise ValueError("must be longer than nothing")
+    return ms
+
+
+def _retention(ms: int) -> int:
+    if ms < MIN_RETENTION_MS:
+        raise ValueError(f"must be at least {format_duration(MIN_RETENTION_MS)}")
     return ms
 
 
@@ -161,6 +169,7 @@ DurationMs = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "examples": ["500ms", "1h30m"]}),
 ]
 PositiveMs = Annotated[DurationMs, AfterValidator(_positive)]
+RetentionMs = Annotated[DurationMs, AfterValidator(_retention)]
 MemoryBytes = Annotated[
     int,
     BeforeValidator(parse_size),

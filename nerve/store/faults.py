@@ -12,6 +12,8 @@ flags are not enough: ext4 stops writing after an error and is not marked read-o
 import errno
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nerve.errors import (
@@ -85,6 +87,15 @@ def explain(error: sqlite3.Error, path: Path) -> StateError:
     if code == sqlite3.SQLITE_CORRUPT_VTAB:  # an index of a search module, not the file
         kind, fact, hint = DatabaseError, "failed", ""
     return kind(f"{path} {fact}: {error}", path=path, hint=hint)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raise what `explain` says in place of a driver's error on the database at `path`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
 
 
 def is_of_the_file(error: sqlite3.Error) -> bool:

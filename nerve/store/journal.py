@@ -14,19 +14,23 @@ signal is told by a high-water mark per outbox, which costs less than a unique i
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from nerve.errors import DatabaseCorrupt, StateError
 from nerve.store.decisions import Changes, Counted, Runs
-from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, primary_code
+from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, explained, primary_code
 from nerve.store.place import Place, close_untouched
 from nerve.store.schema import JOURNAL_HEAD, is_at
 from nerve.store.sqlite import open_owner
 
 Pair = tuple[str, str]
+Result = TypeVar("Result")
 
+UNKNOWN_ID = 2**63 - 1
+"""Of a signal that was received before its id was noted."""
 CORRUPT_HINT = "it is left as it is, nothing more is triggered: stop nerve, restore or repair it"
 _OF_THE_BATCH = frozenset({sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG})
 """Errors that the same batch would meet for ever: they must not hold up what comes after."""
@@ -193,12 +197,27 @@ class Journal:
         self._runs.adopt(changes)
         return ids
 
+    def perform(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Let `work` do something of its own to the database, e.g. delete what was archived.
+
+        It begins and ends its transactions itself. Raises StateError where the database
+        cannot be written now.
+        """
+        self._require_usable()
+        try:
+            return work(self._raw)
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, sqlite3.Error):
+                raise self._explained(error) from error
+            raise
+
     def place_cursor(self, pair: Pair, signal_id: int, told: LogEntry) -> None:
         """Put a cursor where a person wants it, back as well, with the log row that tells of it.
 
         Raises StateError, and then nothing was stored.
         """
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute("BEGIN IMMEDIATE")
             try:
                 self._raw.execute("DELETE FROM cursors WHERE target = ? AND source = ?", pair)
@@ -253,6 +272,7 @@ class Journal:
     def _insert(self, batch: Batch) -> tuple[list[int | None], dict[Pair, int], Changes]:
         ids: list[int | None] = []
         received: dict[Pair, int] = {}
+        signal_ids: dict[Pair, int] = {}
         next_id = self._next_id
         for entry in batch.entries:
             if isinstance(entry, LogEntry):
@@ -263,10 +283,11 @@ class Journal:
             else:
                 self._insert_signal(next_id, entry)
                 received[entry.sense, entry.epoch] = entry.seq
+                signal_ids[entry.sense, entry.epoch] = next_id
             ids.append(next_id)
             next_id += 1
-        self._upsert("received", ("sense", "epoch", "seq"), received)
-        self._upsert("cursors", ("target", "source", "signal_id"), batch.cursors)
+        self._put_received(received, signal_ids)
+        self._put_cursors(batch.cursors)
         changes = self._runs.write(self._raw, batch.counts)
         self._put_quarantines(batch.quarantines)
         self._put_paused(batch.paused)
@@ -307,14 +328,19 @@ class Journal:
             ),
         )
 
-    def _upsert(self, table: str, columns: tuple[str, str, str], rows: Mapping[Pair, int]) -> None:
-        first, second, value = columns
-        if rows:
-            self._raw.executemany(
-                f"INSERT INTO {table} ({first}, {second}, {value}) VALUES (?, ?, ?)"  # noqa: S608  our own names
-                f" ON CONFLICT DO UPDATE SET {value} = max({value}, excluded.{value})",
-                [(*pair, number) for pair, number in rows.items()],
-            )
+    def _put_received(self, received: Mapping[Pair, int], signal_ids: Mapping[Pair, int]) -> None:
+        self._raw.executemany(
+            "INSERT INTO received (sense, epoch, seq, signal_id) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET seq = excluded.seq, signal_id = excluded.signal_id",
+            [(*key, seq, signal_ids[key]) for key, seq in received.items()],
+        )
+
+    def _put_cursors(self, cursors: Mapping[Pair, int]) -> None:
+        self._raw.executemany(
+            "INSERT INTO cursors (target, source, signal_id) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET signal_id = max(signal_id, excluded.signal_id)",
+            [(*pair, signal_id) for pair, signal_id in cursors.items()],
+        )
 
     def _put_quarantines(self, quarantines: Mapping[str, Quarantine | None]) -> None:
         for sense, quarantine in quarantines.items():
@@ -383,7 +409,7 @@ class Journal:
 
     def installation(self, candidate: str) -> str:
         """The id of this installation: `candidate` if it has none yet, and from then on that."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute(
                 "INSERT INTO meta (key, value) VALUES ('installation', ?) ON CONFLICT DO NOTHING",
                 (candidate,),
@@ -394,7 +420,7 @@ class Journal:
 
     def begin_boot(self, boot: str, *, pid: int, version: str, at_us: int) -> list[Crash]:
         """Note the start of a parent; close those before it that never noted their end."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute("BEGIN IMMEDIATE")
             rows = self._raw.execute("SELECT boot, pid, started_us FROM boots WHERE ended IS NULL")
             crashes = [Crash(*row) for row in rows.fetchall()]
@@ -410,7 +436,7 @@ class Journal:
 
     def end_boot(self, boot: str, *, how: str, at_us: int) -> None:
         """Note the end of a parent that had the time to."""
-        with _explained(self._path):
+        with explained(self._path):
             self._raw.execute(
                 "UPDATE boots SET ended = ?, ended_us = ? WHERE boot = ?", (how, at_us, boot)
             )
@@ -457,6 +483,15 @@ def cursors_in(reader: sqlite3.Connection) -> dict[Pair, int]:
     return {(target, source): signal_id for target, source, signal_id in rows}
 
 
+def last_signals_in(reader: sqlite3.Connection) -> dict[str, int]:
+    """The id of the last signal of each sense that has given any; beyond all where not known."""
+    rows = reader.execute(
+        f"SELECT sense, iif(min(signal_id) > 0, max(signal_id), {UNKNOWN_ID})"  # noqa: S608  a number
+        " FROM received GROUP BY sense"
+    )
+    return dict(rows.fetchall())
+
+
 def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:
     """All quarantines that are stored, those that are over included."""
     rows = reader.execute("SELECT sense, times, since_us, until_us, reason FROM quarantine")
@@ -483,11 +518,3 @@ def signals_after(
         (signal_id, sense, limit),
     ).fetchall()
     return rows[::-1], count - len(rows)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise explain(error, path) from error

@@ -33,11 +33,12 @@ class PeerDatabases:
 
         Args:
             own_name: the sense that asks; never among its own peers.
-            databases: path of the database of every configured sense.
+            databases: path of the database of every configured sense; all senses of a worker
+                share it, or a thousand of them would hold a million paths.
             watch: called with each new connection, to end its statements at a deadline.
         """
         self._own_name = own_name
-        self._databases = {name: path for name, path in databases.items() if name != own_name}
+        self._databases = databases
         self._watch = watch
         self._engines: dict[str, Engine] = {}
         self._connections: dict[str, Connection] = {}
@@ -49,13 +50,13 @@ class PeerDatabases:
         return connection
 
     def __contains__(self, name: object) -> bool:
-        return name in self._databases
+        return name in self._databases and name != self._own_name
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._databases)
+        return (name for name in self._databases if name != self._own_name)
 
     def __len__(self) -> int:
-        return len(self._databases)
+        return len(self._databases) - (self._own_name in self._databases)
 
     def close(self) -> None:
         """End every snapshot and close every connection; what was read stays valid."""
@@ -65,7 +66,7 @@ class PeerDatabases:
             self._connections = {}
 
     def _connect(self, name: str) -> Connection:
-        if name not in self._databases:
+        if name not in self:
             raise self._not_a_peer(name)
         engine = self._engines.get(name)
         if engine is None:
@@ -93,7 +94,7 @@ class PeerDatabases:
                 f"{name!r} is this sense itself, not a peer of it",
                 hint="its own tables are in `db`, the first argument of compute",
             )
-        known = ", ".join(sorted(self._databases)) or "none"
+        known = ", ".join(sorted(self)) or "none"
         return PeerError(
             f"there is no sense {name!r}; the peers are: {known}",
             hint="a peer must be configured in nerve.yaml",

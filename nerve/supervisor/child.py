@@ -172,15 +172,15 @@ class Child:
         self._loop.add_reader(self._launched.process.sentinel, self._on_sentinel)
         with contextlib.suppress(ChannelClosed):  # dead already; its exit is on its way
             self._channel.hand_over(self._hearing.log_descriptor)
-            self._channel.send(self._spec.model_dump_json(by_alias=True).encode())
+            # Of a large group it is more than a socket holds, and the rest goes when that is read.
+            self._send(self._spec.model_dump_json(by_alias=True).encode())
         self._hearing.begin()
 
     def send(self, message: Message) -> None:
         """Send a message; after ChannelClosed or ChannelOverflow the child is to be ended."""
         if self.is_gone:
             raise ChannelClosed("the worker has exited")
-        if self._channel.send(dump(message)):
-            self._loop.add_writer(self._channel, self._on_writable)
+        self._send(dump(message))
 
     @property
     def is_alive(self) -> bool:
@@ -230,6 +230,10 @@ class Child:
             self._loop.remove_reader(self._channel)
         else:
             self._loop.add_reader(self._channel, self._on_readable)
+
+    def _send(self, body: bytes) -> None:
+        if self._channel.send(body):
+            self._loop.add_writer(self._channel, self._on_writable)
 
     def _on_readable(self) -> bool:
         """Pass on one read's messages; False when nothing more will come."""

@@ -16,6 +16,7 @@ from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError, WireError
 from nerve.process.slate import Line, Phase
+from nerve.supervisor.alarm import Alarm
 from nerve.supervisor.child import ChildEvents, Threads
 from nerve.supervisor.generation import Generation, GenerationEvents
 from nerve.supervisor.hub import Hub, Running
@@ -86,6 +87,7 @@ class Group:
         self._worker: Generation | None = None
         self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._on_alarm)
         self._in_flight = InFlight(ledger, clock=clock, ended=self._on_ended)
         self._restarts = Restarts()
         self._harmful = set(senses)
@@ -257,10 +259,12 @@ class Group:
         running = Running(sense, trigger_id, trigger)
         self._in_flight.running = running
         self._move(WorkerEvent.DISPATCH)
-        running.hard_deadline = self._loop.call_later(
-            self._allowance_s(sense), self._on_hard_deadline, running
-        )
+        self._alarm.set(self._allowance_s(sense))
         worker.send(_compute_message(running))
+
+    def _on_alarm(self) -> None:
+        if self._in_flight.running is not None:
+            self._on_hard_deadline(self._in_flight.running)
 
     def _on_hard_deadline(self, running: Running) -> None:
         if self._worker is None or not self._worker.is_alive:
@@ -270,7 +274,7 @@ class Group:
         if left_s > LATE_START_S:
             # Once: a sense that writes into the slate must not live for ever.
             running.is_extended = True
-            running.hard_deadline = self._loop.call_later(left_s, self._on_hard_deadline, running)
+            self._alarm.set(left_s)
             return
         runs = line is None or line.trigger_id == running.trigger_id
         told = f"was killed: {running.sense} did not end within timeout and grace_period"

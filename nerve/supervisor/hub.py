@@ -4,7 +4,6 @@ Parent. A contract and a word, so that `group` can be read, and tested, without
 the rest of the parent.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +23,6 @@ class Running:
     sense: str
     trigger_id: int
     trigger: PendingTrigger
-    hard_deadline: asyncio.TimerHandle | None = None
     is_extended: bool = False
     bad_end: Fault | None = None
 

@@ -57,8 +57,6 @@ class InFlight:
         """The worker is dead: what ran is suspect from now on."""
         if self.running is None:
             return
-        if self.running.hard_deadline is not None:
-            self.running.hard_deadline.cancel()
         was_killed = death.killing is not None or is_overdue(death)
         kind = "killed" if was_killed and verdict.running == self.running.sense else "crashed"
         self.running.bad_end = Fault(kind=kind, message=verdict.message)
@@ -96,8 +94,6 @@ class InFlight:
         key = (sense, trigger_id, boot)
         if self._is(self.running, key):
             ended, self.running = self.running, None
-            if ended is not None and ended.hard_deadline is not None:
-                ended.hard_deadline.cancel()
             self._ended(sense)
             return ended
         if self._is(self.suspect, key):

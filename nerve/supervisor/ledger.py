@@ -8,11 +8,13 @@ outcome, and the cursors of the signals that were answered by it.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import starmap
 from typing import Any
 
-from nerve.clock import Clock
+from nerve.clock import Clock, rfc3339
 from nerve.config import Redactor
 from nerve.reflex.causes import MAX_ATTEMPTS, PendingTrigger
+from nerve.reflex.timers import SOURCE_MARK
 from nerve.store.journal import LogEntry, SignalEntry
 from nerve.supervisor.hub import Running
 from nerve.supervisor.recorder import Recorder
@@ -122,11 +124,17 @@ class Ledger:
             return False
         if running.trigger.attempts < MAX_ATTEMPTS:
             return True
-        newest = max(running.trigger.positions.values())
-        message = f"given up after {MAX_ATTEMPTS} attempts; goes on after signal {newest}"
+        places = ", ".join(starmap(_place, running.trigger.positions.items()))
+        message = f"given up after {MAX_ATTEMPTS} attempts; goes on after {places}"
         payload = {"message": message, "positions": running.trigger.positions}
         self.log(running.sense, "reflex.given_up", "error", payload)
         return False
+
+
+def _place(source: str, position: int) -> str:
+    if source.startswith(SOURCE_MARK):
+        return f"the tick of {rfc3339(position)}"
+    return f"signal {position} of {source}"
 
 
 def _writable(text: str) -> str:

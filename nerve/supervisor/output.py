@@ -8,7 +8,9 @@ no decoding and no search for secrets.
 
 A pipe is looked at LOOKS_PER_S times a second at most, in the long run. So a flood costs
 the parent a bounded number of wake-ups and bytes, whatever the size of its pieces: the
-pipe fills, and the one who floods waits for it, he alone. That is why nothing is done to
+pipe fills, and the one who floods waits for it, he alone. (At the end of a compute it is
+looked at as well, and nearly always there is nothing: that costs one system call, and counts for
+nothing.) That is why nothing is done to
 empty the pipe faster: a sense that prints megabytes is slowed down, its neighbours are not.
 """
 
@@ -32,13 +34,18 @@ TELL_AFTER_S = 1.0
 
 
 class OutputLines:
-    """One stream of one worker, without the loop."""
+    """One stream of one worker, without the loop.
+
+    Attributes:
+        was_empty: whether the last read found nothing, not even the end.
+    """
 
     def __init__(self, descriptor: int, rate: Rate, redact: Callable[[str], str]) -> None:
         """`redact` masks secrets; here and not later, because a cut could fall inside one."""
         os.set_blocking(descriptor, False)
         self.descriptor = descriptor
         self.rate = rate
+        self.was_empty = False
         self._redact = redact
         self._rest = b""
         self._is_skipping = False
@@ -48,9 +55,11 @@ class OutputLines:
         try:
             chunk = os.read(self.descriptor, READ_BYTES)
         except BlockingIOError:
+            self.was_empty = True
             return [], True
         except OSError:
             chunk = b""
+        self.was_empty = False
         lines = list(self._split(chunk, now)) if chunk else self._flush(now)
         return [line for line in lines if line.strip()], bool(chunk)
 
@@ -144,6 +153,8 @@ class OutputStream:
         """
         now = self._clock.monotonic()
         lines, more = self._lines.read(now)
+        if self._lines.was_empty and not self._lines.rate.left_out:
+            return
         self._tell(lines, self._lines.rate.take_left_out(at_the_end=at_the_end))
         self._looks.allow(1, now)
         if not more:

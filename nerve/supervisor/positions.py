@@ -17,7 +17,7 @@ from nerve.reflex.backlog import Backlog, sort_out
 from nerve.reflex.causes import CausingSignal
 from nerve.reflex.listeners import Listeners, Pair, Route
 from nerve.reflex.timers import SOURCE_MARK
-from nerve.store.journal import cursors_in, newest_id, signals_after
+from nerve.store.journal import cursors_in, last_signals_in, newest_id, signals_after
 from nerve.wire.messages import MAX_CAUSES, SenseReport
 
 MAX_BACKLOG_SIGNALS = 5_000
@@ -70,7 +70,7 @@ class Positions:
         `moved(target, source, signal_id)` is called for each cursor that the journal does
         not have yet, `damaged(source, signal_id)` for each signal that cannot be read.
         """
-        stored = cursors_in(reader)
+        stored, last = cursors_in(reader), last_signals_in(reader)
         routes = [route for route in self._routes if route.target in targets]
         cursors = self._cursors(stored, newest_id(reader), routes)
         listeners.start_at(cursors)
@@ -78,6 +78,8 @@ class Positions:
             cursor = cursors[route.pair]
             if cursor != stored.get(route.pair):
                 moved(*route.pair, cursor)
+            if last.get(route.source, 0) <= cursor:
+                continue  # else a sense that tells rarely would have all signals read for it
             looks = route.where is not None or route.missed == "all"
             limit = MAX_BACKLOG_SIGNALS if looks else MAX_CAUSES
             rows, unread = signals_after(reader, route.source, cursor, limit)

@@ -13,11 +13,15 @@ and left out, signals never: they are safe in their outboxes and are not read.
 
 import asyncio
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic
 
 from nerve.errors import StateError
-from nerve.store.journal import Batch, Journal, LogEntry, Quarantine, SignalEntry
+from nerve.store.journal import Batch, Journal, LogEntry, Quarantine, Result, SignalEntry
 
 MAX_WAITING_ENTRIES = 50_000
 RETRY_FIRST_S = 0.25
@@ -28,6 +32,22 @@ MAX_DETAIL_CHARS = 500
 """Of what more there is to say of an outcome or a reason; the log has all of it."""
 
 Committed = Callable[[Batch, list[int | None]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chore(Generic[Result]):
+    """Something to be done between two batches, and who waits for it."""
+
+    work: Callable[[sqlite3.Connection], Result]
+    done: Future[Result]
+
+    def do(self, journal: Journal) -> None:
+        if not self.done.set_running_or_notify_cancel():
+            return
+        try:
+            self.done.set_result(journal.perform(self.work))
+        except BaseException as error:  # noqa: BLE001  it is for whoever waits
+            self.done.set_exception(error)
 
 
 class Recorder:
@@ -62,7 +82,7 @@ class Recorder:
         self._flush: asyncio.Handle | None = None
         self._fault = ""
         self._closing = threading.Event()
-        self._jobs: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Batch | _Chore[Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -109,6 +129,16 @@ class Recorder:
         """Store a sense's quarantine, or None for its end, with this turn's batch."""
         self._batch.quarantines[sense] = quarantine
         self._soon()
+
+    def chore(self, work: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
+        """Have something done to the database between two batches; from any thread.
+
+        A signal may have to wait for it, so it should take some milliseconds at most. While the
+        journal cannot be written it waits as the batches do; who gives up waiting cancels it.
+        """
+        chore = _Chore(work, Future[Result]())
+        self._jobs.put(chore)
+        return chore.done
 
     @property
     def waiting_entries(self) -> int:
@@ -158,9 +188,12 @@ class Recorder:
         self._jobs.put(self._in_hand)
 
     def _run(self) -> None:
-        while (batch := self._jobs.get()) is not None:
+        while (job := self._jobs.get()) is not None:
+            if isinstance(job, _Chore):
+                job.do(self._journal)
+                continue
             try:
-                ids = self._insist(batch)
+                ids = self._insist(job)
             except StateError:
                 return  # it is the end, and the batch stays in hand
             if self._journal.take_restored():

@@ -43,6 +43,7 @@ from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
 from nerve.supervisor.child import ENTRY, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.group import Group
+from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.patrol import Patrol
@@ -61,6 +62,8 @@ from nerve.wire.messages import ReadyMessage, SenseReport, WorkerSpec
 GATE_PATIENCE_S = 20.0
 """How long all groups wait for the slowest one at the start. After that they begin without it:
 one import that hangs must not keep everybody waiting."""
+GATE_PATIENCE_PER_SENSE_S = 0.02
+"""So much longer for each sense: a first start makes ten thousand databases in 50 s."""
 DRAIN_TIMEOUT_S = 10.0
 """How long a stop waits for a journal that cannot be written."""
 HURRY_AFTER_S = 0.5
@@ -135,6 +138,8 @@ class Supervisor:
             clock=clock,
             ended=self._on_ended,
         )
+        # Once: ten thousand paths take 0.06 s, and each start of a worker wants all of them.
+        self._databases = {name: state.sense_db(name) for name in loaded.config.senses}
         self._groups = {
             name: self._group(name, senses) for name, senses in self._by_group().items()
         }
@@ -148,6 +153,7 @@ class Supervisor:
             call_later=asyncio.get_running_loop().call_later,
         )
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
+        self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
         self._bereavements = Bereavements()
         self._bereft: dict[int, Bereft] = {}
@@ -176,7 +182,8 @@ class Supervisor:
         self._patrol.begin()
         if not self._groups:
             self._open_gate()
-        patience = asyncio.get_running_loop().call_later(GATE_PATIENCE_S, self._lose_patience)
+        patience_s = GATE_PATIENCE_S + GATE_PATIENCE_PER_SENSE_S * len(self._loaded.config.senses)
+        patience = asyncio.get_running_loop().call_later(patience_s, self._lose_patience)
         self._watch_state()
         await self._stopping.wait()
         patience.cancel()
@@ -201,6 +208,7 @@ class Supervisor:
         self._patrol.end()
         for group in self._groups.values():
             group.stop()
+        self._housekeeping.end()
         # Each group sets `stopped` within its own allowance, by killing if need be.
         await asyncio.gather(*(group.stopped.wait() for group in self._groups.values()))
         payload = {"signals": self.ledger.tally.signals, "failures": self.ledger.tally.failures}
@@ -228,6 +236,7 @@ class Supervisor:
         if not done:
             threading.Thread(target=end_fork_server, daemon=True).start()
             await asyncio.wait([starting], timeout=LAUNCHES_PATIENCE_S)
+        await loop.run_in_executor(None, self._housekeeping.join)
         self._threads.ending.submit(self._threads.reserve.end)
         for executor in (self._threads.ending, self._threads.sweeping):
             await loop.run_in_executor(None, executor.shutdown)
@@ -301,7 +310,7 @@ class Supervisor:
             boot=self.ledger.boot,
             generation=generation,
             blobs=self._state.blobs,
-            database_of=self._state.sense_db,
+            database_of=self._databases.__getitem__,
             environ=self._environ,
             received=self._journal.received(),
             slate=str(self._state.workers / group),
@@ -320,6 +329,7 @@ class Supervisor:
         else:
             positions = self._positions.of_timers(self._stored_cursors)
             self.triggers.begin(positions, self._last_seen_us)
+            self._housekeeping.begin()
             # What is there now stays: a collector that walked through all of it, 0.1 s with ten
             # thousand senses, would make every tick of that time late.
             gc.freeze()
@@ -330,7 +340,7 @@ class Supervisor:
             return
         for name in late:
             senses = ", ".join(self._groups[name].senses)
-            message = f"not ready after {GATE_PATIENCE_S:.0f} s; the others begin without it"
+            message = "not ready for a long time; the others begin without it"
             hint = f"it loads and migrates {senses}; `nerve check` tells which one hangs"
             self.ledger.log(name, "group.slow", "warning", {"message": message, "hint": hint})
         self._open_gate()

@@ -4,8 +4,8 @@ Parent, on the loop. Holds the schedule, the flow of each sense, the bundles tha
 quiet, and the one timer that wakes them; asks `nerve.reflex` what is to be done and
 does it. A cause goes through, in this order:
 
-    where       of a signal's reflex                    filtered, where_failed
     blocked     the sense is not there, or is paused    unavailable, paused
+    where       of a signal's reflex                    filtered, where_failed
     loop        the chain of causes is too long         loop
     debounce    of a signal's reflex                    debounced
     flow        throttle, rest, one that waits          throttled, resting, quarantined, coalesced
@@ -129,7 +129,9 @@ class Triggers:
     def hear(self, route: Route, signal: CausingSignal) -> None:
         """Let a live signal go its way to a sense that listens."""
         refusal = route.refusal(signal)
-        if refusal is None:
+        # Of a blocked sense the cursor stays, for signals that pass nothing too: it stands for all
+        # before it, and those are asked about when the sense can run again.
+        if refusal is None or self._blocked(route.target):
             self.offer(route.target, caused_by(signal), route)
         elif not self.blocked(route.target):  # else it is taken up later, with those before it
             self._count(route.target, refusal.reason, detail=refusal.detail)
@@ -296,7 +298,8 @@ class Triggers:
                 continue  # the same is made up for once it is resumed
             planned = plan(timer, last_us, now_us)
             made_up, skipped = made_up + len(planned.runs), skipped + planned.skipped
-            self._count(timer.sense, "missed", planned.skipped, "nerve did not run then")
+            detail = f"nerve did not run, from {rfc3339(last_us)} on"
+            self._count(timer.sense, "missed", planned.skipped, detail)
             self._count(timer.sense, Decision.COALESCED, planned.merged, "missed, and run as one")
             self._line_up(timer.sense, [_tick_cause(timer, due_us) for due_us in planned.runs])
             if planned.skipped and not planned.runs and timer.keeps_position:

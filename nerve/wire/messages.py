@@ -165,10 +165,10 @@ Down = Annotated[
 
 
 class FieldProblem(Message):
-    """What is wrong with one option.
+    """What is wrong with one setting of a sense in nerve.yaml.
 
     Attributes:
-        field: its path below `options`, e.g. `["limits", 0]`.
+        field: its path below the sense, e.g. `["options", "limits", 0]`.
     """
 
     field: tuple[str | int, ...]
@@ -184,7 +184,7 @@ class Fault(Message):
         message: one line.
         traceback: the author's frames, or empty.
         hint: what to do, or empty.
-        problems: for invalid options, each of them.
+        problems: where settings in nerve.yaml do not fit the sense, each of them.
     """
 
     kind: str
@@ -211,6 +211,7 @@ class SenseReport(Message):
         signalled: whether a signal of that last trigger waits in the outbox.
         waiting: signals in the outbox that the parent has not acknowledged yet.
         migrated: revisions applied at this start, oldest first.
+        kept_ms: by table, how long its rows are kept.
     """
 
     name: str
@@ -222,6 +223,7 @@ class SenseReport(Message):
     signalled: bool = False
     waiting: Count = 0
     migrated: tuple[str, ...] = ()
+    kept_ms: dict[str, Count] = Field(default_factory=dict)
 
 
 class ReadyMessage(UpMessage):
@@ -310,6 +312,21 @@ class FailedMessage(UpMessage):
     fault: Fault
 
 
+class RetentionRule(Message):
+    """How long the rows of a table are kept.
+
+    Attributes:
+        column: what tells their time.
+        keep_ms: what holds.
+        default_ms: what the sense has declared.
+    """
+
+    table: str
+    column: str
+    keep_ms: Count
+    default_ms: Count
+
+
 class DescribedMessage(UpMessage):
     """What is known of a sense without running it.
 
@@ -320,6 +337,7 @@ class DescribedMessage(UpMessage):
         options: JSON Schema of its options, or None without an `Options` class.
         revisions: its migrations, oldest first.
         tables: names of the tables in its `metadata`.
+        retention: the tables whose old rows are deleted.
         is_async: whether compute is a coroutine function.
     """
 
@@ -332,6 +350,7 @@ class DescribedMessage(UpMessage):
     options: dict[str, JsonValue] | None = None
     revisions: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    retention: tuple[RetentionRule, ...] = ()
     is_async: bool = False
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from nerve.config.secrets import Redactor
 from nerve.errors import SenseError
 from nerve.store.migrations import Migrations, upgrade
-from nerve.wire.messages import DescribedMessage, Fault, WorkerSpec
+from nerve.wire.messages import DescribedMessage, Fault, RetentionRule, WorkerSpec
 from nerve.worker.loader import LoadedSense, load, parse_options
+from nerve.worker.retention import check, rules
 from nerve.worker.traces import describe_exception
 
 
@@ -26,10 +27,12 @@ def describe(name: str, spec: WorkerSpec, redactor: Redactor) -> DescribedMessag
     loaded = load(name, config, Path(spec.folder))
     fault: Fault | None = None
     revisions: tuple[str, ...] = ()
+    retention: tuple[RetentionRule, ...] = ()
     try:
-        parse_options(loaded.options_model, config.options)
+        parse_options(loaded, config.options)
+        retention = rules(loaded.retention, config.retention)
         revisions = _revisions(loaded)
-        _try_migrations(loaded)
+        _try_migrations(loaded, retention)
     except Exception as error:  # noqa: BLE001  what else is known of it is worth telling
         fault = describe_exception(error, redactor)
     return DescribedMessage(
@@ -42,6 +45,7 @@ def describe(name: str, spec: WorkerSpec, redactor: Redactor) -> DescribedMessag
         options=loaded.options_model.model_json_schema() if loaded.options_model else None,
         revisions=revisions,
         tables=tuple(sorted(loaded.metadata.tables)) if loaded.metadata is not None else (),
+        retention=retention,
         is_async=inspect.iscoroutinefunction(loaded.compute),
     )
 
@@ -52,9 +56,12 @@ def _revisions(loaded: LoadedSense) -> tuple[str, ...]:
     return tuple(revision.revision for revision in Migrations(loaded.migrations).history())
 
 
-def _try_migrations(loaded: LoadedSense) -> None:
-    """Apply all of them to an empty database in memory; raises MigrationFailed."""
-    if loaded.migrations is None:
-        return
+def _try_migrations(loaded: LoadedSense, retention: tuple[RetentionRule, ...]) -> None:
+    """Apply all of them to an empty database in memory, and look for what has a retention.
+
+    Raises MigrationFailed, SenseError.
+    """
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
-        upgrade(scratch, Migrations(loaded.migrations))
+        if loaded.migrations is not None:
+            upgrade(scratch, Migrations(loaded.migrations))
+        check(scratch, retention)

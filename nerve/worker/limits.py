@@ -17,18 +17,22 @@ import errno
 import mmap
 import os
 import resource
+import sqlite3
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from nerve.config.models import GroupConfig
 from nerve.config.sizes import BYTES_PER_UNIT, show_size
+from nerve.store.faults import primary_code
 from nerve.wire.messages import MEMORY_FAULT, Fault
 
 RESERVE_BYTES = 16 * BYTES_PER_UNIT["MB"]
 """Of memory, for nerve: a payload of a megabyte takes four on its way through JSON and SQLite."""
 RESERVE_FILES = 16
 """For nerve: the sources that a traceback quotes, files that SQLite opens for a rollback."""
+DATABASE_FILES = 3
+"""Of an open database: itself, its WAL, and the index of that."""
 MAX_LINKS = 50
 """Exceptions looked at in one chain or group, for the one that tells of a limit."""
 _IN_USE = 5
@@ -65,7 +69,9 @@ class Lowered:
 
 
 def name_limit(fault: Fault, error: BaseException, group: str, limits: GroupConfig) -> Fault:
-    """Return a compute's fault, as one of kind `memory` or `open_files` where that was the reason.
+    """Return a fault, as one of kind `memory` or `open_files` where that was the reason.
+
+    Of a compute, or of the start of a sense.
 
     Lets go of what the exception's frames hold: what is in use after that stays in use.
     """
@@ -74,7 +80,7 @@ def name_limit(fault: Fault, error: BaseException, group: str, limits: GroupConf
         for link in links:
             traceback.clear_frames(link.__traceback__)
         return _memory_fault(fault, group, limits)
-    if any(_number(link) == errno.EMFILE for link in links):
+    if any(_lacks_files(link, limits) for link in links):
         return _files_fault(fault, group, limits)
     return fault
 
@@ -126,10 +132,26 @@ def _memory_fault(fault: Fault, group: str, limits: GroupConfig) -> Fault:
     return fault.model_copy(update={"kind": MEMORY_FAULT, "message": told, "hint": hint})
 
 
-def _files_fault(fault: Fault, group: str, limits: GroupConfig) -> Fault:
+def _lacks_files(error: BaseException, limits: GroupConfig) -> bool:
+    # SQLite does not say why it cannot open a file, and has closed the others of the database.
+    if isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_CANTOPEN:
+        in_use = sum(1 for _ in Path("/proc/self/fd").iterdir())
+        return in_use + DATABASE_FILES > _allowed_files(limits)
+    return _number(error) == errno.EMFILE
+
+
+def _allowed_files(limits: GroupConfig) -> int:
     _, allowed, _ = _height(resource.RLIMIT_NOFILE, limits.open_files, RESERVE_FILES)
+    return allowed
+
+
+def _files_fault(fault: Fault, group: str, limits: GroupConfig) -> Fault:
+    allowed = _allowed_files(limits)
     told = f"{fault.message}; the worker may have {allowed:,} open"
-    hint = f"close what it opens, or raise groups.{group}.open_files"
+    hint = (
+        f"close what it opens ({DATABASE_FILES} belong to each sense), "
+        f"or raise groups.{group}.open_files"
+    )
     return fault.model_copy(update={"kind": "open_files", "message": told, "hint": hint})
 
 

@@ -11,7 +11,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from nerve.config.explain import wording
 from nerve.config.models import SenseConfig
 from nerve.config.names import closest, module_name
 from nerve.errors import SenseError
+from nerve.sense import Retention
 
 ENTRY_POINTS = "nerve.senses"
 FOLDER = "senses"
@@ -55,6 +56,7 @@ class LoadedSense:
         compute: the function; takes (db, peers, ctx).
         migrations: the folder of its revisions, or None when it keeps no rows.
         metadata: its `sqlalchemy.MetaData`, or None.
+        retention: what it has declared, by table; checked by `nerve.worker.retention`.
     """
 
     module: ModuleType
@@ -63,28 +65,29 @@ class LoadedSense:
     options_model: type[BaseModel] | None
     migrations: Path | None
     metadata: Any
+    retention: Mapping[str, Retention]
 
 
 @dataclass(frozen=True, slots=True)
-class OptionProblem:
-    """What is wrong with one option; `field` is its path below `options`."""
+class SettingProblem:
+    """What is wrong with one setting; `field` is its path below the sense in nerve.yaml."""
 
     field: tuple[str | int, ...]
     message: str
     hint: str = ""
 
 
-class OptionsInvalid(SenseError):
-    """The options in nerve.yaml do not fit the sense's `Options`.
+class SettingsInvalid(SenseError):
+    """What nerve.yaml says under the sense does not fit the sense.
 
     Attributes:
-        problems: each option at fault.
+        problems: each setting at fault.
     """
 
-    def __init__(self, problems: tuple[OptionProblem, ...]) -> None:
-        lines = (f"{'.'.join(map(str, p.field)) or 'options'} {p.message}" for p in problems)
+    def __init__(self, problems: tuple[SettingProblem, ...], *, kind: str) -> None:
+        lines = (f"{'.'.join(map(str, p.field))} {p.message}" for p in problems)
         hint = "see the sense's README or `nerve describe`"
-        super().__init__("; ".join(lines), kind="options_invalid", hint=hint)
+        super().__init__("; ".join(lines), kind=kind, hint=hint)
         self.problems = problems
 
 
@@ -116,26 +119,40 @@ def load(name: str, config: SenseConfig, folder: Path) -> LoadedSense:
         options_model=_options_model_of(module),
         migrations=_migrations_of(module),
         metadata=getattr(module, "metadata", None),
+        retention=_retention_of(module),
     )
 
 
-def parse_options(model: type[BaseModel] | None, options: dict[str, Any]) -> Any:
-    """Validate a sense's options; raises OptionsInvalid. Without a model they stay a dict."""
+def parse_options(loaded: LoadedSense, options: dict[str, Any]) -> Any:
+    """Validate a sense's options; raises SettingsInvalid. Without a model they stay a dict."""
+    model = loaded.options_model
     if model is None:
         return options
     try:
         return model.model_validate(options)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        raise OptionsInvalid(tuple(_problem(e, model) for e in found)) from None
+        problems = tuple(_problem(e, model, loaded.retention) for e in found)
+        raise SettingsInvalid(problems, kind="options_invalid") from None
 
 
-def _problem(error: Any, model: type[BaseModel]) -> OptionProblem:
+def _problem(
+    error: Any, model: type[BaseModel], retention: Mapping[str, Retention]
+) -> SettingProblem:
     path = tuple(error["loc"])
-    meant = None
+    hint = ""
     if error["type"] == "extra_forbidden" and len(path) == 1:
-        meant = closest(str(path[0]), model.model_fields)
-    return OptionProblem(path, wording(error), f'did you mean "{meant}"?' if meant else "")
+        word = str(path[0])
+        meant = closest(word, model.model_fields)
+        hint = f'did you mean "{meant}"?' if meant else _retention_hint(word, retention)
+    return SettingProblem(("options", *path), wording(error), hint)
+
+
+def _retention_hint(word: str, retention: Mapping[str, Retention]) -> str:
+    if not retention or not word.startswith(("keep", "retention")):
+        return ""
+    tables = ", ".join(f"{table}: {kept.keep}" for table, kept in retention.items())
+    return f"how long rows are kept is no option; write beside `options`: retention: {{{tables}}}"
 
 
 def _import(location: Location) -> ModuleType:
@@ -216,6 +233,19 @@ def _options_model_of(module: ModuleType) -> type[BaseModel] | None:
     if model.__module__ == "nerve.sense":  # `from nerve import Options`, not a definition
         return None
     return model
+
+
+def _retention_of(module: ModuleType) -> Mapping[str, Retention]:
+    declared = getattr(module, "retention", {})
+    if isinstance(declared, dict) and all(
+        isinstance(table, str) and isinstance(kept, Retention) for table, kept in declared.items()
+    ):
+        return declared
+    raise SenseError(
+        "its `retention` is no dict from tables to nerve.Retention",
+        kind="retention_invalid",
+        hint='write: retention = {"readings": nerve.Retention(column="at_us", keep="7d")}',
+    )
 
 
 def _migrations_of(module: ModuleType) -> Path | None:

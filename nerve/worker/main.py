@@ -4,7 +4,7 @@ Worker, main thread; entered through `nerve.process.launch`. The boot order is
 fixed: isolate, then for each sense load, open its database and migrate, then
 `ready`, then whatever the outboxes still hold. After that one message at a time:
 
-    compute      -> signal | no_signal | failed
+    compute      -> signal | no_signal | failed, and then old rows are deleted
     acknowledge  -> (nothing; the rows go with the next commit)
     describe     -> described
     stop         -> checkpoint, close, stopped, exit
@@ -28,6 +28,7 @@ from nerve.config.secrets import Redactor
 from nerve.errors import MessageInvalid, SenseError
 from nerve.logs import RecordPipe, send_records_to
 from nerve.process import guard
+from nerve.process.apart import set_apart
 from nerve.process.kernel import name_process
 from nerve.process.slate import Phase
 from nerve.sense import SoftTimeout
@@ -59,9 +60,9 @@ from nerve.worker import limits
 from nerve.worker.deadline import Deadline
 from nerve.worker.describe import describe
 from nerve.worker.executor import Executor
-from nerve.worker.isolation import set_apart, settle
+from nerve.worker.isolation import settle
 from nerve.worker.loader import load
-from nerve.worker.orphans import reap_orphans
+from nerve.worker.orphans import reap_orphans, set_aside
 from nerve.worker.reins import Reins
 from nerve.worker.resident import Resident
 from nerve.worker.traces import describe_exception, writable
@@ -121,6 +122,8 @@ class Worker:
         self._channel = channel
         self._redactor = redactor
         self._deadline = Deadline(SystemClock())
+        self._lowered = limits.Lowered(spec.limits)
+        self._databases = {sense: Path(path) for sense, path in spec.databases.items()}
         self._residents: dict[str, Resident] = {}
         self._faults: dict[str, Fault] = {}
         self._executor = Executor(
@@ -138,6 +141,7 @@ class Worker:
         if not self._spec.open_databases:
             return
         reports = tuple(self._bring_up(name) for name in self._spec.senses)
+        set_aside()
         self._reins.write(Phase.IDLE)
         preloaded = guard.guarded_by(os.getppid())
         self._send(
@@ -151,7 +155,10 @@ class Worker:
             resident = self._resident(name)
             report = self._report(resident)
         except (Exception, SoftTimeout) as error:  # noqa: BLE001  author's code: import, migrations
-            self._faults[name] = describe_exception(error, self._redactor)
+            fault = describe_exception(error, self._redactor)
+            self._faults[name] = limits.name_limit(
+                fault, error, self._spec.group, self._spec.limits
+            )
             return SenseReport(name=name, fault=self._faults[name])
         self._residents[name] = resident
         return report
@@ -188,8 +195,11 @@ class Worker:
             return
         with self._reins.computing(resident.config, message):
             # The sending too: a sense that has closed the channel answers for what follows.
-            self._send(self._executor.execute(resident, message))
+            outcome = self._executor.execute(resident, message)
+            self._send(outcome)
         reap_orphans()
+        if not isinstance(outcome, FailedMessage):  # which has added no rows
+            resident.prune(self._channel.is_readable)
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:
         self._send(
@@ -216,10 +226,16 @@ class Worker:
 
     def _resident(self, name: str) -> Resident:
         config = self._spec.senses[name]
-        databases = {sense: Path(path) for sense, path in self._spec.databases.items()}
         with self._within(Phase.LOADING, name, self._spec.load_timeout_ms):
             loaded = load(name, config, Path(self._spec.folder))
-            resident = Resident(name, config, loaded, databases=databases, deadline=self._deadline)
+            resident = Resident(
+                name,
+                config,
+                loaded,
+                databases=self._databases,
+                deadline=self._deadline,
+                clock=SystemClock(),
+            )
         with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
             resident.open()
         return resident
@@ -232,7 +248,7 @@ class Worker:
         """
         self._reins.write(phase, sense)
         try:
-            with self._deadline.armed(timeout_ms):
+            with self._lowered, self._deadline.armed(timeout_ms):
                 yield
         except (Exception, SoftTimeout) as error:
             if not self._deadline.fired:
@@ -256,6 +272,7 @@ class Worker:
             signalled=self._signalled(resident, identity),
             waiting=resident.outbox.count(),
             migrated=tuple(resident.migrated),
+            kept_ms={rule.table: rule.keep_ms for rule in resident.retention},
         )
 
     def _signalled(self, resident: Resident, identity: Identity) -> bool:

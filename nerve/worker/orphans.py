@@ -10,8 +10,24 @@ import gc
 import multiprocessing.process
 import os
 import subprocess
+import weakref
+from collections.abc import Iterator
+from typing import Any
 
 from nerve.process.kernel import children, is_alive
+
+_set_aside: list[weakref.ref[subprocess.Popen[Any]]] = []
+"""Handles that the collector no longer shows."""
+
+
+def set_aside() -> None:
+    """Have the collector leave alone what has been loaded: it stays.
+
+    A collection that walked through it, 0.1 s with a thousand senses, would hold up whatever is due
+    meanwhile.
+    """
+    _set_aside.extend(map(weakref.ref, _handles()))
+    gc.freeze()
 
 
 def reap_orphans() -> int:
@@ -35,6 +51,11 @@ def _something_died() -> bool:
 
 def _expected() -> set[int]:
     """Process ids of which somebody in this process holds a handle."""
-    popen = {o.pid for o in gc.get_objects() if isinstance(o, subprocess.Popen)}
+    aside = (handle for kept in _set_aside if (handle := kept()) is not None)
+    popen = {handle.pid for handles in (aside, _handles()) for handle in handles}
     forked = {p.pid for p in multiprocessing.process._children if p.pid}  # type: ignore[attr-defined]  # noqa: SLF001
     return popen | forked
+
+
+def _handles() -> Iterator[subprocess.Popen[Any]]:
+    return (found for found in gc.get_objects() if isinstance(found, subprocess.Popen))

@@ -20,7 +20,7 @@ tries again, on a new connection where the old one is broken. There are two exce
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ import sqlalchemy
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
+from nerve.clock import Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import DatabaseCorrupt, NerveError, SenseError, StateError
 from nerve.store.engine import core_connection
@@ -39,6 +40,8 @@ from nerve.store.place import Place, close_untouched
 from nerve.store.sqlite import open_owner
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense, parse_options
+from nerve.worker.pruning import Pruning
+from nerve.worker.retention import check, rules
 
 MAX_BUSY_MS = 5_000
 MAX_CHAIN = 16
@@ -57,16 +60,21 @@ class Resident:
         *,
         databases: Mapping[str, Path],
         deadline: Deadline,
+        clock: Clock,
     ) -> None:
         self.name = name
         self.config = config
         self.compute = loaded.compute
-        self.options = parse_options(loaded.options_model, config.options)
+        self.options = parse_options(loaded, config.options)
+        self.retention = rules(loaded.retention, config.retention)
         self.migrated: list[str] = []
         self.peers = PeerDatabases(name, databases, watch=deadline.watch)
         self._path = databases[name]
+        self._pruning = Pruning(name, self._path, self.retention, clock)
         self._migrations = loaded.migrations
         self._deadline = deadline
+        # Below the soft limit: a lock must not be what a timeout is blamed on.
+        self._busy_ms = min(MAX_BUSY_MS, max(1, config.timeout_ms // 2))
         self._may_commit = True
         self._was_refused = False
         self._changes_before = 0
@@ -75,21 +83,29 @@ class Resident:
         self._damage = ""
 
     def open(self) -> None:
-        """Open the database and bring it up to date; raises DatabaseError and its kin."""
+        """Open the database and bring it up to date.
+
+        Raises DatabaseError and its kin, SenseError where the retention does not fit the tables.
+        """
         self._connect()
         upgrade(self._raw, SENSE_SCHEMA)
         if self._migrations is not None:
             self.migrated = upgrade(self._raw, Migrations(self._migrations))
+        check(self._raw, self.retention)
         self.outbox = Outbox(self._raw)
         self._raw.set_authorizer(self._authorize)
 
     def _connect(self) -> None:
-        # Below the soft limit: a lock must not be what a timeout is blamed on.
-        busy_ms = min(MAX_BUSY_MS, max(1, self.config.timeout_ms // 2))
         self._raw = open_owner(
-            self._path, full_sync=self.config.durability == "full", busy_timeout_ms=busy_ms
+            self._path, full_sync=self.config.durability == "full", busy_timeout_ms=self._busy_ms
         )
         self._place = Place(self._path)
+        # Prepared here: what a first use between two computes takes and keeps may come to lie above
+        # all that a greedy compute has filled, and then the allocator gives none of that back.
+        with self._explained():
+            self._wait_for_locks(0)
+            self._wait_for_locks(self._busy_ms)
+            self._pruning.prepare(self._raw)
         self._deadline.watch(self._raw)
         self.db = core_connection(self._raw)
         sqlalchemy.event.listen(self.db, "commit", self._refuse_commit)
@@ -158,6 +174,28 @@ class Resident:
             with contextlib.suppress(Exception):
                 self._reconnect()
 
+    def prune(self, is_wanted: Callable[[], bool]) -> None:
+        """Delete old rows between two computes, if it is time, until `is_wanted`.
+
+        Raises nothing of the database's: a fault is logged, and a later pass tries again.
+        """
+        if self._damage or self._is_broken or not self._pruning.is_due():
+            return
+        try:
+            self._place.require()
+            self._wait_for_locks(0)  # or the next compute would wait as well
+            self._pruning.run(self._raw, is_wanted)
+        except (sqlite3.Error, StateError, MemoryError) as error:
+            found = explain(error, self._path) if isinstance(error, sqlite3.Error) else error
+            logging.getLogger(f"sense.{self.name}").warning(
+                "retention: old rows could not be deleted, it is tried again: %s",
+                self.explained(found),
+            )
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self._wait_for_locks(self._busy_ms)
+                self._deadline.watch(self._raw)
+
     def close(self) -> None:
         """Checkpoint and close: afterwards the database is one file."""
         if self._damage:
@@ -170,6 +208,9 @@ class Resident:
         finally:
             self.db.close()
             self._raw.close()
+
+    def _wait_for_locks(self, most_ms: int) -> None:
+        self._raw.execute(f"PRAGMA busy_timeout={most_ms}")
 
     def _require_usable(self) -> None:
         if self._damage:

@@ -19,7 +19,7 @@ from nerve.config.secrets import Redactor
 from nerve.errors import NerveError, SenseError, StateError
 from nerve.sense import SoftTimeout
 from nerve.wire.messages import Fault, FieldProblem, shorten
-from nerve.worker.loader import OptionsInvalid
+from nerve.worker.loader import SettingsInvalid
 
 MAX_MESSAGE_CHARS = 2_000
 
@@ -50,7 +50,7 @@ def writable(text: str) -> str:
 
 
 def _problems(error: BaseException, redactor: Redactor) -> tuple[FieldProblem, ...]:
-    if not isinstance(error, OptionsInvalid):
+    if not isinstance(error, SettingsInvalid):
         return ()
     return tuple(
         FieldProblem(field=p.field, message=redactor.text(p.message), hint=p.hint)

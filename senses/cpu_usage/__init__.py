@@ -20,15 +20,12 @@ import nerve
 
 US_PER_S = 1_000_000
 US_PER_MINUTE = 60 * US_PER_S
-US_PER_DAY = 24 * 60 * US_PER_MINUTE
 LEAVE_MARGIN_POINTS = 5.0
 """How far below `high_percent` the load must fall to be normal again."""
 MIN_WINDOW_S = 0.1
 """The counters move in steps of 10 ms; a shorter window would tell noise."""
 RESET_SLACK_S = 1.0
 """The kernel lets a counter slip back by a tick or two; more than this is a reboot."""
-MAX_PRUNED_ROWS = 500
-"""Per look, so that a shortened `keep_days` never makes one look long."""
 
 
 class Options(nerve.Options):
@@ -46,7 +43,6 @@ class Options(nerve.Options):
     heartbeat_minutes: float = Field(
         10.0, gt=0, le=1440, description="Tell at least this often, changed or not."
     )
-    keep_days: float = Field(7.0, ge=1, le=3650, description="How long readings are kept.")
 
 
 metadata = sa.MetaData()
@@ -70,6 +66,7 @@ readings = sa.Table(
     sa.Column("told", sa.Boolean, nullable=False),
     sa.Index("readings_at_us", "at_us"),
 )
+retention = {"readings": nerve.Retention(column="at_us", keep="7d")}
 
 
 class CoreTime(NamedTuple):
@@ -95,7 +92,6 @@ def compute(db: sa.Connection, _peers: nerve.Peers, ctx: nerve.Context) -> dict[
     reading = _reading(at_us, window, told, options)
     reason = _reason(reading, told, options)
     db.execute(sa.insert(readings).values(**reading, told=reason is not None))
-    _prune(db, at_us - round(options.keep_days * US_PER_DAY))
     if reason is None:
         return None
     return _payload(reading, reason, window, since_boot=since_boot, per_core=options.per_core)
@@ -189,8 +185,3 @@ def _payload(
     if per_core:
         payload["core_busy_percent"] = [_percent([time]) for time in window]
     return payload
-
-
-def _prune(db: sa.Connection, before_us: int) -> None:
-    old = sa.select(readings.c.id).where(readings.c.at_us < before_us).limit(MAX_PRUNED_ROWS)
-    db.execute(sa.delete(readings).where(readings.c.id.in_(old)))

@@ -22,13 +22,10 @@ import nerve
 
 US_PER_S = 1_000_000
 US_PER_MINUTE = 60 * US_PER_S
-US_PER_DAY = 24 * 60 * US_PER_MINUTE
 BYTES_PER_GIB = 2**30
 STALL_FILE = Path("/proc/pressure/memory")
 LEAVE_MARGIN_POINTS = 5.0
 """How far a value must come back behind its threshold for the trouble to end."""
-MAX_PRUNED_ROWS = 500
-"""Per look, so that a shortened `keep_days` never makes one look long."""
 
 
 class Options(nerve.Options):
@@ -56,7 +53,6 @@ class Options(nerve.Options):
     heartbeat_minutes: float = Field(
         10.0, gt=0, le=1440, description="Tell at least this often, changed or not."
     )
-    keep_days: float = Field(7.0, ge=1, le=3650, description="How long readings are kept.")
 
 
 metadata = sa.MetaData()
@@ -76,6 +72,7 @@ readings = sa.Table(
     sa.Column("told", sa.Boolean, nullable=False),
     sa.Index("readings_at_us", "at_us"),
 )
+retention = {"readings": nerve.Retention(column="at_us", keep="7d")}
 
 
 def compute(db: sa.Connection, _peers: nerve.Peers, ctx: nerve.Context) -> dict[str, Any] | None:
@@ -89,7 +86,6 @@ def compute(db: sa.Connection, _peers: nerve.Peers, ctx: nerve.Context) -> dict[
     reading["troubles"] = ",".join(_troubles(reading, told, options))
     reason = _reason(reading, told, options)
     db.execute(sa.insert(readings).values(**reading, told=reason is not None))
-    _prune(db, at_us - round(options.keep_days * US_PER_DAY))
     return None if reason is None else _payload(reading, reason)
 
 
@@ -162,8 +158,3 @@ def _summary(reading: dict[str, Any]) -> str:
 
 def _gib(size_bytes: int) -> str:
     return f"{size_bytes / BYTES_PER_GIB:.1f} GiB"
-
-
-def _prune(db: sa.Connection, before_us: int) -> None:
-    old = sa.select(readings.c.id).where(readings.c.at_us < before_us).limit(MAX_PRUNED_ROWS)
-    db.execute(sa.delete(readings).where(readings.c.id.in_(old)))

@@ -21,13 +21,14 @@ from pydantic import Field
 
 import nerve
 
-from .tables import interfaces, metadata, note_told, prune, store, told
+from .tables import interfaces, metadata, note_told, store, told
 
-__all__ = ["Options", "compute", "metadata"]
+__all__ = ["Options", "compute", "metadata", "retention"]
+
+retention = {"readings": nerve.Retention(column="at_us", keep="7d")}
 
 US_PER_S = 1_000_000
 US_PER_MINUTE = 60 * US_PER_S
-US_PER_DAY = 24 * 60 * US_PER_MINUTE
 S_PER_MINUTE = 60
 BYTES_PER_MB = 1_000_000
 LEAVE_FACTOR = 0.5
@@ -61,7 +62,6 @@ class Options(nerve.Options):
     heartbeat_minutes: float = Field(
         30.0, gt=0, le=1440, description="Tell at least this often, changed or not."
     )
-    keep_days: float = Field(7.0, ge=1, le=3650, description="How long readings are kept.")
 
 
 COUNTERS = ("received_bytes", "sent_bytes", "errors", "drops")
@@ -87,7 +87,6 @@ def compute(db: sa.Connection, _peers: nerve.Peers, ctx: nerve.Context) -> dict[
     events = _events(before, seen) if told_us is not None else []
     reason = "events" if events else _reason_of_time(told_us, at_us, options)
     store(db, at_us, seen, rates)
-    prune(db, at_us - round(options.keep_days * US_PER_DAY))
     if reason is None:
         return None
     note_told(db, at_us)

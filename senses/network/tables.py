@@ -8,9 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-MAX_PRUNED_ROWS = 2_000
-"""Per look, so that a shortened `keep_days` never makes one look long."""
-
 metadata = sa.MetaData()
 interfaces = sa.Table(
     "interfaces",
@@ -64,9 +61,3 @@ def note_told(db: sa.Connection, at_us: int) -> None:
     """Remember when the last signal was given."""
     db.execute(sa.delete(told))
     db.execute(sa.insert(told).values(one=1, at_us=at_us))
-
-
-def prune(db: sa.Connection, before_us: int) -> None:
-    """Drop readings older than `before_us`, a bounded number at a time."""
-    old = sa.select(readings.c.id).where(readings.c.at_us < before_us).limit(MAX_PRUNED_ROWS)
-    db.execute(sa.delete(readings).where(readings.c.id.in_(old)))

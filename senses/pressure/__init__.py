@@ -23,9 +23,6 @@ from pydantic import Field, model_validator
 import nerve
 
 US_PER_S = 1_000_000
-US_PER_DAY = 24 * 60 * 60 * US_PER_S
-MAX_PRUNED_ROWS = 500
-"""Per look, so that a shortened `keep_days` never makes one look long."""
 
 LEVELS = ("calm", "busy", "strained")
 
@@ -55,7 +52,6 @@ class Options(nerve.Options):
     stale_minutes: float = Field(
         5.0, gt=0, le=1440, description="An older reading of a peer does not count."
     )
-    keep_days: float = Field(30.0, ge=1, le=3650, description="How long changes are kept.")
 
     @model_validator(mode="after")
     def _busy_comes_before_strained(self) -> "Options":
@@ -93,6 +89,7 @@ changes = sa.Table(
     sa.Column("at_us", sa.Integer, nullable=False),
     sa.Column("level", sa.Text, nullable=False),
 )
+retention = {"changes": nerve.Retention(column="at_us", keep="30d")}
 
 
 class Source(NamedTuple):
@@ -128,7 +125,6 @@ def compute(db: sa.Connection, peers: nerve.Peers, ctx: nerve.Context) -> dict[s
     if level == before:
         return None
     db.execute(sa.insert(changes).values(at_us=at_us, level=level))
-    _prune(db, at_us - round(options.keep_days * US_PER_DAY))
     return _payload(level, before, now, unread)
 
 
@@ -204,9 +200,3 @@ def _payload(
         "levels": {name: LEVELS[row.level] for name, row in now.items()},
         "unread": unread,
     }
-
-
-def _prune(db: sa.Connection, before_us: int) -> None:
-    newest = sa.select(sa.func.max(changes.c.id)).scalar_subquery()
-    old = sa.select(changes.c.id).where(changes.c.at_us < before_us, changes.c.id < newest)
-    db.execute(sa.delete(changes).where(changes.c.id.in_(old.limit(MAX_PRUNED_ROWS))))

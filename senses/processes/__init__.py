@@ -18,13 +18,14 @@ from pydantic import Field
 
 import nerve
 
-from .tables import metadata, prune, readings, top, tracked
+from .tables import metadata, readings, top, tracked
 
-__all__ = ["Options", "compute", "metadata"]
+__all__ = ["Options", "compute", "metadata", "retention"]
+
+retention = {"readings": nerve.Retention(column="at_us", keep="7d")}
 
 US_PER_S = 1_000_000
 US_PER_MINUTE = 60 * US_PER_S
-US_PER_DAY = 24 * 60 * US_PER_MINUTE
 BYTES_PER_MIB = 2**20
 LEAVE_FACTOR = 0.9
 """A trouble ends when its value has fallen below this part of the threshold."""
@@ -58,7 +59,6 @@ class Options(nerve.Options):
     heartbeat_minutes: float = Field(
         30.0, gt=0, le=1440, description="Tell at least this often, changed or not."
     )
-    keep_days: float = Field(7.0, ge=1, le=3650, description="How long readings are kept.")
 
 
 class Process(NamedTuple):
@@ -89,7 +89,6 @@ def compute(db: sa.Connection, _peers: nerve.Peers, ctx: nerve.Context) -> dict[
     reading["troubles"] = ",".join(_troubles(reading, _largest(processes), told, options))
     reason = _reason(reading, told, options)
     _store(db, {**reading, "told": reason is not None}, processes, options.top)
-    prune(db, at_us - round(options.keep_days * US_PER_DAY))
     return None if reason is None else _payload(reading, processes, reason, options.top)
 
 

@@ -6,9 +6,6 @@ Only `compute` writes here, in its own transaction. Peers may read `readings` an
 
 import sqlalchemy as sa
 
-MAX_PRUNED_ROWS = 500
-"""Per look, so that a shortened `keep_days` never makes one look long."""
-
 metadata = sa.MetaData()
 tracked = sa.Table(
     "tracked",
@@ -38,9 +35,3 @@ top = sa.Table(
     sa.Column("rss_bytes", sa.Integer, nullable=False),
     sa.Column("cpu_percent", sa.Float),
 )
-
-
-def prune(db: sa.Connection, before_us: int) -> None:
-    """Drop readings older than `before_us`, a bounded number at a time."""
-    old = sa.select(readings.c.id).where(readings.c.at_us < before_us).limit(MAX_PRUNED_ROWS)
-    db.execute(sa.delete(readings).where(readings.c.id.in_(old)))  # takes its `top` along

@@ -21,6 +21,8 @@ from nerve.store.engine import core_connection
 from nerve.store.migrations import Migrations, upgrade
 from nerve.store.peers import PeerDatabases
 from nerve.store.sqlite import open_owner
+from nerve.worker.pruning import Pruning
+from nerve.worker.retention import check, rules
 
 CHECKOUT = Path(__file__).parents[2]
 SENSES = CHECKOUT / "senses"
@@ -80,6 +82,18 @@ class Bench:
         """Put rows in, as if an earlier look had written them."""
         with self.db.begin():
             self.db.execute(sa.insert(self.module.metadata.tables[table]), list(rows))
+
+    def prune(self) -> None:
+        """Let go what is old, as a worker does between two looks."""
+        found = rules(self.module.retention, {})
+        check(self.raw, found)
+        Pruning(self.database.stem, self.database, found, self).run(self.raw, lambda: False)
+
+    def monotonic(self) -> float:
+        return self.clock_s
+
+    def now_us(self) -> int:
+        return self.at_us()
 
     def at_us(self, *, ago_s: float = 0.0) -> int:
         return round((self.now - timedelta(seconds=ago_s)).timestamp() * 1_000_000)

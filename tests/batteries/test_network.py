@@ -172,7 +172,8 @@ def test_a_heartbeat_comes_when_nothing_changes(bench, interfaces):
 def test_old_readings_are_pruned(bench, interfaces):
     bench.look()
     bench.look(after_s=60)
-    bench.look(after_s=8 * 86_400, keep_days=7)
+    bench.look(after_s=8 * 86_400)
+    bench.prune()
     assert bench.rows("SELECT at_us FROM readings") == [(bench.at_us(),)]
 
 

@@ -164,7 +164,10 @@ def test_without_any_peer_in_the_configuration_it_says_so(make_bench):
 def test_old_changes_are_pruned_and_the_newest_is_never(cpu_only):
     cpu_only.levels(10, 95, 10, consecutive=1)
     cpu_only.pressure.now += timedelta(days=40)
+    cpu_only.pressure.prune()
+    assert cpu_only.pressure.rows("SELECT level FROM changes") == [("calm",)]
     assert cpu_only.levels(10, 95, consecutive=1) == [None, "strained"]
+    cpu_only.pressure.prune()
     assert cpu_only.pressure.rows("SELECT level FROM changes") == [("strained",)]
 
 

@@ -164,7 +164,8 @@ def test_the_top_by_memory_and_by_cpu_is_kept_for_each_look(bench, machine):
 
 def test_old_readings_are_pruned_with_their_top(bench, machine):
     bench.look()
-    bench.look(after_s=8 * 86_400, keep_days=7)
+    bench.look(after_s=8 * 86_400)
+    bench.prune()
     assert bench.rows("SELECT id FROM readings") == [(2,)]
     assert bench.rows("SELECT DISTINCT reading_id FROM top") == [(2,)]
 

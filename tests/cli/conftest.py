@@ -1,5 +1,6 @@
 """A project in a temporary folder, its journal, and two ways to run a command on it."""
 
+import gzip
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 
 from nerve.cli import main
 from nerve.cli.program import program
+from nerve.store.dayfile import COLUMNS, file_name, utc_day
 from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
 from nerve.store.sqlite import open_owner
 from nerve.store.state_dir import StateDir
@@ -73,6 +75,37 @@ class Project:
     def damage(self, statement):
         with closing(open_owner(self.state.journal_path, full_sync=False)) as raw:
             raw.execute(statement)
+
+    def archive(self, *, until_id=2**62, compressed=False, delete=True):
+        """Move the entries up to an id into files of their days, as the archive would."""
+        with closing(open_owner(self.state.journal_path, full_sync=False)) as raw:
+            for kind, columns in COLUMNS.items():
+                (self.state.archive / kind).mkdir(exist_ok=True)
+                query = f"SELECT {', '.join(columns)} FROM {kind} WHERE id <= ?"
+                rows = [
+                    dict(zip(columns, row, strict=True)) for row in raw.execute(query, (until_id,))
+                ]
+                for day in sorted({utc_day(row["at_us"]) for row in rows}):
+                    of_day = [row for row in rows if utc_day(row["at_us"]) == day]
+                    self._archive_day(raw, kind, day, of_day, compressed)
+                if delete:
+                    raw.execute(f"DELETE FROM {kind} WHERE id <= ?", (until_id,))
+
+    def _archive_day(self, raw, kind, day, rows, compressed):
+        name = file_name(kind, day, compressed=compressed)
+        path = self.state.archive / name
+        earlier = path.read_bytes() if path.exists() else b""
+        earlier = gzip.decompress(earlier) if compressed and earlier else earlier
+        lines = {json.loads(line)["id"]: line for line in earlier.splitlines(keepends=True)}
+        for row in rows:
+            values = {key: json.loads(row[key]) for key in ("payload", "cause") if key in row}
+            lines[row["id"]] = json.dumps({**row, **values}).encode() + b"\n"
+        content = b"".join(lines[entry_id] for entry_id in sorted(lines))
+        content = gzip.compress(content) if compressed else content
+        path.with_suffix(".new").write_bytes(content)
+        path.with_suffix(".new").rename(path)
+        day_row = (kind, day, name, min(lines), max(lines), len(lines), len(content), "")
+        raw.execute(f"REPLACE INTO archives VALUES {day_row}")
 
     def sense_database(self, name, *statements):
         self.state.create()

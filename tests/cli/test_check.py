@@ -200,3 +200,80 @@ def test_describe_of_a_broken_sense_says_what_is_wrong_and_ends_with_1(one):
     done = one("1/0\n").here("describe", "disk")
     assert done.returncode == 1
     assert "import_raised" in done.stderr
+
+
+KEEPING = """\
+import nerve
+import sqlalchemy as sa
+
+retention = {"readings": nerve.Retention(column="at_us", keep="7d")}
+
+
+class Options(nerve.Options):
+    percent: int = 90
+
+
+def compute(db, peers, ctx):
+    db.execute(sa.text("INSERT INTO readings VALUES (1)"))
+"""
+READINGS = """\
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade():
+    op.execute("CREATE TABLE readings (at_us INTEGER)")
+"""
+
+
+@pytest.fixture
+def keeping(project):
+    """Write a project whose sense keeps rows, with these settings of it."""
+
+    def write(settings, module=KEEPING):
+        project.write("nerve.yaml", f"senses:\n  disk:\n{settings}")
+        project.sense("disk", module)
+        project.write("senses/disk/migrations/0001_readings.py", READINGS)
+        return project
+
+    return write
+
+
+def test_a_retention_of_a_table_that_has_none_is_found_at_its_key(keeping):
+    """CFG-1"""
+    done = keeping("    retention:\n      reading: 30d\n").here("check")
+    assert done.returncode == 78
+    assert (
+        'nerve.yaml:4:7: senses.disk.retention.reading: unknown key; did you mean "readings"?'
+    ) in done.stderr.splitlines()
+
+
+def test_an_option_that_would_keep_rows_is_told_where_that_stands(keeping):
+    """CFG-1"""
+    done = keeping("    options: {keep_days: 30}\n").here("check")
+    assert done.returncode == 78
+    assert "senses.disk.options.keep_days: unknown key; how long rows are kept" in done.stderr
+    assert "retention: {readings: 7d}" in done.stderr
+
+
+def test_a_retention_that_does_not_fit_the_tables_is_found_before_a_run(keeping):
+    """BOOT-3"""
+    done = keeping("    group: g\n", KEEPING.replace("at_us", "at", 1)).here("check")
+    assert done.returncode == 1
+    assert (
+        "retention_invalid: retention of table 'readings': there is no column 'at'" in done.stderr
+    )
+
+
+def test_describe_and_test_show_how_long_rows_are_kept(keeping, json_lines):
+    project = keeping("    retention: {readings: 30d}\n")
+    (told,) = json_lines(project.here("describe", "disk", "--json").stdout)
+    assert told["retention"] == [
+        {"table": "readings", "kept": "30d", "default": "7d", "column": "at_us"}
+    ]
+    assert "by column" in project.here("describe", "disk").stdout
+    assert "table readings: 1 row, kept 30d" in project.here("test", "disk").stdout
+    *_, remains = json_lines(project.here("test", "disk", "--json").stdout)
+    assert remains["kept"] == {"readings": "30d"}

@@ -1,11 +1,13 @@
 import os
 import shlex
+from contextlib import closing
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from nerve.cli.moments import parse_moment
-from nerve.cli.timeline import Selection, Timeline, open_timeline
+from nerve.cli.selection import Selection
+from nerve.cli.timeline import Timeline, open_timeline
 from nerve.clock import rfc3339
 from nerve.config import load_config
 from nerve.store.journal import Batch, Journal
@@ -297,9 +299,9 @@ def test_following_misses_nothing_and_sees_nothing_twice(project, signal, log):
     loaded = load_config(project.config, environ={})
     seen = []
     try:
-        with open_timeline(loaded) as timeline, pytest.raises(Enough):
-            for entries in timeline.follow(Selection(True, source="disk"), 1, pause):
-                seen += [entry.id for entry in entries]
+        with open_timeline(loaded, pytest.fail) as timeline, pytest.raises(Enough):
+            followed = timeline.follow(Selection(True, source="disk"), 1, pause)
+            seen.extend(entry.id for entry in followed)
     finally:
         journal.close()
     assert seen == [3, 4, 6, 7, 9]
@@ -315,10 +317,34 @@ def test_following_from_the_start_shows_all_pages_first(project, signal, backgro
     assert process.stdout.readline().split()[0] == "2501"
 
 
+def test_following_goes_on_in_the_file_that_takes_the_journals_place(project, signal, background):
+    """LOG-2"""
+    project.record(signal(), signal())
+    process = background("signals", "-f", "--since-id", "0")
+
+    def shown(number):
+        return [process.stdout.readline().split()[0] for _ in range(number)]
+
+    assert shown(2) == ["1", "2"]
+    with closing(Journal(project.state.journal_path)) as journal:
+        journal.commit(Batch(entries=[signal()]))
+        assert shown(1) == ["3"]
+        project.state.journal_path.unlink()
+        journal.commit(Batch(entries=[signal()]))  # which writes the file back first
+        assert shown(1) == ["4"]
+    for file in project.state.root.glob("logs.db*"):
+        file.unlink()
+    fresh = project.state.root / "fresh.db"
+    with closing(Journal(fresh)) as journal:
+        journal.commit(Batch(entries=[signal()]))
+    fresh.rename(project.state.journal_path)
+    assert shown(1) == ["1"]
+
+
 def test_a_page_by_id_needs_no_sorting(project, signal):
     project.record(signal())
     loaded = load_config(project.config, environ={})
-    with open_timeline(loaded) as timeline:
+    with open_timeline(loaded, pytest.fail) as timeline:
         assert isinstance(timeline, Timeline)
         for selection in (Selection(), Selection(signals_only=True), Selection(level="warning")):
             query, parameters = selection.query()
@@ -327,3 +353,25 @@ def test_a_page_by_id_needs_no_sorting(project, signal):
                 {**parameters, "after": 0, "until": 9},
             ).fetchall()
             assert b"TEMP B-TREE" not in b" ".join(row[3] for row in plan)
+
+
+def test_what_went_wrong_is_found_by_its_index_in_the_order_of_ids(project, log):
+    project.record(log(level="error"), log(), log(level="warning"), log(level="error"))
+    project.damage(
+        "CREATE INDEX IF NOT EXISTS logs_trouble ON logs (level)"
+        " WHERE level IN ('warning', 'error')"
+    )
+    loaded = load_config(project.config, environ={})
+    with open_timeline(loaded, pytest.fail) as timeline:
+        for level, expected in (("warning", [1, 3, 4]), ("error", [1, 4])):
+            query, parameters = Selection(level=level).query()
+            (*plan,) = timeline._reader.execute(
+                f"EXPLAIN QUERY PLAN {query} ORDER BY id LIMIT 9",
+                {**parameters, "after": 0, "until": 9},
+            )
+            used = [row[3] for row in plan if b"INDEX" in row[3]]
+            assert len(used) == len(expected) - 1
+            assert all(b"logs_trouble" in row for row in used)
+            assert b"TEMP B-TREE" not in b" ".join(row[3] for row in plan)
+            page = timeline.oldest(Selection(level=level), 9)
+            assert [entry.id for entry in page.entries] == expected

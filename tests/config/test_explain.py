@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from nerve.config.explain import option_problem, wording
+from nerve.config.explain import setting_problem, wording
 
 
 class Level(StrEnum):
@@ -67,10 +67,10 @@ def test_an_error_of_a_model_is_said_without_jargon(given, said):
 
 def test_an_option_is_placed_at_its_value_and_an_unknown_one_at_its_key():
     """CFG-1"""
-    wrong = option_problem("disk", ("limits", 0), "must be a number")
+    wrong = setting_problem("disk", ("options", "limits", 0), "must be a number")
     assert (wrong.path, wrong.at_key) == (("senses", "disk", "options", "limits", 0), False)
-    unknown = option_problem("disk", ("limts",), "unknown key", 'did you mean "limits"?')
+    unknown = setting_problem("disk", ("options", "limts"), "unknown key", 'did you mean "limits"?')
     assert (unknown.at_key, unknown.hint) == (True, 'did you mean "limits"?')
-    missing = option_problem("disk", ("limits",), "is missing")
+    missing = setting_problem("disk", ("options", "limits"), "is missing")
     assert missing.path == ("senses", "disk", "options")
     assert missing.message == "the key `limits` is missing"

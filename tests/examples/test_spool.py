@@ -78,11 +78,12 @@ def test_spool_explains_a_missing_folder(spool):
     assert (caught.value.kind, bool(caught.value.hint)) == ("folder_missing", True)
 
 
-def test_spool_keeps_a_bounded_number_of_looks(spool, monkeypatch):
-    monkeypatch.setattr(spool.module, "MAX_LOOKS", 3)
-    for _ in range(5):
+def test_spool_keeps_its_looks_for_a_day(spool):
+    for _ in range(3):
         spool.look(after_s=2)
-    assert spool.rows("SELECT id FROM looks") == [(3,), (4,), (5,)]
+    spool.look(after_s=86_400)
+    spool.prune()
+    assert spool.rows("SELECT id FROM looks") == [(3,), (4,)]
 
 
 def test_backlog_tells_each_change_of_its_verdict(spool, backlog, inbox):

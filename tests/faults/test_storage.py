@@ -236,7 +236,9 @@ def test_a_journal_found_damaged_is_not_written_any_more_nor_checkpointed(tmp_pa
     damage(path, 30)
     before = path.read_bytes()
     journal = Journal(path)
-    journal.commit(Batch(counts={("s", "signal"): (1, 1)}))  # this much is sound, and in the WAL
+    batch = Batch()
+    batch.count("s", "signal", 1)
+    journal.commit(batch)  # this much is sound, and in the WAL
     for _ in range(2):
         with pytest.raises(DatabaseCorrupt) as refused:
             journal.commit(lines(1, 501))

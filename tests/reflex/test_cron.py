@@ -104,7 +104,7 @@ def terms(low, high):
 
 
 def stepped_range(low, high, step):
-    if low == high:  # cronsim, as crontab(5) does not say, counts 5-5/2 from 5 up to the end
+    if low == high:  # 5-5/2 is refused
         return str(low), {low}
     tail = "" if step == 1 else f"/{step}"
     return f"{low}-{high}{tail}", set(range(low, high + 1, step))

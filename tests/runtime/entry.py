@@ -15,7 +15,7 @@ from nerve.clock import rfc3339
 from nerve.config import load_config
 from nerve.errors import NerveError
 from nerve.store.journal import Journal, SignalEntry
-from nerve.supervisor import conduct, supervisor, timekeeping
+from nerve.supervisor import conduct, housekeeping, supervisor, timekeeping
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger
 
@@ -70,6 +70,9 @@ def main():
         owner = timekeeping if limit == "HELD_UP_S" else supervisor
         if limit in os.environ:
             setattr(owner, limit, float(os.environ[limit]))
+    for limit in ("FIRST_AFTER_S", "EVERY_S", "RETRY_FIRST_S"):
+        if limit in os.environ:
+            setattr(housekeeping, limit, float(os.environ[limit]))
     if "RESTS_S" in os.environ:
         conduct.RESTS_S = (float(os.environ["RESTS_S"]),) * len(conduct.RESTS_S)
     try:

@@ -124,6 +124,7 @@ def test_a_damaged_signal_is_skipped_and_named(project):
             "INSERT INTO signals (id, sense, at_us, epoch, seq, payload, cause)"
             " VALUES (500, 'fine', 1, 'x', 1, '{oops', '{}')"
         )
+        writer.execute("UPDATE received SET signal_id = 500")
     writer.close()
     said, _ = project.once()
     (row,) = [e for e in said if e.get("type") == "row.invalid"]

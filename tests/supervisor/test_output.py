@@ -214,6 +214,22 @@ def test_a_flood_in_pieces_of_any_size_wakes_the_parent_a_bounded_number_of_time
     asyncio.run(scenario())
 
 
+def test_looks_that_find_nothing_are_no_flood():
+    """LOG-5: a group of a hundred computes a second looks so often at what none of them prints."""
+
+    async def scenario():
+        reading, writing = os.pipe()
+        quiet = Flooded(reading)
+        quiet.stream._looks = Rate(time.monotonic(), 5)
+        for _ in range(1_000):
+            quiet.stream.look(at_the_end=True)
+        assert quiet.stream._pause is None
+        quiet.stream.close()
+        os.close(writing)
+
+    asyncio.run(scenario())
+
+
 def test_a_flooded_pipe_fills_and_holds_the_one_who_floods():
     """LOG-5"""
 

@@ -102,6 +102,19 @@ def test_open_files_that_run_out_are_an_error_that_names_the_limit_and_the_worke
     assert bench.run("healthy").type == "signal"
 
 
+def test_more_senses_than_may_be_open_are_told_of_the_limit_and_the_others_run(bench):
+    """RUN-5"""
+    for number in range(50):
+        bench.sense(f"s{number}", HEALTHY)
+    reports = bench.start(limits=LIMITS)
+    faults = [report.fault for report in reports.values() if report.fault]
+    assert 0 < len(faults) < 25
+    for fault in faults:
+        assert fault.kind == "open_files", fault
+        assert fault.hint.endswith("raise groups.bench.open_files")
+    assert bench.run("s0").type == "signal"
+
+
 def test_files_that_are_kept_open_leave_nerve_its_own(bench):
     """RUN-5"""
     hungry(bench, "while True: kept.append(os.open('/dev/null', os.O_RDONLY))")

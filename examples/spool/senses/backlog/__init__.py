@@ -13,8 +13,6 @@ import nerve
 
 US_PER_S = 1_000_000
 US_PER_MINUTE = 60 * US_PER_S
-MAX_VERDICTS = 1_000
-"""Rows kept."""
 
 WINDOW = sa.text("SELECT files FROM looks WHERE at_us >= :since_us ORDER BY id")
 
@@ -35,6 +33,7 @@ verdicts = sa.Table(
     sa.Column("verdict", sa.Text, nullable=False),
     sa.Column("files", sa.Integer, nullable=False),
 )
+retention = {"verdicts": nerve.Retention(column="at_us", keep="30d")}
 
 
 def compute(db: sa.Connection, peers: nerve.Peers, ctx: nerve.Context) -> dict[str, Any] | None:
@@ -49,7 +48,7 @@ def compute(db: sa.Connection, peers: nerve.Peers, ctx: nerve.Context) -> dict[s
     before = db.scalar(sa.select(verdicts.c.verdict).order_by(verdicts.c.id.desc()).limit(1))
     if verdict == before:
         return None
-    _remember(db, at_us, verdict, counts[-1])
+    db.execute(sa.insert(verdicts), {"at_us": at_us, "verdict": verdict, "files": counts[-1]})
     return {
         "summary": f"The spool is {verdict}: {counts[-1]} files, {counts[-1] - counts[0]:+d}",
         "verdict": verdict,
@@ -67,9 +66,3 @@ def _verdict(counts: list[int], max_files: int) -> str:
     if counts[-1] == counts[0]:
         return "steady"
     return "growing" if counts[-1] > counts[0] else "draining"
-
-
-def _remember(db: sa.Connection, at_us: int, verdict: str, files: int) -> None:
-    row = {"at_us": at_us, "verdict": verdict, "files": files}
-    newest_id = db.scalar(sa.insert(verdicts).returning(verdicts.c.id), row)
-    db.execute(sa.delete(verdicts).where(verdicts.c.id <= newest_id - MAX_VERDICTS))

@@ -14,8 +14,6 @@ import nerve
 
 PROJECT = Path(__file__).parents[2]
 US_PER_S = 1_000_000
-MAX_LOOKS = 10_000
-"""Rows kept, which at one look every two seconds is half a day."""
 
 
 class Options(nerve.Options):
@@ -33,6 +31,7 @@ looks = sa.Table(
     sa.Column("files", sa.Integer, nullable=False),
     sa.Column("size_bytes", sa.Integer, nullable=False, server_default="0"),
 )
+retention = {"looks": nerve.Retention(column="at_us", keep="1d")}
 
 
 def compute(db: sa.Connection, _peers: nerve.Peers, ctx: nerve.Context) -> dict[str, Any] | None:
@@ -41,8 +40,7 @@ def compute(db: sa.Connection, _peers: nerve.Peers, ctx: nerve.Context) -> dict[
     now = {"files": len(sizes), "size_bytes": sum(sizes)}
     last = db.execute(sa.select(looks).order_by(looks.c.id.desc()).limit(1)).first()
     at_us = round(ctx.now.timestamp() * US_PER_S)
-    newest_id = db.scalar(sa.insert(looks).returning(looks.c.id), {"at_us": at_us, **now})
-    db.execute(sa.delete(looks).where(looks.c.id <= newest_id - MAX_LOOKS))
+    db.execute(sa.insert(looks), {"at_us": at_us, **now})
     if last is not None and now == {"files": last.files, "size_bytes": last.size_bytes}:
         return None
     return {"summary": f"Files waiting: {now['files']}, {now['size_bytes']:,} bytes", **now}

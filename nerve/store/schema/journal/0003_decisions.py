@@ -1,5 +1,5 @@
 # ruff: noqa: D103, INP001  Alembic runs the file by path and fixes the names
-"""When what became of triggers, in runs of the same; and which senses are paused."""
+"""What became of triggers and when; paused senses; the last signal of each outbox."""
 
 from alembic import op
 
@@ -29,12 +29,19 @@ CREATE TABLE paused (
 """
 
 
+# So that at a start nobody has to look for signals of a sense that has given none since; 0 where
+# that is not known.
+LAST_SIGNAL = "ALTER TABLE received ADD COLUMN signal_id INTEGER NOT NULL DEFAULT 0"
+
+
 def upgrade() -> None:
+    op.execute(LAST_SIGNAL)
     op.execute(DECISIONS)
     op.execute("CREATE INDEX decisions_sense ON decisions (sense)")
     op.execute(PAUSED)
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE received DROP COLUMN signal_id")
     op.drop_table("paused")
     op.drop_table("decisions")

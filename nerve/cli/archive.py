@@ -1,0 +1,147 @@
+"""`nerve archive`: what is old goes to the archive now.
+
+While nerve runs its parent archives by itself, daily, and alone writes logs.db, so this command
+refuses then and says how far that has come. While none runs it takes the state directory's
+lock, and does in this process what the parent has done by another.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from nerve.cli.journal import open_journal
+from nerve.cli.output import emit, emit_json, emit_table, json_option, say
+from nerve.cli.ownership import owned_journal
+from nerve.cli.settings import Settings, config_options
+from nerve.cli.wording import counted
+from nerve.clock import SystemClock, rfc3339
+from nerve.config import Loaded
+from nerve.config.sizes import show_size
+from nerve.errors import Exit
+from nerve.reflex.listeners import routes_of
+from nerve.store.archive import Archive, archived_up_to
+from nerve.store.dayfile import LOGS, SIGNALS
+from nerve.store.daywriter import write_days
+from nerve.store.due import Due, due_at, selections
+from nerve.store.faults import explained
+from nerve.store.journal import Batch, Journal, LogEntry
+from nerve.store.sqlite import open_reader
+from nerve.store.state_dir import StateDir
+from nerve.supervisor import archiving
+from nerve.supervisor.archiving import Outcome, Row
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  nerve archive --dry-run                  what is due; also while nerve runs\n"
+    "  nerve archive                            e.g. after retention was made shorter"
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would go to the archive.")
+@json_option
+@config_options
+@click.pass_obj
+def archive(settings: Settings, dry_run: bool, as_json: bool) -> Exit:
+    """Move old log rows and signals to the archive. Refuses while nerve runs.
+
+    A running nerve does so by itself, daily. How old is old stands under `retention` in
+    nerve.yaml. Exit 1 if a day could not be archived.
+    """
+    loaded = settings.load()
+    if dry_run:
+        _show_due(loaded, as_json=as_json)
+        return Exit.OK
+    with open_journal(loaded) as reader:
+        hint = _busy_hint(archived_up_to(reader))
+    with owned_journal(loaded, task="archive", command="nerve archive", hint=hint) as journal:
+        outcome = _archive(loaded, journal)
+    _show(outcome, as_json=as_json)
+    return Exit.FOUND if outcome.refused else Exit.OK
+
+
+def _busy_hint(watermark: str | None) -> str:
+    far = f"it has come up to {watermark}" if watermark else "it has not done so yet"
+    return f"a running nerve archives by itself, once a day; {far}"
+
+
+def _due(loaded: Loaded, reader: sqlite3.Connection, now_us: int) -> Due:
+    pairs = [route.pair for route in routes_of(loaded.config)]
+    return due_at(reader, loaded.config.retention, pairs, now_us)
+
+
+def _archive(loaded: Loaded, journal: Journal) -> Outcome:
+    """Do a whole run; the log tells of it, also where it fails."""
+    state, retention = StateDir(loaded.state_dir), loaded.config.retention
+    state.create()
+    now_us, began, outcome = SystemClock().now_us(), time.monotonic(), Outcome()
+    with explained(state.journal_path), closing(open_reader(state.journal_path)) as reader:
+        due = _due(loaded, reader, now_us)
+        days = write_days(reader, state.archive, due, compressed=retention.compress == "gzip")
+        shelf = Archive(state.archive, journal.perform, reader, alone=True)
+        try:
+            archiving.archive(shelf, days, due, retention, now_us, outcome)
+        finally:
+            _log(loaded, journal, archiving.rows_of(outcome, retention))
+    _log(loaded, journal, [archiving.finished(outcome, due, time.monotonic() - began)])
+    return outcome
+
+
+def _log(loaded: Loaded, journal: Journal, rows: Iterable[Row]) -> None:
+    journal.commit(Batch([_entry(loaded, *row) for row in rows]))
+
+
+def _entry(
+    loaded: Loaded, source: str, type_: str, level: str, payload: dict[str, Any]
+) -> LogEntry:
+    text = json.dumps(loaded.redactor.json(payload), ensure_ascii=False)
+    return LogEntry(SystemClock().now_us(), source, type_, level, None, text)
+
+
+def _show_due(loaded: Loaded, *, as_json: bool) -> None:
+    with open_journal(loaded) as reader:
+        now_us = SystemClock().now_us()
+        due = _due(loaded, reader, now_us)
+        found = selections(reader, due)
+        watermark = archived_up_to(reader)
+    rows = []
+    for kind in (LOGS, SIGNALS):
+        days = [selection for selection in found if selection.kind == kind]
+        counts = {"days": len(days), "rows": sum(day.rows for day in days)}
+        before = rfc3339(due.before_us[kind])
+        if as_json:
+            span = {"before": before, "archived_up_to": watermark}
+            emit_json({"kind": kind, "dry_run": True, **counts, **span})
+        rows.append((kind, f"{counts['days']:,}", f"{counts['rows']:,}", before))
+    if not as_json:
+        emit_table(("KIND", "DAYS", "ROWS", "OLDER THAN"), rows)
+
+
+def _show(outcome: Outcome, *, as_json: bool) -> None:
+    before, after = outcome.journal_bytes
+    if as_json:
+        moved = {kind: asdict(moved) for kind, moved in outcome.moved.items()}
+        sizes = {"journal_bytes_before": before, "journal_bytes": after}
+        refused = [asdict(day) for day in outcome.refused]
+        left = {"unanswered": outcome.unanswered.total(), "refused": refused}
+        freed = {"freed_bytes": outcome.freed_bytes, "deleted": asdict(outcome.expired)}
+        emit_json({**moved, **sizes, **freed, **left})
+        return
+    rows = [
+        (kind, f"{moved.days:,}", f"{moved.rows:,}", show_size(moved.bytes))
+        for kind, moved in outcome.moved.items()
+    ]
+    emit_table(("KIND", "DAYS", "ROWS", "FILES"), rows)
+    emit(f"logs.db: {show_size(before)} before, {show_size(after)} now")
+    if outcome.expired.days:
+        days, size = counted(outcome.expired.days, "archived day"), outcome.expired.bytes
+        emit(f"deleted: {days} older than retention.archived, {show_size(size)}")
+    if outcome.unanswered:
+        number = counted(outcome.unanswered.total(), "signal")
+        say(f"{number} went there unanswered; see `nerve logs --type archive.unanswered`")
+    for day in outcome.refused:
+        say(f"{day.message}\n  hint: {day.hint}")

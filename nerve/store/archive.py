@@ -1,0 +1,258 @@
+"""The archive: files that get their place, rows that go, pages that are given back.
+
+Where the journal may be written: a thread beside the parent's loop, or `nerve archive`. For each
+day, in this order, so that a kill at any instruction neither loses nor doubles a row:
+
+    announce   the journal notes the sha256 of the file that is to come
+    publish    the verified file is renamed to its place, and the directory synced
+    register   the journal names the file, with the watermark
+    clear      the rows are deleted, a few at a time
+
+Until `register` the rows of the tables count, and from then on those of the file; a reader
+that finds a row in both shows it once. What is not finished is done again from the beginning
+by the next run: the day is written anew, from its file and what is left in the table.
+
+`do` brings a piece of work to the journal's connection. Each is short, because in a running
+nerve signals wait for it.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from nerve.clock import US_PER_MS, rfc3339
+from nerve.config.models import RetentionConfig
+from nerve.store.blobs import sweep
+from nerve.store.dayfile import LOGS, SIGNALS, ArchivedDay, archived_days, file_name
+from nerve.store.daywriter import ANNOUNCED, Written
+from nerve.store.decisions import trim
+from nerve.store.due import DAY_US, Selection, day_start_us, older_than_us
+from nerve.store.faults import refused
+from nerve.store.journal import Result
+from nerve.store.state_dir import DIRECTORY_MODE
+
+CLEAR_ROWS = 1_000
+"""Rows deleted by one transaction: 2 ms, and its sync."""
+GIVE_BACK_PAGES = 256
+"""Pages given back to the disk at a time: 2 ms, and the sync."""
+ALONE_FACTOR = 50
+"""So much more at a time where nobody waits for the journal."""
+WATERMARK = "archived_up_to"
+"""The key in `meta` of the time before which all has gone to the archive, but for what the log says
+was refused, and signals that are held back."""
+
+Work = Callable[[sqlite3.Connection], Result]
+
+
+class Do(Protocol):
+    """Brings work to the journal's connection and returns what came of it."""
+
+    def __call__(self, work: Work[Result]) -> Result:
+        """Raises StateError where the journal cannot be written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Days whose files were deleted because they were older than `archived`."""
+
+    days: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+
+class Archive:
+    """One installation's archive, for the one who may write its journal.
+
+    A StateError ends any of this; what was done by then is whole.
+    """
+
+    def __init__(
+        self, folder: Path, do: Do, reader: sqlite3.Connection, *, alone: bool = False
+    ) -> None:
+        """Use `folder`, which must exist; `reader` is open on the same journal, in this thread.
+
+        With `alone` nobody else waits for the journal, so more is done at a time.
+        """
+        self._folder = folder
+        self._do = do
+        self._reader = reader
+        factor = ALONE_FACTOR if alone else 1
+        self._clear_rows, self._pages = CLEAR_ROWS * factor, GIVE_BACK_PAGES * factor
+
+    def tidy(self) -> None:
+        """Remove what killed runs have left half-written, and have the folders there."""
+        with _refused(self._folder):
+            sweep(self._folder)
+            for kind in (LOGS, SIGNALS):
+                (self._folder / kind).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+
+    def take(self, written: Written) -> None:
+        """Put a day's file in its place, and delete its rows from the journal."""
+        file = written.file
+        self._do(lambda raw: _set_meta(raw, ANNOUNCED, file.sha256))
+        with _refused(self._folder / file.file):
+            publish(self._folder, written)
+        self._do(lambda raw: register(raw, file))
+        # Before the rows go: as long as they are there, the next run writes the day again.
+        self._drop_replaced(file)
+        self.clear(written.selection)
+
+    def clear(self, selection: Selection) -> None:
+        """Delete the rows of a selection from their table."""
+        after = 0
+        while ids := self._some_ids(selection, after):
+            self._do(partial(_delete, kind=selection.kind, ids=ids))
+            after = ids[-1]
+
+    def finish(self, watermark_us: int) -> None:
+        """Note how far the archive has come, and give free pages back to the disk."""
+        self._do(lambda raw: _set_meta(raw, WATERMARK, rfc3339(watermark_us)))
+        before = self._asked("freelist_count")
+        while before:
+            self._do(partial(_give_back, pages=self._pages))
+            left = self._asked("freelist_count")
+            if left >= before:  # somebody else freed as many, or a file that cannot shrink
+                break
+            before = left
+        self._do(_checkpoint)
+
+    def trim_decisions(self, before_us: int) -> None:
+        """Delete what became of triggers before a time; the counters of it stay."""
+        after_id: int | None = 0
+        while after_id is not None:
+            after_id = self._do(partial(trim, after_id=after_id, before_us=before_us))
+
+    def expire(self, retention: RetentionConfig, now_us: int) -> Expired:
+        """Delete the files of days that are older than `archived`.
+
+        One that was written only lately waits as long as others wait in the archive: a clock that
+        was wrong may have dated new rows in the far past.
+        """
+        expired = Expired()
+        if retention.archived_ms is None:
+            return expired
+        before_us = older_than_us(retention.archived_ms, now_us)
+        kept_ms = {LOGS: retention.logs_ms, SIGNALS: retention.signals_ms}
+        for day in archived_days(self._reader):
+            path = self._folder / day.file
+            written_before_us = now_us - (retention.archived_ms - kept_ms[day.kind]) * US_PER_MS
+            is_old = day_start_us(day.day) + DAY_US <= before_us
+            with _refused(path):
+                if not is_old or _written_us(path) > written_before_us:
+                    continue
+                path.unlink(missing_ok=True)
+            # Afterwards: the other way round, a kill in between would leave a file for ever.
+            self._do(partial(_unregister, day=day))
+            expired = Expired(expired.days + 1, expired.rows + day.rows, expired.bytes + day.bytes)
+        return expired
+
+    def journal_bytes(self) -> int:
+        """How large logs.db is, its WAL apart."""
+        return self._asked("page_count") * self._asked("page_size")
+
+    def _some_ids(self, selection: Selection, after: int) -> list[int]:
+        where, bounds = selection.where(after)
+        query = f"SELECT id FROM {selection.kind} WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608  our own names
+        rows = self._reader.execute(query, (*bounds, self._clear_rows)).fetchall()
+        return [entry_id for (entry_id,) in rows]
+
+    def _asked(self, pragma: str) -> int:
+        (found,) = self._reader.execute(f"PRAGMA {pragma}").fetchone()
+        return int(found)
+
+    def _drop_replaced(self, day: ArchivedDay) -> None:
+        """A day has one file: the one of the other form is held in it."""
+        for compressed in (False, True):
+            name = file_name(day.kind, day.day, compressed=compressed)
+            if name != day.file:
+                with _refused(self._folder / name):
+                    (self._folder / name).unlink(missing_ok=True)
+
+
+def publish(folder: Path, written: Written) -> None:
+    """Rename a verified file to its place; raises OSError."""
+    place = folder / written.file.file
+    (folder / written.unfinished).rename(place)
+    for directory in (place.parent, folder):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def register(raw: sqlite3.Connection, file: ArchivedDay) -> None:
+    """Name a file that is in its place; from now on its rows count."""
+    with _transaction(raw):
+        raw.execute(
+            "INSERT OR REPLACE INTO archives"
+            " (kind, day, file, first_id, last_id, rows, bytes, sha256)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            astuple(file),
+        )
+        raw.execute("DELETE FROM meta WHERE key = ?", (ANNOUNCED,))
+        # Days come in their order, so all before this one are done.
+        raw.execute(
+            "INSERT INTO meta (key, value) VALUES (?, ?)"
+            " ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+            (WATERMARK, rfc3339(day_start_us(file.day))),
+        )
+
+
+def archived_up_to(reader: sqlite3.Connection) -> str | None:
+    """Return the watermark, as RFC 3339 has it; None where nothing was archived yet."""
+    found = reader.execute("SELECT value FROM meta WHERE key = ?", (WATERMARK,)).fetchone()
+    return str(found[0]) if found else None
+
+
+def _set_meta(raw: sqlite3.Connection, key: str, value: str) -> None:
+    raw.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+def _delete(raw: sqlite3.Connection, kind: str, ids: list[int]) -> None:
+    query = f"DELETE FROM {kind} WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608  our own name
+    raw.execute(query, (json.dumps(ids),))
+
+
+def _unregister(raw: sqlite3.Connection, day: ArchivedDay) -> None:
+    raw.execute("DELETE FROM archives WHERE kind = ? AND day = ?", (day.kind, day.day))
+
+
+def _give_back(raw: sqlite3.Connection, pages: int) -> None:
+    # Not execute(): it takes one step of this statement, and each step frees one page.
+    raw.executescript(f"PRAGMA incremental_vacuum({pages})")
+
+
+def _checkpoint(raw: sqlite3.Connection) -> None:
+    # PASSIVE waits for nobody. The file gets shorter only when its WAL has been taken over.
+    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _written_us(path: Path) -> int:
+    """When a file was last written; 0 for one that is gone."""
+    try:
+        return path.stat().st_mtime_ns // 1_000
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def _transaction(raw: sqlite3.Connection) -> Iterator[None]:
+    raw.execute("BEGIN IMMEDIATE")
+    yield  # an error is for the journal, which rolls back
+    raw.execute("COMMIT")
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise refused(error, path) from error

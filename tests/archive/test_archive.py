@@ -1,0 +1,287 @@
+"""LOG-3: what is old goes to files, each row once, and space is given back."""
+
+import errno
+import json
+import os
+from contextlib import closing
+
+import pytest
+
+from nerve.errors import StateFaulty, StateFull
+from nerve.store import archive, daywriter, decisions, due
+from nerve.store.archive import WATERMARK
+from nerve.store.due import DAY_US
+from nerve.store.journal import Batch, Journal
+from tests.archive.conftest import DAY, NOW_US, days_ago, log, signal
+
+
+def test_whole_days_that_are_older_than_retention_go_to_files_of_their_own(kept):
+    """LOG-3"""
+    kept.record(
+        log(days_ago(3)), signal(days_ago(3)), log(days_ago(2)), log(days_ago(1)), log(NOW_US)
+    )
+    before = kept.rows()
+    outcome = kept.archive()
+    assert kept.rows() == before
+    assert kept.files() == [
+        "logs/2024-10-01.jsonl",
+        "logs/2024-10-02.jsonl",
+        "signals/2024-10-01.jsonl",
+    ]
+    assert sorted(kept.in_tables()) == [("logs", 4), ("logs", 5)]
+    assert {kind: (moved.days, moved.rows) for kind, moved in outcome.moved.items()} == {
+        "logs": (2, 2),
+        "signals": (1, 1),
+    }
+    assert kept.query("SELECT value FROM meta WHERE key = ?", WATERMARK) == [
+        ("2024-10-03T00:00:00.000000Z",)
+    ]
+    assert [
+        (day.rows, day.first_id, day.last_id) for day in kept.days() if day.kind == "signals"
+    ] == [(1, 2, 2)]
+
+
+def test_a_second_run_finds_nothing_to_do(kept):
+    kept.record(log(days_ago(3)))
+    kept.archive()
+    days = kept.days()
+    assert kept.archive().moved["logs"].days == 0
+    assert kept.days() == days
+
+
+def test_compressed_days_hold_the_same_rows_and_a_day_never_has_two_files(kept):
+    """LOG-3"""
+    kept.record(*(log(days_ago(3, n)) for n in range(500)))
+    before = kept.rows()
+    kept.archive(compress="gzip")
+    assert kept.files() == ["logs/2024-10-01.jsonl.gz"]
+    assert kept.rows() == before
+    assert kept.days()[0].bytes < 10_000
+    kept.record(log(days_ago(3)))
+    kept.archive()
+    assert kept.files() == ["logs/2024-10-01.jsonl"]
+    assert kept.rows().keys() == before.keys() | {("logs", 501)}
+
+
+def test_rows_that_a_clock_dates_in_an_archived_day_join_its_file_by_id(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(3)), log(days_ago(3, 5)))
+    kept.archive()
+    kept.record(log(days_ago(3, -5), "later"), log(days_ago(4), "earlier day"))
+    before = kept.rows()
+    kept.archive()
+    assert kept.rows() == before
+    assert [line["id"] for line in kept.lines("logs/2024-10-01.jsonl")] == [1, 2, 3]
+    assert not kept.in_tables()
+
+
+def test_a_row_from_before_1970_or_from_the_future_stays_and_stands_in_nobodys_way(kept):
+    """LOG-3"""
+    kept.record(log(-DAY_US), log(days_ago(-4_000)), log(days_ago(9)), log(NOW_US))
+    kept.archive()
+    assert sorted(kept.in_tables()) == [("logs", 1), ("logs", 2), ("logs", 4)]
+    assert kept.files() == ["logs/2024-09-25.jsonl"]
+
+
+def test_damaged_rows_are_kept_with_their_text(kept):
+    """LOG-3"""
+    kept.record(*(log(days_ago(3, n)) for n in range(4)), signal(days_ago(3)))
+    kept.change("UPDATE logs SET payload = '{\"cut\": ' WHERE id = 1")
+    kept.change("UPDATE logs SET payload = CAST(x'22ff22' AS TEXT) WHERE id = 2")
+    kept.change("UPDATE logs SET source = CAST(x'64ff' AS TEXT), payload = 'NaN' WHERE id = 3")
+    kept.change("UPDATE logs SET payload = ? WHERE id = 4", "[1.10,\n 1e400]")
+    kept.change("UPDATE signals SET cause = ? WHERE id = 5", "[" * 100_000)
+    kept.archive()
+    first, second, third, fourth = kept.lines("logs/2024-10-01.jsonl")
+    assert (first["payload"], first["raw"]) == (None, {"payload": '{"cut": '})
+    assert (second["payload"], second["raw"]) == (None, {"payload": '"\udcff"'})
+    assert (third["source"], third["payload"]) == (None, None)
+    assert third["raw"] == {"source": "d\udcff", "payload": "NaN"}
+    assert "raw" not in fourth
+    assert (
+        b'"payload": [1.10,  1e400]}' in (kept.state.archive / "logs/2024-10-01.jsonl").read_bytes()
+    )
+    (of_signal,) = kept.lines("signals/2024-10-01.jsonl")
+    assert of_signal["payload"] == {"at": days_ago(3)}
+    assert of_signal["raw"] == {"cause": "[" * 100_000}
+    assert kept.query("SELECT count(*) FROM logs") == [(0,)]
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "emptied", "foreign"])
+def test_a_day_whose_file_is_not_what_was_written_is_refused_and_its_rows_stay(kept, harm):
+    """LOG-3"""
+    kept.record(log(days_ago(3)), log(days_ago(3)))
+    kept.archive()
+    path = kept.state.archive / "logs/2024-10-01.jsonl"
+    content = path.read_bytes()
+    harmed = {"cut": content[:-9], "changed": content.replace(b"hello", b"jello"), "emptied": b""}
+    path.write_bytes(harmed.get(harm, content))
+    if harm == "foreign":  # the journal knows nothing of it, and it holds another row of that id
+        kept.change("DELETE FROM archives")
+        kept.change("UPDATE sqlite_sequence SET seq = 0 WHERE name = 'logs'")
+    there = path.read_bytes()
+    kept.record(log(days_ago(3), "new"), log(days_ago(2)))
+    outcome = kept.archive()
+    (refused,) = outcome.refused
+    assert (refused.kind, refused.day) == ("logs", "2024-10-01")
+    assert str(path) in refused.message
+    assert "move it away" in refused.hint
+    assert path.read_bytes() == there
+    assert [line["payload"] for line in kept.in_tables().values()] == ["new"]
+    assert outcome.moved["logs"].days == 1
+    path.rename(path.with_suffix(".away"))
+    kept.archive()
+    assert [line["payload"] for line in kept.lines("logs/2024-10-01.jsonl")] == ["new"]
+
+
+def test_a_file_that_was_read_back_otherwise_than_written_replaces_nothing(kept, monkeypatch):
+    """LOG-3"""
+    kept.record(log(days_ago(3)))
+    write = daywriter._write
+    monkeypatch.setattr(
+        daywriter, "_write", lambda out, *more: (write(out, *more), out.write(b"x"))[0]
+    )
+    with pytest.raises(StateFaulty):
+        kept.archive()
+    assert kept.files() == []
+    assert sorted(kept.in_tables()) == [("logs", 1)]
+
+
+def test_on_a_full_disk_nothing_is_deleted_and_nothing_half_written_stays(kept, monkeypatch):
+    """LOG-6"""
+    kept.record(log(days_ago(3)), log(days_ago(2)))
+    before, fsync = kept.rows(), os.fsync
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StateFull):
+        kept.archive()
+    assert kept.files() == []
+    assert kept.in_tables() == before
+    monkeypatch.setattr(os, "fsync", fsync)
+    kept.archive()
+    assert kept.rows() == before
+
+
+def test_space_is_given_back_to_the_disk(kept):
+    """LOG-3"""
+    kept.record(*(log(days_ago(3, n), "x" * 1_000) for n in range(3_000)), log(NOW_US))
+    outcome = kept.archive()
+    before, after = outcome.journal_bytes
+    assert before > 3_000_000
+    assert after < 200_000
+    assert outcome.freed_bytes == before - after
+    assert kept.state.journal_path.stat().st_size == after
+
+
+def test_each_transaction_on_the_journal_is_small(kept, monkeypatch):
+    """LOG-3"""
+    kept.record(*(log(days_ago(3, n)) for n in range(950)))
+    monkeypatch.setattr(archive, "CLEAR_ROWS", 100)
+    deleted, delete = [], archive._delete
+    monkeypatch.setattr(
+        archive,
+        "_delete",
+        lambda raw, kind, ids: (deleted.append(len(ids)), delete(raw, kind, ids)),
+    )
+    kept.archive()
+    assert deleted == [100] * 9 + [50]
+
+
+def test_a_signal_that_was_not_answered_waits_twice_as_long_and_goes_with_a_word(kept):
+    """LOG-3"""
+    answered, waiting, other = (
+        signal(days_ago(5), seq=1),
+        signal(days_ago(5, 1), seq=1),
+        signal(days_ago(5), "load", seq=1),
+    )
+    kept.record(
+        answered, waiting, other, cursors={("heat", "disk"): 1, ("gone", "load"): 0}.items()
+    )
+    pairs = [("heat", "disk"), ("new", "disk")]
+    before = kept.rows()
+    assert not kept.archive(pairs=pairs, signals="3d").unanswered
+    assert sorted(kept.in_tables()) == [("signals", 2)]
+    assert kept.rows() == before
+    outcome = kept.archive(days_ago(-2), pairs=pairs, signals="3d")
+    assert outcome.unanswered == {("heat", "disk"): 1}
+    assert not kept.in_tables()
+    assert kept.rows() == before
+
+
+def test_where_many_sources_are_held_back_all_are_from_the_first_signal_on(kept):
+    """LOG-3"""
+    names = [f"s{n}" for n in range(due.MAX_HELD + 1)]
+    kept.record(signal(days_ago(5), "before"), *(signal(days_ago(5), name) for name in names))
+    kept.record(signal(days_ago(5), "after"), cursors=[(("t", name), 1) for name in names])
+    pairs = [("t", name) for name in names]
+    assert kept.archive(pairs=pairs[1:], signals="3d").moved["signals"].rows == 3
+    assert kept.archive(pairs=pairs, signals="3d").moved["signals"].rows == 0
+    assert len(kept.in_tables()) == due.MAX_HELD
+    late = kept.archive(days_ago(-3), pairs=pairs, signals="3d")
+    assert late.unanswered == dict.fromkeys(pairs[1:], 1)
+
+
+def test_files_that_are_older_than_archived_are_deleted_and_forgotten(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(9)), log(days_ago(8)), signal(days_ago(9)))
+    kept.archive(days_ago(6))
+    for day in kept.days():
+        os.utime(kept.state.archive / day.file, ns=(days_ago(7) * 1_000,) * 2)
+    assert kept.archive(archived="9d").expired.days == 0
+    assert len(kept.files()) == 3
+    expired = kept.archive(archived="8d").expired
+    assert (expired.days, expired.rows) == (2, 2)
+    assert kept.files() == [day.file for day in kept.days()] == ["logs/2024-09-26.jsonl"]
+
+
+def test_what_a_wrong_clock_has_dated_in_the_far_past_is_not_deleted_at_once(kept):
+    """LOG-3"""
+    kept.record(log(1_000_000))
+    kept.archive(archived="9d")
+    (path,) = [kept.state.archive / day.file for day in kept.days()]
+    assert path.name == "1970-01-01.jsonl"
+    os.utime(path, ns=(NOW_US * 1_000,) * 2)
+    assert kept.archive(days_ago(-7), archived="9d").expired.days == 0
+    assert kept.archive(days_ago(-9), archived="9d").expired.days == 1
+
+
+def test_archived_files_are_for_their_owner_alone(kept):
+    kept.record(log(days_ago(3)), signal(days_ago(3)))
+    kept.archive()
+    for path in (kept.state.archive, *kept.state.archive.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o600 if path.is_file() else 0o700)
+
+
+def test_a_line_has_the_columns_of_its_table_and_json_for_json(kept):
+    kept.record(log(days_ago(3), {"ü": [1, None]}), signal(days_ago(3)))
+    kept.archive()
+    (line,) = (kept.state.archive / "logs/2024-10-01.jsonl").read_text().splitlines()
+    assert line == json.dumps(
+        {
+            "id": 1,
+            "at_us": days_ago(3),
+            "source": "disk",
+            "type": "log",
+            "level": "info",
+            "ref": None,
+            "payload": {"ü": [1, None]},
+        }
+    )
+    assert days_ago(3) // DAY_US == DAY - 3
+
+
+def test_decisions_about_triggers_go_with_the_log_and_their_counters_stay(kept, monkeypatch):
+    """SIG-8"""
+    monkeypatch.setattr(decisions, "TRIM_IDS", 7)
+    with closing(Journal(kept.state.journal_path)) as journal:
+        for number in range(40):
+            batch = Batch()
+            batch.count(f"sense-{number}", "signal", days_ago(40 - number), 2)
+            journal.commit(batch)
+    kept.archive(logs="10d")
+    left = kept.query("SELECT sense FROM decisions ORDER BY id")
+    assert left == [(f"sense-{number}",) for number in range(30, 40)]
+    assert kept.query("SELECT count(*), sum(count) FROM outcomes") == [(40, 80)]

@@ -1,0 +1,46 @@
+"""LOG-3: whatever the clock has shown, each row is in its table or in a file, and the young stay."""
+
+from contextlib import closing
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nerve.store import due
+from nerve.store.due import DAY_US, Due, Selection, selections
+from nerve.store.sqlite import open_reader
+from tests.archive.conftest import NOW_US, Kept, days_ago, log, signal
+
+TIMES = st.one_of(
+    st.integers(-3, 9).map(days_ago),
+    st.integers(0, 3).map(lambda day: day * DAY_US),
+    st.integers(1, 3).map(lambda day: day * DAY_US - 1),
+    st.integers(0, 2 * NOW_US),
+)
+ROWS = st.lists(st.tuples(st.sampled_from([log, signal]), TIMES), max_size=12)
+
+
+@settings(deadline=None, max_examples=25)
+@given(batches=st.lists(ROWS, min_size=1, max_size=3), compress=st.sampled_from(["none", "gzip"]))
+def test_each_row_is_kept_once_and_nothing_young_is_archived(tmp_path_factory, batches, compress):
+    """LOG-3"""
+    kept = Kept(tmp_path_factory.mktemp("kept") / "data")
+    expected = {}
+    for number, rows in enumerate(batches):
+        kept.record(*(entry(at_us) for entry, at_us in rows))
+        expected |= kept.in_tables()
+        kept.archive(NOW_US + number * DAY_US, compress=compress)
+        assert kept.rows() == expected
+        oldest_us = (NOW_US + (number - 1) * DAY_US) // DAY_US * DAY_US
+        assert all(line["at_us"] < oldest_us for line in kept.in_files().values())
+        assert all(line["at_us"] >= oldest_us for line in kept.in_tables().values())
+
+
+def test_ids_are_looked_through_piece_by_piece(kept, monkeypatch):
+    kept.record(*(log(days_ago(n % 5)) for n in range(40)))
+    with closing(open_reader(kept.state.journal_path)) as reader:
+        everything = Due({"logs": days_ago(0), "signals": 0}, 0, {})
+        whole = selections(reader, everything)
+        monkeypatch.setattr(due, "SCAN_IDS", 3)
+        assert selections(reader, everything) == whole
+    assert [selection.rows for selection in whole] == [8] * 4
+    assert whole[0] == Selection("logs", "2024-09-30", 5, 40, 8)

@@ -1,0 +1,139 @@
+"""What a person is told of why a sense ran, or did not; and how it is paused."""
+
+import os
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from nerve.clock import SystemClock
+from nerve.store.journal import Batch, Journal, Quarantine
+from nerve.store.sqlite import open_reader
+
+US = 1_000_000
+NOW = SystemClock().now_us()
+
+
+@pytest.fixture
+def record(project):
+    """Commit decisions about `disk`: (word, seconds ago, how many, detail), each a batch."""
+
+    def commit(*decisions, **batch):
+        project.sense("disk")
+        project.state.create()
+        with closing(Journal(project.state.journal_path)) as journal:
+            for word, seconds_ago, number, detail in decisions:
+                one = Batch()
+                one.count("disk", word, NOW - seconds_ago * US, number, detail)
+                journal.commit(one)
+            journal.commit(Batch(**batch))
+        return project
+
+    return commit
+
+
+def why(project, *arguments):
+    done = project.here("why", "disk", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def ago(seconds):
+    return datetime.fromtimestamp((NOW - seconds * US) / US, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_the_last_run_is_told_with_its_outcome_and_what_did_not_run_since(record):
+    """SIG-8"""
+    shown = why(
+        record(("signal", 90, 1, ""), ("error", 60, 1, "no such device"), ("coalesced", 30, 2, ""))
+    )
+    assert "it failed: no such device" in shown
+    assert "since:   2 triggers joined one that waited already" in shown
+    assert "throttle" not in shown
+
+
+def test_what_lies_before_the_last_run_is_not_told_as_since(record):
+    """SIG-8"""
+    shown = why(record(("throttled", 90, 4, ""), ("no_signal", 60, 1, "")))
+    assert "since:   no trigger that did not run" in shown
+    assert "throttled" in shown
+
+
+def test_each_reason_has_its_sentence_and_is_in_the_json(record, json_lines):
+    """SIG-8"""
+    project = record(("where_failed", 60, 3, "no such field 'load'"))
+    assert (
+        "since:   3 triggers left the where of the reflex without an answer: no such field 'load'"
+        in why(project)
+    )
+    (answer,) = json_lines(why(project, "--json"))
+    assert answer["ran"] is None
+    (since,) = answer["since"]
+    assert (since["decision"], since["count"], since["ran"]) == ("where_failed", 3, False)
+
+
+def test_it_is_told_what_holds_a_sense_back_and_what_will_run_it(record):
+    """RUN-9, SIG-8"""
+    held = Quarantine("disk", 1, NOW, NOW + 3_600 * US, "signal 11 (SIGSEGV)")
+    shown = why(record(("crashed", 60, 1, ""), quarantines={"disk": held}))
+    assert "now:     nerve does not run" in shown
+    assert "in quarantine until" in shown
+    assert "signal 11 (SIGSEGV)" in shown
+    assert "next:    every 10s" in shown
+
+
+def test_a_moment_in_the_past_is_answered_from_the_same_record(record):
+    """SIG-8"""
+    project = record(("signal", 300, 1, ""), ("no_signal", 200, 1, ""), ("no_signal", 100, 5, ""))
+    shown = why(project, "--at", ago(150))
+    assert "then:" in shown
+    assert "it had nothing to tell, 6 times" in shown
+    assert "before:" in shown
+    assert "it gave a signal" in shown
+
+
+def test_no_more_is_shown_than_was_asked_for(record, json_lines):
+    """CTL-3"""
+    words = ("signal", "no_signal", "error", "throttled", "coalesced")
+    project = record(*((word, 100 - n, 1, "") for n, word in enumerate(words)))
+    (answer,) = json_lines(why(project, "--json", "--last", "2"))
+    assert [run["decision"] for run in answer["decisions"]] == ["coalesced", "throttled"]
+
+
+def test_a_slip_in_a_name_or_a_time_is_a_usage_error(record):
+    project = record(("signal", 60, 1, ""))
+    assert 'did you mean "disk"?' in project.here("why", "dikk").stderr
+    assert project.here("why", "disk", "--at", "soon").returncode == 2
+
+
+def test_where_nothing_has_run_there_is_nothing_to_tell(project):
+    """CTL-2"""
+    assert project.here("why", "disk").returncode == 69
+
+
+def test_a_paused_sense_is_told_everywhere_and_resumed(record, json_lines):
+    """SIG-8"""
+    project = record(("signal", 60, 1, ""))
+    done = project.here("pause", "disk", "--reason", "rebuilt until Friday")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "rebuilt until Friday; `nerve resume disk` ends that" in why(project)
+    assert "free again; it was paused since" in project.here("resume", "disk").stdout
+    assert "paused" not in why(project)
+    with closing(open_reader(project.state.journal_path)) as reader:
+        rows = reader.execute("SELECT type FROM logs ORDER BY id").fetchall()
+    assert [type_ for (type_,) in rows] == ["sense.paused", "sense.resumed"]
+    (line,) = json_lines(project.here("pause", "disk", "--json").stdout)
+    assert line["sense"] == "disk"
+
+
+def test_beside_a_running_nerve_nothing_is_paused_and_the_way_is_said(record):
+    """CTL-1"""
+    project = record(("signal", 60, 1, ""))
+    lock = project.state.lock()
+    try:
+        done = project.here("pause", "disk")
+    finally:
+        os.close(lock)
+    assert done.returncode == 75
+    assert "stop it, `nerve pause disk`, start it again" in done.stderr
+    assert "paused" not in why(project)
