@@ -131,9 +131,9 @@ class Triggers:
         refusal = route.refusal(signal)
         # Of a blocked sense the cursor stays, for signals that pass nothing too: it stands for all
         # before it, and those are asked about when the sense can run again.
-        if refusal is None or self._blocked(route.target):
+        if refusal is None or self.blocked(route.target):
             self.offer(route.target, caused_by(signal), route)
-        elif not self.blocked(route.target):  # else it is taken up later, with those before it
+        else:
             self._count(route.target, refusal.reason, detail=refusal.detail)
             self._pass_over(route.target, route.source, signal.id)
 

@@ -97,17 +97,17 @@ def signal(signal_id, n=9, chain=()):
 # --- the order of decisions ---------------------------------------------------------
 
 
-def test_a_signal_meets_where_first_then_the_state_of_its_sense_then_the_loop_then_debounce():
+def test_a_signal_meets_the_state_of_its_sense_first_then_where_then_the_loop_then_debounce():
     """SIG-8, SIG-10"""
     nerve = Nerve(on_a(where="n > 5", debounce="2s"))
     nerve.triggers.unavailable.add("x")
     nerve.hear(signal(1, n=1, chain=LOOP), signal(2, chain=LOOP))
-    assert nerve.counts == {"unavailable": 1}  # the one that is refused would never have run
+    assert nerve.counts == {"unavailable": 2}  # both are asked about when it can run again
     nerve.triggers.unavailable.clear()
     nerve.hear(signal(3, n=1, chain=LOOP))
-    assert nerve.counts == {"unavailable": 1, "filtered": 1}
+    assert nerve.counts == {"unavailable": 2, "filtered": 1}
     nerve.hear(signal(4, chain=LOOP))
-    assert nerve.counts == {"unavailable": 1, "filtered": 1, "loop": 1}
+    assert nerve.counts == {"unavailable": 2, "filtered": 1, "loop": 1}
     nerve.hear(signal(5), signal(6))
     assert nerve.counts["coalesced"] == 1  # in the bundle: nothing waits in the flow yet
     assert nerve.queue == []
@@ -166,11 +166,11 @@ def test_what_comes_while_a_sense_cannot_run_leaves_its_reason_and_its_cursor(re
     nerve.hear(signal(2), signal(3, n=1))
     nerve.machine.run(10.0)
     assert nerve.queue == []
-    assert nerve.counts == {reason: 4}  # two ticks, the backlog, one signal
+    assert nerve.counts == {reason: 5}  # two ticks, the backlog, two signals
     assert nerve.books.cursors == {}
     getattr(nerve.triggers, reason).clear()
     nerve.take_up(signal(1), signal(2), signal(3, n=1))
-    assert nerve.counts == {reason: 4, "filtered": 1}
+    assert nerve.counts == {reason: 5, "filtered": 1}
     assert nerve.take()[1].positions == {"a": 3}
 
 
