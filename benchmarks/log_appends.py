@@ -27,7 +27,6 @@ BLOCKS = 12
 """For each number of followers; the first is for warming up."""
 SAME = "raw insert, same indexes"
 BARE = "raw insert, no index"
-TROUBLE = "raw insert, an index on trouble more"
 
 Times = list[list[int]]
 T = TypeVar("T")
@@ -35,8 +34,7 @@ T = TypeVar("T")
 
 def measure(project: Path, journal: Path, rows: int) -> list[Figure]:
     """Fill `journal`, that of `project`, with so many rows; each floor gets the same."""
-    usual = frozenset(INDEXES) - {"logs_trouble"}
-    floors = {SAME: usual, BARE: frozenset[str](), TROUBLE: frozenset(INDEXES)}
+    floors = {SAME: frozenset(INDEXES), BARE: frozenset[str]()}
     made, figures = batches(rows), []
     with contextlib.ExitStack() as stack:
         nerve = stack.enter_context(contextlib.closing(Journal(journal)))
@@ -83,14 +81,11 @@ def _figures(followers: int, times: dict[str, Times]) -> list[Figure]:
     def slowest(name: str) -> list[float]:
         return [p99(block) / NS_PER_MS for block in times[name][1:]]
 
-    figures = [
+    return [
         Figure(f"{what}, a row", SAME, "us", per_row("nerve"), per_row(SAME)),
         Figure(f"{what}, a row", BARE, "us", per_row("nerve"), per_row(BARE)),
         Figure(f"{what}, commit of {BATCH_ROWS}, p99", SAME, "ms", slowest("nerve"), slowest(SAME)),
     ]
-    if not followers:
-        figures.append(Figure(TROUBLE, SAME, "us", per_row(TROUBLE), per_row(SAME)))
-    return figures
 
 
 @contextlib.contextmanager

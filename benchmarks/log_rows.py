@@ -24,9 +24,6 @@ SOURCES = 20
 BATCH_ROWS = 100
 """What one commit carries: a busy turn of the parent's loop."""
 INSERT = "INSERT INTO logs (at_us, source, type, level, ref, payload) VALUES (?, ?, ?, ?, ?, ?)"
-TROUBLE_INDEX = (
-    "CREATE INDEX IF NOT EXISTS logs_trouble ON logs (level) WHERE level IN ('warning', 'error')"
-)
 INDEXES = ("logs_source", "logs_type", "logs_ref", "logs_trouble")
 
 
@@ -60,7 +57,6 @@ class Floor:
         """Make the database; it has those of INDEXES that are named."""
         Journal(path).close()
         self._raw = open_owner(path, full_sync=True)
-        self._raw.execute(TROUBLE_INDEX)
         for name in INDEXES:
             if name not in indexes:
                 self._raw.execute(f"DROP INDEX {name}")
