@@ -9,7 +9,7 @@ causes together stand for all of the signals, so that the cursor ends behind the
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from nerve.reflex.causes import Cause, CausingSignal
+from nerve.reflex.causes import Cause, CausingSignal, is_loop
 from nerve.reflex.listeners import Route, caused_by
 from nerve.reflex.missed import MAX_CATCHUP_RUNS
 from nerve.sense import TriggerKind
@@ -26,6 +26,7 @@ class Backlog:
         causes: what to offer; each is a trigger of its own.
         refused: signals that do not pass `where`, by reason.
         missed: signals of which nothing comes, as the reflex says.
+        loops: signals whose chain is cut here; what came with them is answered all the same.
     """
 
     route: Route
@@ -34,6 +35,7 @@ class Backlog:
     causes: tuple[Cause, ...] = ()
     refused: dict[str, int] = field(default_factory=dict)
     missed: int = 0
+    loops: tuple[CausingSignal, ...] = ()
 
 
 def sort_out(
@@ -49,7 +51,7 @@ def sort_out(
         now_us: for `catchup`, UTC microseconds.
     """
     total = len(signals) + unread
-    passed, refused = _passed(route, signals)
+    passed, refused, loops = _passed(route, signals)
     if route.missed != "skip":
         oldest_us = 0 if route.catchup_us is None else now_us - route.catchup_us
         recent = [signal for signal in passed if signal.at_us >= oldest_us]
@@ -62,20 +64,22 @@ def sort_out(
         last = causes[-1]
         causes = (*causes[:-1], replace(last, positions={route.source: newest}))
     answered = len(causes) if route.missed == "all" else len(recent) + before
-    missed = total - sum(refused.values()) - answered
-    return Backlog(route, total, newest, causes, refused, missed)
+    missed = total - sum(refused.values()) - len(loops) - answered
+    return Backlog(route, total, newest, causes, refused, missed, loops)
 
 
 def _passed(
     route: Route, signals: Sequence[CausingSignal]
-) -> tuple[list[CausingSignal], dict[str, int]]:
-    passed, refused = [], dict[str, int]()
+) -> tuple[list[CausingSignal], dict[str, int], tuple[CausingSignal, ...]]:
+    passed, refused, loops = [], dict[str, int](), []
     for signal in signals:
         if refusal := route.refusal(signal):
             refused[refusal.reason] = refused.get(refusal.reason, 0) + 1
+        elif is_loop(caused_by(signal)):
+            loops.append(signal)
         else:
             passed.append(signal)
-    return passed, refused
+    return passed, refused, tuple(loops)
 
 
 def _all(recent: list[CausingSignal]) -> tuple[Cause, ...]:

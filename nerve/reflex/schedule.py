@@ -81,7 +81,7 @@ class Schedule:
         known = positions or {}
         for order, timer in enumerate(timers):
             last_us = known.get((timer.sense, timer.source)) if timer.keeps_position else None
-            entry = _Entry(timer, now)
+            entry = _Entry(timer, now, last_us=last_us or 0)
             if timer.is_by_wall_clock:
                 self._put_wall(order, entry, now, now_us)
             else:

@@ -100,3 +100,13 @@ def next_wall_us(timer: Timer, after_us: int) -> int | None:
     if timer.align:
         return next_aligned_us(timer.interval_ms, timer.phase_ms, timer.timezone, after_us)
     return next_us(timer.cron, timer.timezone, after_us)
+
+
+def before_first_us(timer: Timer, began_us: int) -> int:
+    """The tick that would have come before the first one of a schedule that began then.
+
+    As a position it means that even the first one has no outcome yet.
+    """
+    if timer.is_by_wall_clock:
+        return began_us  # its first tick is strictly after that
+    return began_us + (timer.phase_ms - timer.interval_ms) * US_PER_MS

@@ -45,8 +45,9 @@ class Counted:
     detail: str = ""
 
     def with_later(self, count: int, at_us: int, detail: str) -> "Counted":
-        """Add more of them, of one later moment."""
-        return Counted(self.count + count, self.first_us, at_us, detail or self.detail)
+        """Add more of them, of one later moment; earlier by the clock if that was set back."""
+        first_us, last_us = min(self.first_us, at_us), max(self.last_us, at_us)
+        return Counted(self.count + count, first_us, last_us, detail or self.detail)
 
 
 @dataclass(frozen=True, slots=True)

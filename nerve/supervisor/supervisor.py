@@ -359,13 +359,14 @@ class Supervisor:
             backlogs = self._positions.take_up(
                 reader,
                 self._listeners,
-                targets - self.triggers.paused,
+                targets,
                 now_us=self._clock.now_us(),
                 moved=self._recorder.cursor,
                 damaged=self._on_damaged,
             )
             for backlog in backlogs:
-                self._tell_backlog(backlog)
+                if not self.triggers.blocked(backlog.route.target):
+                    self._tell_backlog(backlog)
                 self.triggers.take_up(backlog)
 
     def _tell_backlog(self, backlog: Backlog) -> None:

@@ -27,9 +27,9 @@ from nerve.reflex.causes import Cause, CausingSignal, PendingTrigger, is_loop, l
 from nerve.reflex.debounce import Debounce
 from nerve.reflex.flow import Decision, Flow, Phase
 from nerve.reflex.listeners import Pair, Route, caused_by, routes_of
-from nerve.reflex.missed import plan
+from nerve.reflex.missed import passed, plan
 from nerve.reflex.schedule import NEVER, Schedule, Tick
-from nerve.reflex.timers import Timer, timers_of
+from nerve.reflex.timers import Timer, before_first_us, timers_of
 from nerve.sense import TriggerKind
 from nerve.supervisor.recorder import Recorder
 
@@ -62,6 +62,7 @@ class Triggers:
         """
         self.unavailable: set[str] = set()
         self.paused: set[str] = set()
+        self._has_ended = False
         self._timers = timers_of(config)
         self._flows = {
             name: Flow((sense.throttle_ms or 0) / MS_PER_S) for name, sense in config.senses.items()
@@ -107,16 +108,19 @@ class Triggers:
         if self._timer is not None:
             self._timer.cancel()
         self._schedule = None
+        self._has_ended = True
         self._give_up(self._flows, "stopped")
 
     # --- causes ---------------------------------------------------------------------
 
     def offer(self, sense: str, cause: Cause, route: Route | None = None) -> None:
         """Let a cause in: it runs, waits, joins what waits, or is counted with its reason."""
-        if blocked := self._blocked(sense):
+        if blocked := self.blocked(sense):
             self._count(sense, blocked)
         elif is_loop(cause):
             self._cut(sense, cause)
+            for source, signal_id in cause.positions.items():
+                self._pass_over(sense, source, signal_id)
         elif route is not None and route.debounce_s:
             self._bundle(route, cause)
         else:
@@ -127,7 +131,7 @@ class Triggers:
         refusal = route.refusal(signal)
         # Of a blocked sense the cursor stays, for signals that pass nothing too: it stands for all
         # before it, and those are asked about when the sense can run again.
-        if refusal is None or self._blocked(route.target):
+        if refusal is None or self.blocked(route.target):
             self.offer(route.target, caused_by(signal), route)
         else:
             self._count(route.target, refusal.reason, detail=refusal.detail)
@@ -136,8 +140,13 @@ class Triggers:
     def take_up(self, backlog: Backlog) -> None:
         """Let in what is to come of the signals that a sense could not hear."""
         sense = backlog.route.target
+        if blocked := self.blocked(sense):  # all of it is taken up once that is over
+            self._count(sense, blocked, len(backlog.causes))
+            return
         for reason, number in backlog.refused.items():
             self._count(sense, reason, number)
+        for signal in backlog.loops:
+            self._cut(sense, caused_by(signal))
         if backlog.missed:
             detail = f"signals of {backlog.route.source} that came while nobody could answer them"
             self._count(sense, "missed", backlog.missed, detail)
@@ -156,10 +165,13 @@ class Triggers:
     def finish(self, sense: str, again: PendingTrigger | None) -> None:
         """A compute has its outcome; what was held meanwhile goes on."""
         flow = self._flows[sense]
-        if blocked := self._blocked(sense):
+        if blocked := self.blocked(sense):
             self._count(sense, blocked, flow.drop())
             again = None
+        merged = again.merged if again is not None else 0
         decision = flow.finish(self._clock.monotonic(), again)
+        if again is not None and again.merged > merged:  # what was held has joined it
+            self._count(sense, Decision.COALESCED)
         if decision is not None:
             self._follow(sense, decision)
 
@@ -186,6 +198,14 @@ class Triggers:
         """Nobody is left to run these senses: what waits for them never will."""
         self._give_up(senses, "unavailable")
 
+    def blocked(self, sense: str) -> str:
+        """Why a sense is not to run now: `stopped`, `unavailable`, `paused`; empty if it may."""
+        if self._has_ended:
+            return "stopped"
+        if sense in self.unavailable:
+            return "unavailable"
+        return "paused" if sense in self.paused else ""
+
     @property
     def are_quiet(self) -> bool:
         """Whether no sense runs or has a trigger that waits."""
@@ -193,11 +213,6 @@ class Triggers:
         return not is_bundling and all(f.phase is Phase.QUIET for f in self._flows.values())
 
     # --- decisions, and what follows from them --------------------------------------
-
-    def _blocked(self, sense: str) -> str:
-        if sense in self.unavailable:
-            return "unavailable"
-        return "paused" if sense in self.paused else ""
 
     def _follow(self, sense: str, decision: Decision) -> None:
         match decision:
@@ -227,7 +242,7 @@ class Triggers:
         if cause is None:
             if bundle.bundle is not None:  # more has come, and put its end off
                 self._wake_at(bundle.due, (reflex, sense))
-        elif blocked := self._blocked(sense):
+        elif blocked := self.blocked(sense):
             self._count(sense, blocked)
         else:
             decision = self._flows[sense].offer(cause, now)
@@ -239,7 +254,7 @@ class Triggers:
         causes = list(causes)
         if not causes:
             return
-        if blocked := self._blocked(sense):
+        if blocked := self.blocked(sense):
             self._count(sense, blocked, len(causes))
         else:
             self._follow(sense, self._flows[sense].line_up(causes, self._clock.monotonic()))
@@ -255,8 +270,6 @@ class Triggers:
     def _cut(self, sense: str, cause: Cause) -> None:
         way = loop_in_words(cause, sense)
         self._count(sense, "loop", detail=way)
-        for source, signal_id in cause.positions.items():
-            self._pass_over(sense, source, signal_id)
         message = f"a chain of {len(cause.chain)} signals comes back to {sense}; cut: {way}"
         last = cause.signals[-1]
         payload = {"message": message, "chain": list(cause.chain), "signal": last.id}
@@ -279,14 +292,19 @@ class Triggers:
             last_us = positions.get(pair) if timer.keeps_position else last_seen_us
             if last_us is None:
                 if timer.keeps_position:  # from now on nothing of it is forgotten
-                    self._recorder.cursor(*pair, now_us)
+                    self._recorder.cursor(*pair, before_first_us(timer, now_us))
                 continue
+            if timer.keeps_position and timer.sense in self.paused:
+                continue  # the same is made up for once it is resumed
             planned = plan(timer, last_us, now_us)
             made_up, skipped = made_up + len(planned.runs), skipped + planned.skipped
             detail = f"nerve did not run, from {rfc3339(last_us)} on"
             self._count(timer.sense, "missed", planned.skipped, detail)
             self._count(timer.sense, Decision.COALESCED, planned.merged, "missed, and run as one")
             self._line_up(timer.sense, [_tick_cause(timer, due_us) for due_us in planned.runs])
+            if planned.skipped and not planned.runs and timer.keeps_position:
+                _, newest = passed(timer, last_us, now_us)
+                self._recorder.cursor(*pair, newest[-1])  # or the next start would count them anew
         if made_up or skipped:
             since = f" since {rfc3339(last_seen_us)}" if last_seen_us is not None else ""
             message = f"ticks passed while nerve did not run{since}: {made_up + skipped}"

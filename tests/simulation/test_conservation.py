@@ -1,0 +1,185 @@
+"""Whatever happens, each signal and each tick comes to exactly one end."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.reflex.zones import us
+from tests.simulation.world import Doing
+
+START = us(2026, 10, 1, 12)
+ROUTES = {
+    "picky": {"on": ["a"], "where": "n > 2"},
+    "patient": {"on": ["a", "b"], "debounce": "2s"},
+    "thorough": {"on": ["a"], "missed": "all"},
+    "forgetful": {"on": ["b"], "missed": "skip"},
+    "choosy": {"on": ["b"], "where": "n > 5", "debounce": "1s", "missed": "all"},
+    "last": {"on": ["picky", "thorough"]},
+}
+"""Target to its reflex; of a kind each."""
+SOURCES = {"a": 1.0, "b": 1.7}
+"""Sense to the seconds of its interval."""
+
+
+def config(groups, throttle):
+    names = [*SOURCES, *ROUTES]
+    senses = {name: {"group": groups[n % len(groups)]} for n, name in enumerate(names)}
+    senses["picky"]["throttle"] = throttle
+    senses["last"]["throttle"] = "3s"
+    timers = [
+        {"kind": "sense", "sense": name, "interval_ms": int(seconds * 1_000)}
+        for name, seconds in SOURCES.items()
+    ]
+    listening = [{"kind": "sense", "sense": name, **reflex} for name, reflex in ROUTES.items()]
+    for reflex in timers:
+        reflex["interval"] = f"{reflex.pop('interval_ms')}ms"
+    return {"senses": senses, "reflexes": timers + listening}
+
+
+class Weather:
+    """Computes that take their time, fail, are killed; until `is_calm`."""
+
+    def __init__(self):
+        self.is_calm = False
+
+    def __call__(self, random, sense, trigger):
+        if self.is_calm:
+            return Doing()
+        seconds = random.choice([0.001, 0.05, 0.4, 2.5])
+        signal = Doing(seconds, "signal", {"n": random.randrange(10)})
+        if sense in SOURCES and random.random() < 0.8:
+            return signal
+        outcome = random.choice(["signal", "no_signal", "error", "killed"])
+        # Not three times in a row: then its signals are given up, as they should be.
+        if outcome == "killed" and trigger.attempts > 1:
+            outcome = "no_signal"
+        return signal if outcome == "signal" else Doing(seconds, outcome)
+
+
+def settle(world, weather):
+    """Let nothing new happen, and all that waits come to its end."""
+    weather.is_calm = True
+    for sense in list(world.parent.triggers.unavailable):
+        world.parent.regain(sense)
+    world.paused.clear()
+    world.restart(1.0)
+    world.machine.run(60)
+    assert any(world.parent.triggers.are_quiet for _ in range(100) if world.machine.step())
+
+
+def heard(world):
+    """(target, signal) to how often it was committed, and how often a compute had it in vain."""
+    committed, failed = Counter(), Counter()
+    for start in world.starts:
+        assert start.left_out == 0  # else it is not known which they were
+        for signal_id in start.signals:
+            if start.is_committed:
+                committed[start.sense, signal_id] += 1
+            elif start.outcome == "error":
+                failed[start.sense, signal_id] += 1
+    return committed, failed
+
+
+def passes(target, n):
+    return {"picky": n > 2, "choosy": n > 5}.get(target, True)
+
+
+def assert_each_signal_has_its_end(world):
+    committed, failed = heard(world)
+    signals = world.query("SELECT id, sense, payload ->> 'n' FROM signals ORDER BY id")
+    assert len(signals) == sum(start.outcome == "signal" for start in world.starts) or world.crashes
+    unanswered = Counter()
+    for target, reflex in ROUTES.items():
+        for signal_id, _, n in (s for s in signals if s[1] in reflex["on"]):
+            times = committed[target, signal_id] + failed[target, signal_id]
+            assert committed[target, signal_id] <= 1, (target, signal_id)
+            assert times <= 1 or world.crashes
+            if not passes(target, n):
+                assert times == 0, (target, signal_id)
+            elif times == 0:
+                unanswered[target] += 1
+    assert unanswered.keys() <= {"forgetful"}, unanswered
+    if not world.crashes:
+        assert world.counts("forgetful")["missed"] == unanswered["forgetful"]
+
+
+def assert_the_books_agree(world):
+    runs = {
+        (sense, word): number
+        for sense, word, number in world.query(
+            "SELECT sense, decision, sum(count) FROM decisions GROUP BY sense, decision"
+        )
+    }
+    assert runs == {
+        (sense, word): number
+        for sense, word, number in world.query("SELECT sense, outcome, count FROM outcomes")
+    }
+    if not world.crashes:
+        for sense in world.config.senses:
+            told = Counter(start.outcome for start in world.of(sense))
+            counted = world.counts(sense)
+            assert {word: counted[word] for word in told} == told
+
+
+happenings = st.one_of(
+    st.tuples(st.just("run"), st.floats(0.1, 8)),
+    st.tuples(st.just("stop"), st.floats(0.1, 5)),
+    st.tuples(st.just("crash"), st.integers(0, 60)),
+    st.tuples(st.just("suspend"), st.floats(0.1, 9_000)),
+    st.tuples(st.just("stall"), st.floats(0.1, 6)),
+    st.tuples(st.just("set clock"), st.floats(-20_000, 20_000)),
+    st.tuples(st.just("lose"), st.sampled_from(sorted(ROUTES))),
+    st.tuples(st.just("regain"), st.just("")),
+    st.tuples(st.just("pause"), st.sampled_from(sorted(ROUTES))),
+    st.tuples(st.just("resume"), st.just("")),
+)
+
+
+def happen(world, what, argument):
+    match what:
+        case "run":
+            world.machine.run(argument)
+        case "stop":
+            world.restart(argument)
+        case "crash":
+            for _ in range(argument):
+                world.machine.step()
+            world.crashes += 1
+            world.restart(0.5, crash=True)
+        case "suspend":
+            world.machine.suspend(argument)
+        case "stall":
+            world.machine.stall(argument)
+        case "set clock":
+            world.machine.set_clock(argument)
+        case "lose":
+            world.parent.lose(argument)
+        case "regain":
+            for sense in list(world.parent.triggers.unavailable):
+                world.parent.regain(sense)
+        case "pause" | "resume":
+            world.paused = world.paused | {argument} if what == "pause" else set()
+            world.restart(0.1)
+
+
+groupings = st.sampled_from([["one"], ["one", "two", "three"]])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(happenings, max_size=12), groupings, st.sampled_from(["2s", "5s"]), st.integers())
+def test_each_signal_is_answered_once_filtered_or_missed_whatever_happens(
+    worlds, happened, groups, throttle, seed
+):
+    """SIG-2, SIG-7, SIG-8"""
+    weather = Weather()
+    world = worlds(START, weather, seed=seed, **config(groups, throttle))
+    world.crashes = 0
+    world.start()
+    for what, argument in happened:
+        happen(world, what, argument)
+        world.machine.run(1.5)
+    settle(world, weather)
+    world.stop()
+    assert_each_signal_has_its_end(world)
+    assert_the_books_agree(world)
