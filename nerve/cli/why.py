@@ -21,20 +21,22 @@ from nerve.cli.cursors import cursor_of, waiting_after
 from nerve.cli.decisions import Run
 from nerve.cli.journal import open_journal
 from nerve.cli.moments import parse_moment
-from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option
+from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option, say
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.upcoming import next_of, running
 from nerve.cli.wording import counted, local_time, sentence, visible
-from nerve.clock import MS_PER_S, US_PER_S, SystemClock, rfc3339
+from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S, SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.config.models import SenseReflex
+from nerve.errors import StateError
+from nerve.store.journal import cursors_in
 from nerve.store.state_dir import StateDir
 
 DEFAULT_LAST = 5
 MAX_LAST = 1_000
 MAX_SINCE = len(decisions.REASONS)
-"""Reasons shown since the last run; each word once, as far as they are all different."""
+"""Runs of reasons shown since the last outcome."""
 _LABEL_CELLS = 8
 _TROUBLES = ("sense.unavailable", "sense.resting", "group.fatal", "worker.boot_timeout")
 
@@ -143,7 +145,7 @@ class _Answer:
             _line("since", "no trigger that did not run")
         for source, number in self.lags:
             _line("waiting", f"{counted(number, 'signal')} of {source} not answered yet")
-        for told in self.held or ["nothing holds it back"]:
+        for told in self.held or ["nothing known holds it back"]:
             _line("now", told)
         for coming in self.coming or [Next("no reflex runs it", None)]:
             at = f"{local_time(coming.at_us, zone)}, " if coming.at_us is not None else ""
@@ -185,7 +187,7 @@ def _tell_past(
 ) -> None:
     zone, config = ZoneInfo(loaded.config.timezone), loaded.config.senses[sense]
     after = decisions.first_after(reader, sense, at_us)
-    ran = _nerve_then(reader, at_us, zone)
+    ran = _nerve_then(loaded, reader, at_us, zone)
     if as_json:
         decided = [run.as_json() for run in runs]
         later = after and after.as_json()
@@ -215,7 +217,7 @@ def _tell_past(
     _show_runs(runs, config, zone)
 
 
-def _nerve_then(reader: sqlite3.Connection, at_us: int, zone: ZoneInfo) -> str:
+def _nerve_then(loaded: Loaded, reader: sqlite3.Connection, at_us: int, zone: ZoneInfo) -> str:
     """Say whether nerve ran at a moment."""
     row = reader.execute(
         "SELECT started_us, ended_us, ended FROM boots WHERE started_us <= ?"
@@ -225,10 +227,20 @@ def _nerve_then(reader: sqlite3.Connection, at_us: int, zone: ZoneInfo) -> str:
     if row is None:
         return "had not run yet"
     started_us, ended_us, ended = row
-    if ended_us is None or ended_us > at_us:
+    if ended == "stopped" and ended_us <= at_us:
+        return f"did not run: it had been stopped at {local_time(ended_us, zone)}"
+    if ended == "stopped" or (ended is None and StateDir(loaded.state_dir).holder() is not None):
         return f"ran, since {local_time(started_us, zone)}"
-    how = "had crashed; that was noticed at" if ended == "crashed" else "had been stopped at"
-    return f"did not run: it {how} {local_time(ended_us, zone)}"
+    # It was killed, and when is not known: only what it had recorded by then.
+    (heard_us,) = reader.execute(
+        "SELECT max(last_us) FROM decisions WHERE last_us BETWEEN ? AND ?",
+        (started_us, ended_us or at_us),
+    ).fetchone()
+    heard_us = max(started_us, heard_us or 0)
+    if at_us <= heard_us:
+        return f"ran, since {local_time(started_us, zone)}"
+    heard = local_time(heard_us, zone)
+    return f"had perhaps been killed by then: the last that it recorded is of {heard}"
 
 
 def _held_back(
@@ -243,6 +255,10 @@ def _held_back(
         end = quarantines.end_of(quarantine, SystemClock().now_us(), zone)
         end = "on trial: tried once more" if end == "on trial" else f"in quarantine until {end}"
         yield f"{end}: {visible(quarantine.reason)}"
+    throttle_us = (loaded.config.senses[sense].throttle_ms or 0) * US_PER_MS
+    if ran is not None and ran.last_us + throttle_us > SystemClock().now_us():
+        until = local_time(ran.last_us + throttle_us, zone)
+        yield f"its throttle, until about {until}; what came meanwhile runs then"
     yield from _trouble(loaded, reader, sense, ran, zone)
 
 
@@ -270,7 +286,11 @@ def _lags(loaded: Loaded, reader: sqlite3.Connection, sense: str) -> Iterator[tu
     for reflex in loaded.config.reflexes:
         if isinstance(reflex, SenseReflex) and sense in reflex.sense:
             for source in reflex.on or ():
-                position = cursor_of(loaded, reader, (sense, source)).position
+                try:
+                    position = cursor_of(loaded, reader, (sense, source)).position
+                except StateError as error:  # of its own database: perhaps just what is asked about
+                    say(f"nerve: {visible(str(error))}; the journal alone was asked")
+                    position = cursors_in(reader).get((sense, source))
                 number = 0 if position is None else waiting_after(reader, source, position).number
                 if number:
                     yield source, number

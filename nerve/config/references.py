@@ -54,18 +54,26 @@ def _group_of(sense: object) -> str:
 
 
 def doubled(reflexes: Reflexes) -> Iterator[Problem]:
-    """Yield each source that two reflexes name for the same sense: a cursor stands for one."""
-    first: dict[tuple[str, str], int] = {}
+    """Yield what two reflexes name for the same sense and keep a cursor for: it stands for one."""
+    first: dict[tuple[object, ...], int] = {}
     for index, reflex in reflexes.items():
         if not isinstance(reflex, SenseReflex):
             continue
-        for position, source in enumerate(reflex.on or ()):
-            for target in reflex.sense:
-                other = first.setdefault((target, source), index)
+        for target in reflex.sense:
+            for key, path, what in _kept(index, reflex):
+                other = first.setdefault((target, *key), index)
                 if other != index:
-                    message = f"signals of {source!r} run {target!r} already, by reflexes[{other}]"
-                    hint = "make one reflex of the two; a `where` may hold an `or`"
-                    yield Problem(("reflexes", index, "on", position), message, hint)
+                    message = f"{what} run {target!r} already, by reflexes[{other}]"
+                    yield Problem(path, message, "make one reflex of the two")
+
+
+def _kept(index: int, reflex: SenseReflex) -> Iterator[tuple[tuple[object, ...], TreePath, str]]:
+    """Yield what a reflex keeps cursors for, where each stands, and in words."""
+    for position, source in enumerate(reflex.on or ()):
+        yield ("on", source), ("reflexes", index, "on", position), f"signals of {source!r}"
+    if reflex.missed in {"once", "all"} and reflex.on is None:
+        rule = (reflex.cron, reflex.interval_ms, reflex.align, reflex.timezone)
+        yield rule, ("reflexes", index, "missed"), "the same times, with a position of their own,"
 
 
 def no_senses(senses: Collection[str]) -> Iterator[Problem]:

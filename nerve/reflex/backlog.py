@@ -55,8 +55,8 @@ def sort_out(
     if route.missed != "skip":
         oldest_us = 0 if route.catchup_us is None else now_us - route.catchup_us
         recent = [signal for signal in passed if signal.at_us >= oldest_us]
-        # Where all that were read are recent, those before them may be.
-        before = unread if len(recent) == len(passed) else 0
+        # Where the oldest that was read is recent, those before it may be.
+        before = unread if not signals or signals[0].at_us >= oldest_us else 0
         causes = _all(recent) if route.missed == "all" else _once(route, recent, before)
     else:
         causes, recent, before = (), [], 0

@@ -46,6 +46,7 @@ class Cause:
             missed ticks are made up for, the time of the tick (`Timer.source`).
         due_us: the time of the tick, UTC microseconds; None where time is not the cause.
         merged: causes that have joined it already.
+        led_by: the longest chain of those of them whose signals are not held.
     """
 
     kind: TriggerKind
@@ -54,12 +55,13 @@ class Cause:
     positions: dict[str, int] = field(default_factory=dict)
     due_us: int | None = None
     merged: int = 0
+    led_by: tuple[str, ...] = ()
 
     @property
     def chain(self) -> tuple[str, ...]:
         """The senses whose signals lead to what this cause leads to, the longest such chain."""
         chains = ((*signal.chain, signal.sense) for signal in self.signals)
-        return max(chains, key=len, default=())
+        return max((self.led_by, *chains), key=len)
 
 
 class PendingTrigger:
@@ -103,6 +105,7 @@ class PendingTrigger:
             dict(self.positions),
             self.due_us,
             self.merged,
+            self.chain,
         )
 
     def answered(self, source: str, signal_id: int) -> bool:

@@ -14,16 +14,18 @@ a trigger inside it is deferred to its end, and neither dropped nor doubled. A s
 over which its worker died rests: that is a deferral too, with another reason.
 
 Only what was missed while nobody could run it, and is to be made up for one by one
-(`missed: all`), stands in a line before the one that waits; its length is bounded by
-who puts it there (`nerve.reflex.missed`).
+(`missed: all`), stands in a line before the one that waits, and the line has an end.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nerve.reflex.causes import Cause, PendingTrigger
+
+MAX_LINE = 100
+"""Triggers of one sense that wait to run one by one."""
 
 
 class Phase(StrEnum):
@@ -79,11 +81,21 @@ class Flow:
         self.pending = PendingTrigger(cause)
         return self._place(now) if self.phase is Phase.QUIET else Decision.HELD
 
-    def line_up(self, causes: Iterable[Cause], now: float) -> Decision:
-        """Take in causes that are to run one by one; the decision is about the first of them."""
-        self.line.extend(PendingTrigger(cause) for cause in causes)
+    def line_up(self, causes: Sequence[Cause], now: float) -> tuple[Decision, int]:
+        """Take in causes that are to run one by one, and no more than the line has room for.
+
+        The decision is about the first of them; the number tells how many of the oldest were
+        left out. What waits already for the same source comes before them.
+        """
+        sources = {source for cause in causes for source in cause.positions}
+        if self.pending is not None and not sources.isdisjoint(self.pending.positions):
+            self.line.append(self.pending)
+            self.pending = None
+        left_out = max(0, len(self.line) + len(causes) - MAX_LINE)
+        self.line.extend(PendingTrigger(cause) for cause in causes[left_out:])
         has_work = self.line or self.pending
-        return self._place(now) if self.phase is Phase.QUIET and has_work else Decision.HELD
+        decision = self._place(now) if self.phase is Phase.QUIET and has_work else Decision.HELD
+        return decision, min(left_out, len(causes))
 
     def take(self, now: float) -> PendingTrigger:
         """Start what waits; raises ValueError when nothing does."""

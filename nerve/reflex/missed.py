@@ -10,10 +10,10 @@ what becomes of them:
 
 and `catchup` how old they may be for that. However long it was, at most MAX_CATCHUP_RUNS
 of one reflex and sense are made up for one by one, the newest of them. Signals
-are treated likewise (`nerve.supervisor.positions`).
+are treated likewise (`nerve.reflex.backlog`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from nerve.clock import US_PER_MS
@@ -45,10 +45,12 @@ class Plan:
 
 def plan(timer: Timer, after_us: int, until_us: int) -> Plan:
     """Decide about the ticks of a timer after one time, up to and including another."""
-    total, newest = passed(timer, after_us, until_us)
+    if timer.missed == "skip":
+        return Plan(skipped=_counted(timer, after_us, until_us))
+    total, newest = elapsed(timer, after_us, until_us)
     oldest_us = after_us if timer.catchup_us is None else until_us - timer.catchup_us
     recent = tuple(due_us for due_us in newest if due_us >= oldest_us)
-    if timer.missed == "skip" or not recent:
+    if not recent:
         return Plan(skipped=total)
     if timer.missed == "all":
         return Plan(recent, 0, total - len(recent))
@@ -57,29 +59,34 @@ def plan(timer: Timer, after_us: int, until_us: int) -> Plan:
     return Plan(recent[-1:], joined - 1, total - joined)
 
 
-def passed(timer: Timer, after_us: int, until_us: int) -> tuple[int, tuple[int, ...]]:
+def elapsed(timer: Timer, after_us: int, until_us: int) -> tuple[int, tuple[int, ...]]:
     """Count the ticks after one tick up to a time; return the newest, oldest first, as well."""
     if until_us <= after_us:
         return 0, ()
-    if timer.is_by_wall_clock:
-        return _wall_ticks(_rule_of(timer), after_us, until_us)
-    interval_us = timer.interval_ms * US_PER_MS
-    total = (until_us - after_us) // interval_us
-    first = max(0, total - MAX_CATCHUP_RUNS) + 1
-    return total, tuple(after_us + n * interval_us for n in range(first, total + 1))
+    if not timer.is_by_wall_clock:
+        interval_us = timer.interval_ms * US_PER_MS
+        total = (until_us - after_us) // interval_us
+        first = max(0, total - MAX_CATCHUP_RUNS) + 1
+        return total, tuple(after_us + n * interval_us for n in range(first, total + 1))
+    phase_us = timer.phase_ms * US_PER_MS
+    total, newest = _wall_ticks(_rule_of(timer), after_us - phase_us, until_us)
+    shifted = tuple(at_us + phase_us for at_us in newest if at_us + phase_us <= until_us)
+    return total - (len(newest) - len(shifted)), shifted
+
+
+def _counted(timer: Timer, after_us: int, until_us: int) -> int:
+    """Count the ticks in between; with `jitter` one may be missing or too many.
+
+    Without it the same times are asked for by all senses with one rule, and are found once.
+    """
+    if timer.is_by_wall_clock and until_us > after_us:
+        return _wall_ticks(_rule_of(timer), after_us, until_us)[0]
+    return elapsed(timer, after_us, until_us)[0]
 
 
 def _rule_of(timer: Timer) -> Timer:
-    """The same rule for another sense is the same timer, as far as times are concerned."""
-    return Timer(
-        "",
-        timer.kind,
-        timer.interval_ms,
-        timer.phase_ms,
-        timer.align,
-        timer.cron,
-        timer.timezone,
-    )
+    """The same rule for another sense, and without its shift, has the same times."""
+    return replace(timer, sense="", phase_ms=0, missed="skip", catchup_us=None)
 
 
 @lru_cache(CACHED_TIMERS)

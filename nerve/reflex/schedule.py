@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S
-from nerve.reflex.missed import passed, plan
+from nerve.reflex.missed import elapsed
 from nerve.reflex.timers import Timer, next_wall_us
 
 RECHECK_S = 10.0
@@ -37,16 +37,15 @@ class Tick:
     """A timer that is due.
 
     Attributes:
-        due_us: the time it names, UTC microseconds.
+        runs: the times that it answers, UTC microseconds, oldest first: one; more where each
+            that was swallowed is made up for; none where all are older than `catchup`.
         late_ms: how much after its time, or after the first that it swallowed.
-        before: times of ticks before this one that are to be made up for, oldest first.
-        missed: how many more were swallowed, of which nothing comes.
+        missed: how many were swallowed of which nothing comes.
     """
 
     timer: Timer
-    due_us: int
+    runs: tuple[int, ...]
     late_ms: int
-    before: tuple[int, ...] = ()
     missed: int = 0
 
 
@@ -56,13 +55,14 @@ class _Entry:
 
     Attributes:
         start: from which an interval counts, seconds on the monotonic clock.
-        wall_us: the next tick of one by the wall clock.
+        wall_us: the next tick of one by the wall clock, and when that was worked out.
         last_us: its last tick.
     """
 
     timer: Timer
     start: float
-    wall_us: int = 0
+    wall_us: int | None = None
+    asked_us: int = 0
     last_us: int = 0
 
 
@@ -98,8 +98,9 @@ class Schedule:
         while self._heap and self._heap[0][0] <= now:
             due, order, entry = heapq.heappop(self._heap)
             if entry.timer.is_by_wall_clock:
-                if now_us >= entry.wall_us:
+                if entry.wall_us is not None and now_us >= entry.wall_us:
                     ticks.append(_tick(entry, entry.wall_us, now_us))
+                    entry.wall_us = None
                 self._put_wall(order, entry, now, now_us)
             else:
                 # What was due when the machine was fast is due now: the wall clock is only told.
@@ -116,12 +117,14 @@ class Schedule:
         heapq.heappush(self._heap, (due, order, entry))
 
     def _put_wall(self, order: int, entry: _Entry, now: float, now_us: int) -> None:
-        if entry.last_us - now_us > REPEATS_AFTER_US:
-            entry.last_us = 0
-        wall_us = next_wall_us(entry.timer, max(now_us, entry.last_us))
-        if wall_us is not None:
-            entry.wall_us = wall_us
-            wait = max(MIN_WAIT_S, min((wall_us - now_us) / US_PER_S, RECHECK_S))
+        # Only a clock that was set back names an earlier time than the one that was worked out.
+        if entry.wall_us is None or now_us < entry.asked_us:
+            if entry.last_us - now_us > REPEATS_AFTER_US:
+                entry.last_us = 0
+            entry.wall_us = next_wall_us(entry.timer, max(now_us, entry.last_us))
+        entry.asked_us = now_us
+        if entry.wall_us is not None:
+            wait = max(MIN_WAIT_S, min((entry.wall_us - now_us) / US_PER_S, RECHECK_S))
             heapq.heappush(self._heap, (now + wait, order, entry))
 
 
@@ -140,9 +143,10 @@ def _tick(entry: _Entry, first_us: int, now_us: int) -> Tick:
     """Make one tick of all that are due by now, the first of which was at `first_us`."""
     timer = entry.timer
     before_us = first_us - (1 if timer.is_by_wall_clock else timer.interval_ms * US_PER_MS)
-    total, newest = passed(timer, before_us, now_us)
-    runs = plan(timer, before_us, now_us).runs if timer.missed == "all" else ()
-    runs = runs or newest[-1:]
-    entry.last_us = max(entry.last_us, runs[-1])
+    total, newest = elapsed(timer, before_us, now_us)
+    oldest_us = first_us if timer.catchup_us is None else now_us - timer.catchup_us
+    runs = newest if timer.missed == "all" else newest[-1:]
+    runs = tuple(due_us for due_us in runs if due_us >= oldest_us)
+    entry.last_us = max(entry.last_us, newest[-1])
     late_ms = (now_us - first_us) // US_PER_MS
-    return Tick(timer, runs[-1], late_ms, runs[:-1], total - len(runs))
+    return Tick(timer, runs, late_ms, total - len(runs))

@@ -119,6 +119,8 @@ def trim(raw: sqlite3.Connection, after_id: int, before_us: int) -> int | None:
 
     Returns the last id looked at, to go on after; None where no row has a higher one.
     """
+    (oldest,) = raw.execute("SELECT coalesce(min(id), 1) FROM decisions").fetchone()
+    after_id = max(after_id, oldest - 1)
     last_id = after_id + TRIM_IDS
     raw.execute(
         "DELETE FROM decisions WHERE id > ? AND id <= ? AND last_us < ?",

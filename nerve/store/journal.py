@@ -105,6 +105,7 @@ class Batch:
     Attributes:
         entries: in the order in which they get their ids.
         cursors: (target, source) to the last signal whose consequence is recorded.
+        forgotten: cursors that stand for nothing any more; deleted before `cursors` are put.
         counts: (sense, outcome or reason) to how many more there are of it.
         quarantines: sense to its quarantine, or None where that is over.
         paused: sense to its pause, or None where that is over.
@@ -114,6 +115,7 @@ class Batch:
     entries: list[SignalEntry | LogEntry] = field(default_factory=list)
     cursors: dict[Pair, int] = field(default_factory=dict)
     counts: dict[Pair, Counted] = field(default_factory=dict)
+    forgotten: set[Pair] = field(default_factory=set)
     quarantines: dict[str, Quarantine | None] = field(default_factory=dict)
     paused: dict[str, Pause | None] = field(default_factory=dict)
     meta: dict[str, str] = field(default_factory=dict)
@@ -287,6 +289,9 @@ class Journal:
             ids.append(next_id)
             next_id += 1
         self._put_received(received, signal_ids)
+        self._raw.executemany(
+            "DELETE FROM cursors WHERE target = ? AND source = ?", batch.forgotten
+        )
         self._put_cursors(batch.cursors)
         changes = self._runs.write(self._raw, batch.counts)
         self._put_quarantines(batch.quarantines)
@@ -507,16 +512,25 @@ def pauses(reader: sqlite3.Connection) -> list[Pause]:
 
 
 def signals_after(
-    reader: sqlite3.Connection, sense: str, signal_id: int, limit: int
+    reader: sqlite3.Connection, sense: str, signal_id: int, limit: int, max_bytes: int
 ) -> tuple[list[tuple[int, int, str, str]], int]:
-    """The newest `limit` signals of a sense after an id, oldest first, and how many more.
+    """The newest signals of a sense after an id, oldest first, and how many more there are.
 
-    Each is (id, at_us, payload, cause), as stored.
+    Each is (id, at_us, payload, cause), as stored: at most `limit` of them, and about `max_bytes`
+    of payload.
     """
     where = "FROM signals WHERE id > ? AND sense = ?"
     (count,) = reader.execute(f"SELECT count(*) {where}", (signal_id, sense)).fetchone()
-    rows = reader.execute(
+    found: list[tuple[int, int, str, str]] = []
+    size = 0
+    newest_first = reader.execute(
         f"SELECT id, at_us, payload, cause {where} ORDER BY id DESC LIMIT ?",
         (signal_id, sense, limit),
-    ).fetchall()
-    return rows[::-1], count - len(rows)
+    )
+    with contextlib.closing(newest_first):
+        for row in newest_first:
+            found.append(row)
+            size += len(row[2])
+            if size >= max_bytes:
+                break
+    return found[::-1], count - len(found)

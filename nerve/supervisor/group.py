@@ -33,6 +33,7 @@ from nerve.wire.messages import (
     CauseSignal,
     ComputeMessage,
     FailedMessage,
+    Fault,
     NoSignalMessage,
     ReadyMessage,
     SignalMessage,
@@ -257,10 +258,17 @@ class Group:
     def _dispatch(self, worker: Generation, sense: str) -> None:
         trigger_id, trigger = self._hub.start_trigger(sense)
         running = Running(sense, trigger_id, trigger)
+        try:
+            message = _compute_message(running)
+        except ValueError as error:  # what no message takes must not look as if it ran
+            fault = Fault(kind="trigger_invalid", message=f"it cannot be told to a worker: {error}")
+            self._ledger.take_outcome(running, "error", self._clock.now_us(), fault)
+            self._loop.call_soon(self.pump)
+            return
         self._in_flight.running = running
         self._move(WorkerEvent.DISPATCH)
         self._alarm.set(self._allowance_s(sense))
-        worker.send(_compute_message(running))
+        worker.send(message)
 
     def _on_alarm(self) -> None:
         if self._in_flight.running is not None:

@@ -18,10 +18,12 @@ from nerve.reflex.causes import CausingSignal
 from nerve.reflex.listeners import Listeners, Pair, Route
 from nerve.reflex.timers import SOURCE_MARK
 from nerve.store.journal import cursors_in, last_signals_in, newest_id, signals_after
-from nerve.wire.messages import MAX_CAUSES, SenseReport
+from nerve.wire.messages import MAX_CAUSES, MAX_CHAIN, SenseReport
 
 MAX_BACKLOG_SIGNALS = 5_000
 """Signals that a `where`, or `missed: all`, looks through; what came before them is counted."""
+MAX_BACKLOG_BYTES = 16 * 1024 * 1024
+"""Payloads read for that, so that a start does not take all memory, nor all day."""
 
 
 class Positions:
@@ -32,28 +34,33 @@ class Positions:
         self._told: dict[Pair, int] = {}
         self._stale: dict[Pair, int] = {}
 
-    def take_report(self, report: SenseReport, newest: int) -> dict[str, int]:
+    def take_report(self, report: SenseReport, newest: int, now_us: int) -> dict[str, int]:
         """Note what a sense's own database says; return what of it can be believed.
 
         A journal that was deleted begins its ids anew; a position beyond `newest`, its newest
-        entry, says nothing then, and says nothing more when the ids have come that far.
+        entry, says nothing then, and says nothing more when the ids have come that far. Nor does
+        the tick of a timer that is yet to come: the clock was wrong when it was written.
         """
         credible = {}
         for source, position in report.positions.items():
             pair = (report.name, source)
-            if position > newest and not source.startswith(SOURCE_MARK):
+            if position > (now_us if source.startswith(SOURCE_MARK) else newest):
                 self._stale[pair] = position
             elif self._stale.get(pair) != position:
                 credible[source] = self._told[pair] = position
         return credible
 
     def of_timers(self, stored: Mapping[Pair, int]) -> dict[Pair, int]:
-        """The last tick of each timer whose outcome is recorded or committed, in microseconds."""
-        found = {pair: at_us for pair, at_us in stored.items() if pair[1].startswith(SOURCE_MARK)}
-        for pair, at_us in self._told.items():
-            if pair[1].startswith(SOURCE_MARK):
-                found[pair] = max(at_us, found.get(pair, 0))
-        return found
+        """The last tick of each timer whose outcome is recorded or committed, in microseconds.
+
+        Where the journal knows of none, the timer did not keep its position lately, and what the
+        sense's database says is of a time before that.
+        """
+        return {
+            pair: max(at_us, self._told.get(pair, 0))
+            for pair, at_us in stored.items()
+            if pair[1].startswith(SOURCE_MARK)
+        }
 
     def take_up(
         self,
@@ -82,7 +89,7 @@ class Positions:
                 continue  # else a sense that tells rarely would have all signals read for it
             looks = route.where is not None or route.missed == "all"
             limit = MAX_BACKLOG_SIGNALS if looks else MAX_CAUSES
-            rows, unread = signals_after(reader, route.source, cursor, limit)
+            rows, unread = signals_after(reader, route.source, cursor, limit, MAX_BACKLOG_BYTES)
             if rows:
                 newest = rows[-1][0]
                 listeners.start_at({route.pair: newest})
@@ -103,9 +110,14 @@ class Positions:
 def causing_signal(
     signal_id: int, sense: str, at_us: int, payload: str, cause: str
 ) -> CausingSignal:
-    """Read a stored signal; raises ValueError, TypeError or AttributeError for a damaged one."""
-    chain = tuple(map(str, json.loads(cause).get("chain", ())))
-    return CausingSignal(signal_id, sense, at_us, json.loads(payload), chain, len(payload))
+    """Read a stored signal.
+
+    Raises ValueError, TypeError, AttributeError or RecursionError for a damaged one.
+    """
+    chain, value = tuple(map(str, json.loads(cause).get("chain", ()))), json.loads(payload)
+    if value is None or len(chain) > MAX_CHAIN:
+        raise ValueError("no signal that nerve has written")
+    return CausingSignal(signal_id, sense, at_us, value, chain, len(payload))
 
 
 def _readable(
@@ -114,5 +126,5 @@ def _readable(
     for signal_id, at_us, payload, cause in rows:
         try:
             yield causing_signal(signal_id, sense, at_us, payload, cause)
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             damaged(sense, signal_id)

@@ -120,6 +120,11 @@ class Recorder:
         if self._flush is None and self._in_hand is None:
             self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
 
+    def forget(self, target: str, source: str) -> None:
+        """Delete a cursor with this turn's batch; one that is put in the same turn stays."""
+        self._batch.forgotten.add((target, source))
+        self._soon()
+
     def fact(self, name: str, value: str) -> None:
         """Store a fact about the installation, under `meta`, with this turn's batch."""
         self._batch.meta[name] = value

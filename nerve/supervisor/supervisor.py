@@ -508,9 +508,8 @@ class Supervisor:
             message = f"signals that wait in its outbox and are taken up now: {report.waiting}"
             payload = {"message": message, "signals": report.waiting}
             self.ledger.log(report.name, "outbox.waiting", "info", payload)
-        for source, signal_id in self._positions.take_report(
-            report, self._journal.newest_id
-        ).items():
+        newest, now_us = self._journal.newest_id, self._clock.now_us()
+        for source, signal_id in self._positions.take_report(report, newest, now_us).items():
             # It may come up after its signals were offered to it: the gate waits for nobody long.
             self.triggers.answered(report.name, source, signal_id)
             if not self._unreported:

@@ -17,7 +17,9 @@ and what still waits when nerve stops is `stopped`.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from traceback import format_exc
 from typing import Any
 
 from nerve.clock import MS_PER_S, Clock, rfc3339
@@ -27,8 +29,8 @@ from nerve.reflex.causes import Cause, CausingSignal, PendingTrigger, is_loop, l
 from nerve.reflex.debounce import Debounce
 from nerve.reflex.flow import Decision, Flow, Phase
 from nerve.reflex.listeners import Pair, Route, caused_by, routes_of
-from nerve.reflex.missed import passed, plan
-from nerve.reflex.schedule import NEVER, Schedule, Tick
+from nerve.reflex.missed import elapsed, plan
+from nerve.reflex.schedule import NEVER, REPEATS_AFTER_US, Schedule, Tick
 from nerve.reflex.timers import Timer, before_first_us, timers_of
 from nerve.sense import TriggerKind
 from nerve.supervisor.recorder import Recorder
@@ -81,6 +83,7 @@ class Triggers:
         self._call_later = call_later
         self._schedule: Schedule | None = None
         self._ends: list[tuple[float, Wait]] = []
+        self._deferred_until: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = NEVER
 
@@ -182,8 +185,7 @@ class Triggers:
         if flow.rest(self._clock.monotonic() + seconds, why):
             self._withdraw(sense)
             self._count(sense, why)
-        if flow.phase is Phase.DEFERRED:
-            self._wake_at(flow.due, (FLOW, sense))
+        self._wake_deferred(sense)
 
     def answered(self, sense: str, source: str, signal_id: int) -> None:
         """A sense has answered the signals of `source` up to this one, as its database says.
@@ -223,9 +225,7 @@ class Triggers:
                 pass  # what becomes of it is told when it has come to its turn
             case _:
                 self._count(sense, decision)
-                flow = self._flows[sense]
-                if flow.phase is Phase.DEFERRED:
-                    self._wake_at(flow.due, (FLOW, sense))
+                self._wake_deferred(sense)
 
     def _bundles_of(self, sense: str) -> Iterable[Debounce]:
         return self._bundles.get(sense, {}).values()
@@ -251,14 +251,15 @@ class Triggers:
                 self._count(sense, Decision.DEBOUNCED)
             self._follow(sense, decision)
 
-    def _line_up(self, sense: str, causes: Iterable[Cause]) -> None:
-        causes = list(causes)
+    def _line_up(self, sense: str, causes: Sequence[Cause]) -> None:
         if not causes:
             return
         if blocked := self.blocked(sense):
             self._count(sense, blocked, len(causes))
-        else:
-            self._follow(sense, self._flows[sense].line_up(causes, self._clock.monotonic()))
+            return
+        decision, left_out = self._flows[sense].line_up(causes, self._clock.monotonic())
+        self._count(sense, "missed", left_out, "more waited than are made up for one by one")
+        self._follow(sense, decision)
 
     def _give_up(self, senses: Iterable[str], reason: str) -> None:
         for sense in senses:
@@ -291,12 +292,17 @@ class Triggers:
         for timer in self._timers:
             pair = (timer.sense, timer.source)
             last_us = positions.get(pair) if timer.keeps_position else last_seen_us
+            if pair in positions and not timer.keeps_position:
+                self._recorder.forget(*pair)  # ticks pass that it does not stand for
+            if last_us is not None and last_us > now_us + REPEATS_AFTER_US:
+                self._recorder.forget(*pair)  # the clock was wrong when that was written
+                last_us = None
             if last_us is None:
                 if timer.keeps_position:  # from now on nothing of it is forgotten
                     self._recorder.cursor(*pair, before_first_us(timer, now_us))
                 continue
-            if timer.keeps_position and timer.sense in self.paused:
-                continue  # the same is made up for once it is resumed
+            if timer.keeps_position and self.blocked(timer.sense):
+                continue  # the same is made up for at a start at which it can run
             planned = plan(timer, last_us, now_us)
             made_up, skipped = made_up + len(planned.runs), skipped + planned.skipped
             detail = f"nerve did not run, from {rfc3339(last_us)} on"
@@ -304,7 +310,7 @@ class Triggers:
             self._count(timer.sense, Decision.COALESCED, planned.merged, "missed, and run as one")
             self._line_up(timer.sense, [_tick_cause(timer, due_us) for due_us in planned.runs])
             if planned.skipped and not planned.runs and timer.keeps_position:
-                _, newest = passed(timer, last_us, now_us)
+                _, newest = elapsed(timer, last_us, now_us)
                 self._recorder.cursor(*pair, newest[-1])  # or the next start would count them anew
         if made_up or skipped:
             since = f" since {rfc3339(last_seen_us)}" if last_seen_us is not None else ""
@@ -315,18 +321,34 @@ class Triggers:
     def _wake(self) -> None:
         self._wakes_at = NEVER
         now, now_us = self._clock.monotonic(), self._clock.now_us()
-        if self._schedule is not None:
-            for tick in self._schedule.pop_due(now, now_us):
-                self._on_tick(tick)
-        while self._ends and self._ends[0][0] <= now:
-            _, (reflex, sense) = heapq.heappop(self._ends)
-            if reflex != FLOW:
-                self._release(reflex, sense, now)
-            elif self._flows[sense].wake(now):
-                self._enqueue(sense)
-            elif self._flows[sense].phase is Phase.DEFERRED:  # its end was put off
-                self._wake_at(self._flows[sense].due, (FLOW, sense))
-        self._set_timer()
+        try:
+            for tick in self._schedule.pop_due(now, now_us) if self._schedule else ():
+                self._safely(tick.timer.sense, partial(self._on_tick, tick))
+            while self._ends and self._ends[0][0] <= now:
+                due, (reflex, sense) = heapq.heappop(self._ends)
+                self._safely(sense, partial(self._on_end, due, reflex, sense, now))
+        finally:  # whatever it was, the other senses must not stand still for ever
+            self._set_timer()
+
+    def _safely(self, sense: str, act: Callable[[], None]) -> None:
+        """Do what is due for one sense; a fault of ours ends that alone, and is told."""
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001  the boundary between the timers of one sense and another
+            message = f"an error of nerve itself, at a trigger of {sense}: {error!r}"
+            payload = {"message": message, "hint": "please report it", "stack": format_exc()}
+            self._log(sense, "trigger.failed", "error", payload)
+
+    def _on_end(self, due: float, reflex: int, sense: str, now: float) -> None:
+        if reflex != FLOW:
+            self._release(reflex, sense, now)
+            return
+        if self._deferred_until.get(sense) == due:
+            del self._deferred_until[sense]
+        if self._flows[sense].wake(now):
+            self._enqueue(sense)
+        else:  # its end may have been put off
+            self._wake_deferred(sense)
 
     def _on_tick(self, tick: Tick) -> None:
         sense = tick.timer.sense
@@ -336,8 +358,17 @@ class Triggers:
         if tick.late_ms > LATE_TICK_MS:
             payload = {"late_ms": tick.late_ms, "missed": tick.missed}
             self._log(sense, "tick.late", "warning", payload)
-        self._line_up(sense, [_tick_cause(tick.timer, due_us) for due_us in tick.before])
-        self.offer(sense, _tick_cause(tick.timer, tick.due_us))
+        causes = [_tick_cause(tick.timer, due_us) for due_us in tick.runs]
+        self._line_up(sense, causes[:-1])
+        for cause in causes[-1:]:
+            self.offer(sense, cause)
+
+    def _wake_deferred(self, sense: str) -> None:
+        """Be woken at the end of a deferral, once, however many causes join it."""
+        flow = self._flows[sense]
+        if flow.phase is Phase.DEFERRED and self._deferred_until.get(sense) != flow.due:
+            self._deferred_until[sense] = flow.due
+            self._wake_at(flow.due, (FLOW, sense))
 
     def _wake_at(self, due: float, wait: Wait) -> None:
         heapq.heappush(self._ends, (due, wait))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nerve.reflex.causes import Cause, CausingSignal
-from nerve.reflex.flow import Decision, Flow, Phase
+from nerve.reflex.flow import MAX_LINE, Decision, Flow, Phase
 from nerve.sense import TriggerKind
 from nerve.wire.messages import MAX_CAUSES
 
@@ -200,7 +200,7 @@ def tick(due_us):
 def test_what_is_to_be_made_up_for_runs_one_by_one_before_what_waits():
     """SIG-4, SIG-6"""
     flow = Flow()
-    assert flow.line_up([tick(1), tick(2)], 0.0) is Decision.ACCEPTED
+    assert flow.line_up([tick(1), tick(2)], 0.0) == (Decision.ACCEPTED, 0)
     assert flow.offer(tick(3), 0.0) is Decision.HELD
     assert flow.offer(tick(4), 0.0) is Decision.COALESCED
     due = []
@@ -253,3 +253,27 @@ def test_what_waits_is_given_up_and_what_runs_is_not():
     assert flow.drop() == 2
     assert flow.phase is Phase.RUNNING
     assert flow.finish(0.0) is None
+
+
+def test_a_line_has_an_end_and_what_has_no_room_is_told():
+    """SIG-6, SIG-8: nights of suspend must not pile up."""
+    flow = Flow(throttle_s=1_800.0)
+    flow.line_up([tick(n) for n in range(60)], 0.0)
+    assert flow.line_up([tick(n) for n in range(60, 120)], 1.0) == (Decision.HELD, 20)
+    assert [trigger.due_us for trigger in flow.line] == [*range(60), *range(80, 120)]
+    assert flow.line_up([tick(n) for n in range(120, 320)], 2.0) == (Decision.HELD, 200)
+    assert len(flow.line) == MAX_LINE
+
+
+def test_what_waits_for_the_same_source_comes_before_what_is_made_up_for():
+    """SIG-2: else the cursor would pass a tick that has not run."""
+    flow = Flow()
+    flow.offer(TICK, 0.0)
+    flow.take(0.0)
+    flow.offer(tick(1), 0.0)
+    flow.line_up([tick(2), tick(3)], 0.0)
+    flow.offer(tick(4), 0.0)
+    due = []
+    while flow.finish(0.0) is not None:
+        due.append(flow.take(0.0).due_us)
+    assert due == [1, 2, 3, 4]
