@@ -104,6 +104,19 @@ def latest(
     return [Run(*row) for row in rows]
 
 
+def last_outcome(reader: sqlite3.Connection, sense: str) -> Run | None:
+    """Return how a sense's last run ended; of one long ago only the time is left."""
+    for run in latest(reader, sense, 1, ran=True):
+        return run
+    words = ", ".join(f"'{word}'" for word in OUTCOMES)
+    row = reader.execute(
+        f"SELECT outcome, 1, last_at_us, last_at_us, '' FROM outcomes"  # noqa: S608  our own words
+        f" WHERE sense = ? AND outcome IN ({words}) ORDER BY last_at_us DESC LIMIT 1",
+        (sense,),
+    ).fetchone()
+    return Run(*row) if row else None
+
+
 def first_after(reader: sqlite3.Connection, sense: str, at_us: int) -> Run | None:
     """Return the first run that begins after a time."""
     if reader.execute(_HAS_TABLE).fetchone() is None:

@@ -80,7 +80,7 @@ def why(settings: Settings, sense: str, last: int, moment: str | None, as_json: 
     with open_journal(loaded) as reader:
         runs = decisions.latest(reader, sense, last, until_us=at_us)
         if at_us is None:
-            (ran,) = decisions.latest(reader, sense, 1, ran=True) or (None,)
+            ran = decisions.last_outcome(reader, sense)
             answer = _Answer(
                 loaded,
                 sense,

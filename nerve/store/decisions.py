@@ -98,12 +98,13 @@ class Runs:
         run = self._runs.get(key)
         is_alone = changes.latest.get(sense, self._latest.get(sense)) == word
         if run is not None and _goes_on(run, counted, is_alone=is_alone):
-            raw.execute(
+            updated = raw.execute(
                 "UPDATE decisions SET count = count + ?, last_us = ?,"
                 " detail = CASE WHEN ? = '' THEN detail ELSE ? END WHERE id = ?",
                 (counted.count, counted.last_us, counted.detail, counted.detail, run.id),
             )
-            return Run(run.id, run.first_us, counted.last_us)
+            if updated.rowcount:  # else it was trimmed by a clock that was ahead
+                return Run(run.id, run.first_us, counted.last_us)
         cursor = raw.execute(
             "INSERT INTO decisions (sense, decision, count, first_us, last_us, detail)"
             " VALUES (?, ?, ?, ?, ?, ?)",

@@ -392,15 +392,17 @@ class Journal:
         return cursors_in(self._raw)
 
     def last_seen_us(self) -> int | None:
-        """About when the last run of nerve was last alive; None where there was none."""
-        # The clock may have been set between two of these, so the newest rows and not the
-        # largest times; a second is as exactly as counts without a signal are written.
+        """About when the last run of nerve was last alive; None where there was none.
+
+        One that was killed was alive at its last outcome: a tick after that would have had one.
+        """
+        # Not the newest log row: commands write such, too, while nerve does not run.
         (last_us,) = self._raw.execute(
-            "SELECT max(at_us) FROM ("
-            " SELECT at_us FROM (SELECT at_us FROM logs ORDER BY id DESC LIMIT 1)"
-            " UNION ALL SELECT at_us FROM (SELECT at_us FROM signals ORDER BY id DESC LIMIT 1)"
-            " UNION ALL SELECT max(last_at_us) FROM outcomes)"
-        ).fetchone()
+            "SELECT CASE ended WHEN 'stopped' THEN ended_us ELSE max(started_us,"
+            " coalesce((SELECT max(last_at_us) FROM outcomes), 0),"
+            " coalesce((SELECT at_us FROM signals ORDER BY id DESC LIMIT 1), 0)) END"
+            " FROM boots ORDER BY id DESC LIMIT 1"
+        ).fetchone() or (None,)
         return None if last_us is None else int(last_us)
 
     def boots(self) -> set[str]:

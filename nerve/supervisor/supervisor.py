@@ -276,7 +276,7 @@ class Supervisor:
     def _take_paused(self) -> None:
         for pause in self._journal.pauses():
             if pause.sense in self._loaded.config.senses:
-                self.triggers.paused.add(pause.sense)
+                self.triggers.paused[pause.sense] = pause.reason
                 reason = f": {pause.reason}" if pause.reason else ""
                 message = f"paused since {rfc3339(pause.since_us)}{reason}"
                 hint = f"stop nerve, `nerve resume {pause.sense}`, start it"
@@ -480,19 +480,19 @@ class Supervisor:
         self.triggers.rest(sense, seconds, why)
         if self._once and seconds > ONCE_PATIENCE_S:
             self._given_up.add(sense)
-            self._mark_unavailable([sense])
+            self._mark_unavailable([sense], "it rests for longer than `run --once` waits")
             self.triggers.forget([sense])
 
     def gave_up(self, name: str) -> None:
         """Nothing more comes from this group."""
-        self._mark_unavailable(self._groups[name].senses)
+        self._mark_unavailable(self._groups[name].senses, f"the group {name} was given up")
         self.triggers.forget(self._groups[name].senses)
         self._has_reported(name)
         self._stop_if_done()
 
     def _take_report(self, report: SenseReport) -> None:
         if report.fault is not None:
-            self._mark_unavailable([report.name])
+            self._mark_unavailable([report.name], report.fault.message)
             self.triggers.forget([report.name])
             payload = report.fault.model_dump(exclude_defaults=True)
             self.ledger.log(report.name, "sense.unavailable", "error", payload)
@@ -501,7 +501,7 @@ class Supervisor:
             return
         was_unavailable = report.name in self.triggers.unavailable
         self.ledger.tally.unavailable.discard(report.name)
-        self.triggers.unavailable.discard(report.name)
+        self.triggers.unavailable.pop(report.name, None)
         for revision in report.migrated:
             self.ledger.log(report.name, "migration.applied", "info", {"revision": revision})
         if report.waiting and self._unreported:  # at a start; later it is the order of the day
@@ -518,9 +518,10 @@ class Supervisor:
         if was_unavailable and not self._unreported:
             self._take_up_missed({report.name})
 
-    def _mark_unavailable(self, senses: Iterable[str]) -> None:
-        self.ledger.tally.unavailable.update(senses)
-        self.triggers.unavailable.update(senses)
+    def _mark_unavailable(self, senses: Iterable[str], why: str) -> None:
+        for sense in senses:
+            self.ledger.tally.unavailable.add(sense)
+            self.triggers.unavailable[sense] = why
 
     def _has_reported(self, name: str) -> None:
         if name in self._unreported:

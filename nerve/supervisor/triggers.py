@@ -59,9 +59,10 @@ class Triggers:
         """`enqueue` is called with each sense that has a trigger to run now.
 
         `withdraw` when such a trigger is to wait after all; `call_later` is the loop's.
+        Senses stand in `unavailable` and `paused` with the reason why, which may be empty.
         """
-        self.unavailable: set[str] = set()
-        self.paused: set[str] = set()
+        self.unavailable: dict[str, str] = {}
+        self.paused: dict[str, str] = {}
         self._has_ended = False
         self._timers = timers_of(config)
         self._flows = {
@@ -355,6 +356,8 @@ class Triggers:
 
     def _count(self, sense: str, reason: str, number: int = 1, detail: str = "") -> None:
         if number:
+            known = {"unavailable": self.unavailable, "paused": self.paused}.get(reason, {})
+            detail = detail or known.get(sense, "")
             self._recorder.count(sense, reason, self._clock.now_us(), number, detail)
 
 

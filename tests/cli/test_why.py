@@ -137,3 +137,18 @@ def test_beside_a_running_nerve_nothing_is_paused_and_the_way_is_said(record):
     assert done.returncode == 75
     assert "stop it, `nerve pause disk`, start it again" in done.stderr
     assert "paused" not in why(project)
+
+
+def test_a_run_of_long_ago_is_told_though_its_record_was_trimmed(record):
+    """SIG-8"""
+    project = record(("error", 40 * 86_400, 7, "it broke"))
+    project.damage("DELETE FROM decisions")
+    shown = why(project)
+    assert "it has not run yet" not in shown
+    assert "it failed" in shown
+
+
+def test_what_keeps_a_sense_from_coming_up_is_told_with_its_fault(record):
+    """BOOT-3, SIG-8"""
+    shown = why(record(("signal", 90, 1, ""), ("unavailable", 30, 9, "the module is missing")))
+    assert "9 triggers came while it could not be run: the module is missing" in shown

@@ -136,7 +136,7 @@ class Parent:
             log=self.ledger.log,
             call_later=self.machine.call_later,
         )
-        self.triggers.paused |= world.paused
+        self.triggers.paused |= dict.fromkeys(world.paused, "")
         routes = routes_of(world.config)
         self.listeners, self.positions = Listeners(routes), Positions(routes)
         self.is_stopping = False
@@ -167,11 +167,11 @@ class Parent:
 
     def lose(self, sense):
         """A sense cannot be loaded any more."""
-        self.triggers.unavailable.add(sense)
+        self.triggers.unavailable[sense] = ""
         self.triggers.forget([sense])
 
     def regain(self, sense):
-        self.triggers.unavailable.discard(sense)
+        self.triggers.unavailable.pop(sense, None)
         self._take_report(sense)
         self._take_up({sense})
 

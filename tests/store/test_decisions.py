@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nerve.errors import StateError
 from nerve.store.decisions import MAX_GAP_US, RUN_SPAN_US, TRIM_IDS, trim
-from nerve.store.journal import Batch, Journal
+from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
 from nerve.store.sqlite import open_reader
 
 START = 1_790_000_000_000_000
@@ -200,3 +200,30 @@ def test_old_runs_are_trimmed_piece_by_piece_and_those_that_may_go_on_are_not(pa
         assert left == list(range(TRIM_IDS + 5, TRIM_IDS + 10))
         put(journal, ("disk", "signal", START + 6))
     assert totals(path) == {("disk", "signal"): (2, START + 6)}
+    # The run that this would have gone on with was trimmed under it, by a clock that was ahead.
+    assert runs(path)[-1][2:5] == (1, START + 6, START + 6)
+
+
+def test_a_run_that_stopped_was_alive_until_then_whatever_commands_have_logged_since(path):
+    """SIG-8: ticks of that time are missed."""
+    with closing(Journal(path)) as journal:
+        assert journal.last_seen_us() is None
+        journal.begin_boot("b", pid=1, version="1", at_us=START)
+        journal.end_boot("b", how="stopped", at_us=START + MINUTE_US)
+        journal.commit(
+            Batch(
+                [LogEntry(START + 9 * MINUTE_US, "nerve", "archive.finished", "info", None, "{}")]
+            )
+        )
+        assert journal.last_seen_us() == START + MINUTE_US
+
+
+def test_a_run_that_was_killed_was_alive_at_its_last_outcome(path):
+    """SIG-8"""
+    with closing(Journal(path)) as journal:
+        journal.begin_boot("b", pid=1, version="1", at_us=START)
+        assert journal.last_seen_us() == START
+        put(journal, ("disk", "no_signal", START + MINUTE_US))
+        assert journal.last_seen_us() == START + MINUTE_US
+        journal.commit(Batch([SignalEntry("disk", "e", 1, START + 2 * MINUTE_US, "1", "{}")]))
+        assert journal.last_seen_us() == START + 2 * MINUTE_US

@@ -24,10 +24,11 @@ class Books:
     """In the place of the recorder."""
 
     def __init__(self):
-        self.counts, self.cursors, self.facts = Counter(), {}, {}
+        self.counts, self.cursors, self.facts, self.details = Counter(), {}, {}, {}
 
     def count(self, sense, outcome, at_us, number=1, detail=""):
         self.counts[str(outcome)] += number
+        self.details |= {str(outcome): detail} if detail else {}
 
     def cursor(self, target, source, signal_id):
         self.cursors[target, source] = max(signal_id, self.cursors.get((target, source), 0))
@@ -100,7 +101,7 @@ def signal(signal_id, n=9, chain=()):
 def test_a_signal_meets_the_state_of_its_sense_first_then_where_then_the_loop_then_debounce():
     """SIG-8, SIG-10"""
     nerve = Nerve(on_a(where="n > 5", debounce="2s"))
-    nerve.triggers.unavailable.add("x")
+    nerve.triggers.unavailable["x"] = "it broke"
     nerve.hear(signal(1, n=1, chain=LOOP), signal(2, chain=LOOP))
     assert nerve.counts == {"unavailable": 2}  # both are asked about when it can run again
     nerve.triggers.unavailable.clear()
@@ -160,13 +161,14 @@ def test_a_trigger_that_is_tried_again_and_what_joins_it_is_counted():
 def test_what_comes_while_a_sense_cannot_run_leaves_its_reason_and_its_cursor(reason):
     """SIG-7, SIG-8: a signal that is refused must not move the cursor past one that waits."""
     nerve = Nerve(on_a(where="n > 5"), every("10s"))
-    getattr(nerve.triggers, reason).add("x")
+    getattr(nerve.triggers, reason)["x"] = "because"
     nerve.triggers.begin({}, None)
     nerve.take_up(signal(1))
     nerve.hear(signal(2), signal(3, n=1))
     nerve.machine.run(10.0)
     assert nerve.queue == []
     assert nerve.counts == {reason: 5}  # two ticks, the backlog, two signals
+    assert nerve.books.details == {reason: "because"}
     assert nerve.books.cursors == {}
     getattr(nerve.triggers, reason).clear()
     nerve.take_up(signal(1), signal(2), signal(3, n=1))
@@ -177,7 +179,7 @@ def test_what_comes_while_a_sense_cannot_run_leaves_its_reason_and_its_cursor(re
 def test_what_is_missed_or_refused_of_a_backlog_is_counted_once_it_can_be_answered():
     """SIG-8"""
     nerve = Nerve(on_a(missed="skip", where="n > 5"))
-    nerve.triggers.unavailable.add("x")
+    nerve.triggers.unavailable["x"] = "it broke"
     nerve.take_up(signal(1), signal(2, n=1))
     assert (nerve.counts, nerve.books.cursors) == ({}, {})
     nerve.triggers.unavailable.clear()
@@ -191,7 +193,7 @@ def test_a_sense_that_becomes_unavailable_gives_up_all_that_waits():
     nerve = Nerve(on_a(debounce="2s"), every("10s"))
     nerve.triggers.offer("x", MANUAL)
     nerve.hear(signal(1))
-    nerve.triggers.unavailable.add("x")
+    nerve.triggers.unavailable["x"] = "it broke"
     nerve.triggers.forget(["x"])
     assert nerve.counts == {"unavailable": 2}
     assert nerve.queue == []
@@ -204,7 +206,7 @@ def test_what_is_held_behind_a_compute_is_given_up_when_its_sense_is_blocked_by_
     nerve.triggers.offer("x", MANUAL)
     _, trigger = nerve.take()
     nerve.triggers.offer("x", MANUAL)
-    nerve.triggers.unavailable.add("x")
+    nerve.triggers.unavailable["x"] = "it broke"
     nerve.triggers.finish("x", trigger)
     assert nerve.counts == {"unavailable": 1}
     assert nerve.triggers.are_quiet
@@ -215,7 +217,7 @@ def test_the_ticks_of_a_paused_sense_are_made_up_for_once_it_runs_again_and_not_
     nerve = Nerve(every("10s", missed="all", catchup="1m"))
     (timer,) = timers_of(nerve.config)
     position = {("x", timer.source): START - 600 * US}
-    nerve.triggers.paused.add("x")
+    nerve.triggers.paused["x"] = "for a while"
     nerve.triggers.begin(position, START)
     assert nerve.counts == {}
     resumed = Nerve(every("10s", missed="all", catchup="1m"))
