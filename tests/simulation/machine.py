@@ -13,9 +13,8 @@ US = 1_000_000
 class Handle:
     """What `call_later` returns."""
 
-    def __init__(self, machine, due_us, callback):
+    def __init__(self, due_us, callback):
         self.due_us = due_us
-        self._machine = machine
         self._callback = callback
 
     @property
@@ -32,11 +31,7 @@ class Handle:
 
 
 class Machine:
-    """A `nerve.clock.Clock` and an event loop's `call_later`.
-
-    Attributes:
-        stalls: seconds by which the loop comes late, one for each wake-up; while it is not empty.
-    """
+    """A `nerve.clock.Clock` and an event loop's `call_later`; `calls` counts the use of that."""
 
     def __init__(self, wall_us):
         self._awake_us = 1_000 * US
@@ -58,7 +53,7 @@ class Machine:
     def call_later(self, delay_s, callback):
         self.calls += 1
         # Rounded up, as a loop does: a callback is never early.
-        handle = Handle(self, self._awake_us + max(0, -int(-delay_s * US // 1)), callback)
+        handle = Handle(self._awake_us + max(0, -int(-delay_s * US // 1)), callback)
         heapq.heappush(self._waiting, (handle.due_us, next(self._order), handle))
         return handle
 
@@ -70,10 +65,7 @@ class Machine:
     def step(self):
         """Go to the next callback and run it; False when there is none."""
         while self._waiting:
-            due_us, _, handle = heapq.heappop(self._waiting)
-            if handle.is_armed:
-                self._awake_us = max(self._awake_us, due_us)
-                handle.run()
+            if self._run_next():
                 return True
         return False
 
@@ -81,13 +73,16 @@ class Machine:
         """Let so much time pass."""
         until_us = self._awake_us + round(seconds * US)
         while self._waiting and self._waiting[0][0] <= until_us:
-            self.step_if_due(until_us)
+            self._run_next()
         self._awake_us = max(self._awake_us, until_us)
 
-    def step_if_due(self, until_us):
+    def _run_next(self):
         due_us, _, handle = heapq.heappop(self._waiting)
+        if not handle.is_armed:
+            return False
         self._awake_us = max(self._awake_us, due_us)
         handle.run()
+        return True
 
     def stall(self, seconds):
         """The process gets no turn; the clocks go on."""

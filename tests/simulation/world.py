@@ -144,6 +144,8 @@ class Parent:
 
     def start(self):
         last_seen_us, cursors = self.journal.last_seen_us(), self.journal.cursors()
+        now_us = self.machine.now_us()
+        self.journal.begin_boot(self.boot, pid=1, version="0", at_us=now_us)
         self.ledger.log("nerve", "nerve.started", "info", {})
         for sense in self.world.config.senses:
             self._take_report(sense)
@@ -159,6 +161,7 @@ class Parent:
         self.ledger.log("nerve", "nerve.stopped", "info", {})
         self.recorder.commit()
         self.machine.lose_all()
+        self.journal.end_boot(self.boot, how="stopped", at_us=self.machine.now_us())
         self.journal.close()
 
     def crash(self):
