@@ -233,8 +233,8 @@ def _nerve_then(loaded: Loaded, reader: sqlite3.Connection, at_us: int, zone: Zo
         return f"ran, since {local_time(started_us, zone)}"
     # It was killed, and when is not known: only what it had recorded by then.
     (heard_us,) = reader.execute(
-        "SELECT max(last_us) FROM decisions WHERE last_us BETWEEN ? AND ?",
-        (started_us, ended_us or at_us),
+        "SELECT max(last_us) FROM decisions WHERE last_us BETWEEN ? AND coalesce(?, last_us)",
+        (started_us, ended_us),
     ).fetchone()
     heard_us = max(started_us, heard_us or 0)
     if at_us <= heard_us:

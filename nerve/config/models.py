@@ -190,7 +190,8 @@ class SenseReflex(Section):
     )
     missed: Missed | None = Field(
         None,
-        description="What becomes of ticks or signals that came while nerve did not run. skip: "
+        description="What becomes of ticks that came while nerve did not run, and of signals that "
+        "were not answered when it stopped or came since. skip: "
         "nothing, they are counted (default of interval and cron). once: they are one trigger "
         "(default of on). all: each is one, the newest hundred, one after another.",
     )

@@ -152,3 +152,41 @@ def test_what_keeps_a_sense_from_coming_up_is_told_with_its_fault(record):
     """BOOT-3, SIG-8"""
     shown = why(record(("signal", 90, 1, ""), ("unavailable", 30, 9, "the module is missing")))
     assert "9 triggers came while it could not be run: the module is missing" in shown
+
+
+def test_nobody_is_told_that_a_nerve_ran_which_had_been_killed(record):
+    """BOOT-4"""
+    project = record(("signal", 300, 1, ""))
+    with closing(Journal(project.state.journal_path)) as journal:
+        journal.begin_boot("b", pid=1, version="1", at_us=NOW - 400 * US)
+    assert "nerve:   ran, since" in why(project, "--at", ago(350))
+    assert "had perhaps been killed by then" in why(project, "--at", ago(100))
+    with closing(Journal(project.state.journal_path)) as journal:
+        journal.begin_boot("c", pid=2, version="1", at_us=NOW - 50 * US)
+    assert "had perhaps been killed by then" in why(project, "--at", ago(100))
+
+
+def test_a_damaged_database_of_the_sense_does_not_keep_the_answer_back(record):
+    """BOOT-6"""
+    project = record(("unavailable", 30, 9, "disk.db is damaged"))
+    project.write(
+        "nerve.yaml",
+        "senses: {disk: , cpu-usage: }\nreflexes: [{kind: sense, sense: disk, on: cpu-usage}]\n",
+    )
+    database = project.state.sense_db("disk")
+    database.parent.mkdir(exist_ok=True)
+    database.write_bytes(b"nonsense " * 1_000)
+    done = project.here("why", "disk")
+    assert done.returncode == 0
+    assert "disk.db is damaged" in done.stdout
+    assert "the journal alone was asked" in done.stderr
+
+
+def test_a_throttle_that_still_lasts_is_told(record):
+    """SIG-5, SIG-8"""
+    project = record(("signal", 60, 1, ""), ("throttled", 30, 1, ""))
+    project.write(
+        "nerve.yaml",
+        "senses: {disk: {throttle: 1h}}\nreflexes: [{kind: sense, sense: disk, interval: 10s}]\n",
+    )
+    assert "now:     its throttle, until about" in why(project)

@@ -116,3 +116,21 @@ def test_a_group_is_told_one_thing_at_a_time(faults):
     assert len(faults("senses: {disk: }\ngroups: {Sys_Tem: }\n")) == 1
     assert len(faults("senses: 3\ngroups: {system: }\n")) == 1
     assert len(faults("senses: {disk: {group: 3}}\ngroups: 4\n")) == 2
+
+
+def test_two_reflexes_with_one_cursor_are_a_fault(faults):
+    """SIG-7: a cursor would not know which of them it stands for."""
+    text = (
+        SENSES
+        + """
+- {kind: sense, sense: heat, on: [disk, cpu-usage]}
+- {kind: sense, sense: [heat, disk], on: cpu-usage}
+- {kind: sense, sense: heat, cron: "0 6 * * *", missed: all}
+- {kind: sense, sense: heat, cron: "0 6 * * *", missed: once}
+- {kind: sense, sense: heat, cron: "0 6 * * *"}
+"""
+    )
+    assert [line.partition(": ")[2] for line in faults(text)] == [
+        "reflexes[1].on: signals of 'cpu-usage' run 'heat' already, by reflexes[0]; make one reflex of the two",
+        "reflexes[3].missed: the same times, with a position of their own, run 'heat' already, by reflexes[2]; make one reflex of the two",
+    ]

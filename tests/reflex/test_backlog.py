@@ -83,3 +83,10 @@ def test_each_signal_is_answered_refused_or_missed(
     assert answered + sum(backlog.refused.values()) + backlog.missed == len(found) + unread
     if backlog.causes:
         assert backlog.causes[-1].positions == {"a": len(found)}
+
+
+def test_what_was_not_read_is_no_younger_than_what_was():
+    """SIG-8"""
+    route = Route("x", "a", where=parse_where("load > 5"), catchup_us=50)
+    backlog = sort_out(route, signals(1, 2, at_us=NOW - 100), 300, 2, NOW)
+    assert (backlog.causes, backlog.missed) == ((), 300)

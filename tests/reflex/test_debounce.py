@@ -61,3 +61,14 @@ def test_what_was_answered_already_is_no_longer_waited_for():
     debounce.answered("a", 2)
     assert debounce.bundle is None
     assert not debounce.drop()
+
+
+def test_a_bundle_keeps_its_chain_though_it_no_longer_holds_the_signal():
+    """SIG-10: else a circle under load would never be cut."""
+    debounce = Debounce(2.0)
+    debounce.offer(
+        Cause(TriggerKind.SIGNAL, (CausingSignal(1, "a", 0, {}, ("b",) * 15, 2),), 0, {"a": 1}), 0.0
+    )
+    for number in range(2, 300):
+        debounce.offer(heard(number), 0.0)
+    assert debounce.release(2.0).chain == (*("b",) * 15, "a")

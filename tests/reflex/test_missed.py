@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nerve.reflex import missed
 from nerve.reflex.missed import MAX_CATCHUP_RUNS, MAX_COUNTED, plan
 from nerve.reflex.timers import Timer
 from nerve.sense import TriggerKind
@@ -93,3 +94,34 @@ def test_each_missed_tick_is_run_merged_or_skipped(missed, catchup_us, long_us, 
     assert all(AFTER < due_us <= AFTER + long_us for due_us in planned.runs)
     if catchup_us is not None:
         assert all(due_us >= AFTER + long_us - catchup_us for due_us in planned.runs)
+
+
+def test_senses_with_one_rule_are_counted_once_however_they_are_shifted(monkeypatch):
+    """A start after days of thousands of senses must not take minutes."""
+    asked = []
+
+    def following(rule, at_us):
+        asked.append(at_us)
+        return (at_us // (60 * US) + 1) * 60 * US
+
+    monkeypatch.setattr(missed, "next_wall_us", following)
+    missed._wall_ticks.cache_clear()
+    timers = [Timer(f"s{n}", TriggerKind.INTERVAL, 60_000, n, align=True) for n in range(300)]
+    assert {plan(timer, AFTER, UNTIL).skipped for timer in timers} == {210}
+    assert len(asked) < 300
+    missed._wall_ticks.cache_clear()
+
+
+@given(st.integers(0, 59_999), st.integers(0, 40 * 60 * US), st.integers(0, 40 * 60 * US))
+def test_the_shift_of_a_timer_shifts_its_ticks(phase_ms, begin_us, long_us):
+    """SIG-4"""
+    timer = Timer("s", TriggerKind.INTERVAL, 60_000, phase_ms, align=True, missed="all")
+    total, ticks = missed.elapsed(timer, AFTER + begin_us, AFTER + begin_us + long_us)
+    expected = [
+        at_us
+        for n in range(90)
+        if AFTER + begin_us
+        < (at_us := AFTER + n * 60 * US - 60 * US + phase_ms * 1_000)
+        <= AFTER + begin_us + long_us
+    ]
+    assert (total, list(ticks)) == (len(expected), expected[-MAX_CATCHUP_RUNS:])

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,3 +140,28 @@ def test_a_clock_that_was_wrong_by_more_begins_anew():
     assert len(schedule.pop_due(5.0, us(2027, 5, 1, 6))) == 1
     schedule.pop_due(15.0, us(2026, 5, 1, 5, 59, 55))
     assert len(schedule.pop_due(25.0, us(2026, 5, 1, 6))) == 1
+
+
+@pytest.mark.parametrize("missed", ["once", "all"])
+def test_a_tick_that_is_older_than_catchup_when_its_turn_comes_is_missed(missed):
+    """SIG-4, SIG-8"""
+    timer = Timer("disk", TriggerKind.CRON, cron="0 6 * * *", missed=missed, catchup_us=3_600 * US)
+    schedule = Schedule([timer], now=0.0, now_us=us(2026, 5, 1, 5, 59, 55))
+    (tick,) = schedule.pop_due(5.0, us(2026, 5, 1, 12))
+    assert (tick.runs, tick.missed) == ((), 1)
+
+
+def test_a_wait_is_looked_at_again_without_working_the_time_out_anew(monkeypatch):
+    """SIG-4: ten thousand timers are, every ten seconds."""
+    asked = []
+    monkeypatch.setattr(
+        "nerve.reflex.schedule.next_wall_us",
+        lambda timer, at_us: asked.append(at_us) or us(2026, 5, 2),
+    )
+    timer = Timer("disk", TriggerKind.CRON, cron="0 0 * * *")
+    schedule = Schedule([timer], now=0.0, now_us=us(2026, 5, 1))
+    for second in (10, 20, 30):
+        assert schedule.pop_due(float(second), us(2026, 5, 1, 0, 0, second)) == []
+    assert len(asked) == 1
+    schedule.pop_due(40.0, us(2026, 5, 1, 0, 0, 5))  # the clock was set back
+    assert len(asked) == 2

@@ -94,6 +94,10 @@ class TurnRecorder:
         if self._flush is None:
             self._flush = self._machine.call_later(COUNTS_EVERY_S, self.commit)
 
+    def forget(self, target, source):
+        self._batch.forgotten.add((target, source))
+        self._soon()
+
     def fact(self, name, value):
         self._batch.meta[name] = value
         self._soon()
@@ -183,7 +187,7 @@ class Parent:
     def _take_report(self, sense):
         database = self.world.databases[sense]
         report = SenseReport(name=sense, epoch="e", positions=database.positions)
-        self.positions.take_report(report, self.journal.newest_id)
+        self.positions.take_report(report, self.journal.newest_id, self.world.machine.now_us())
         for message in database.outbox:
             if not self.world.is_reported(self.journal, message):
                 self.ledger.take_signal(message, None)

@@ -1,8 +1,11 @@
 from contextlib import closing
 
+import pytest
+
 from nerve.reflex.listeners import Listeners, Route
 from nerve.store.journal import Batch, Journal, SignalEntry
 from nerve.store.sqlite import open_reader
+from nerve.supervisor import positions
 from nerve.supervisor.positions import Positions
 from nerve.wire.messages import SenseReport
 
@@ -69,3 +72,46 @@ def test_where_it_is_not_known_what_came_last_the_signals_are_looked_at(tmp_path
         journal._raw.execute("UPDATE received SET signal_id = 0")
     backlogs, _ = taken_up(tmp_path / "logs.db", [ROUTE])
     assert [backlog.total for backlog in backlogs] == [1]
+
+
+@pytest.mark.parametrize("payload", ["null", "{oops", "[" * 9_000 + "]" * 9_000])
+def test_a_stored_signal_that_no_worker_can_be_told_is_skipped_and_named(tmp_path, payload):
+    """BOOT-6"""
+    damaged = []
+    with closing(Journal(tmp_path / "logs.db")) as journal:
+        journal.commit(Batch([signal("source", 1), signal("source", 2)], {("echo", "source"): 0}))
+        journal._raw.execute("UPDATE signals SET payload = ? WHERE id = 1", (payload,))
+    with closing(open_reader(tmp_path / "logs.db")) as reader:
+        (backlog,) = Positions([ROUTE]).take_up(
+            reader,
+            Listeners([ROUTE]),
+            {"echo"},
+            now_us=2,
+            moved=lambda *_: None,
+            damaged=lambda *found: damaged.append(found),
+        )
+    assert damaged == [("source", 1)]
+    assert [s.id for cause in backlog.causes for s in cause.signals] == [2]
+
+
+def test_a_backlog_is_read_up_to_a_size(tmp_path, monkeypatch):
+    """SIG-2: the rest of it is counted, and still a reason to run."""
+    monkeypatch.setattr(positions, "MAX_BACKLOG_BYTES", 2_500)
+    large = '"' + 998 * "x" + '"'
+    with closing(Journal(tmp_path / "logs.db")) as journal:
+        journal.commit(
+            Batch(
+                [SignalEntry("source", "e", n, 1, large, "{}") for n in range(1, 9)],
+                {("echo", "source"): 0},
+            )
+        )
+    (backlog,), _ = taken_up(tmp_path / "logs.db", [ROUTE])
+    (cause,) = backlog.causes
+    assert ([s.id for s in cause.signals], cause.left_out) == ([6, 7, 8], 5)
+
+
+def test_a_tick_that_is_yet_to_come_is_of_a_wrong_clock_and_not_believed():
+    """SIG-4, SIG-7"""
+    report = SenseReport(name="echo", epoch="e", positions={"@every 1h": 50})
+    assert Positions([]).take_report(report, newest=9, now_us=40) == {}
+    assert Positions([]).take_report(report, newest=9, now_us=60) == {"@every 1h": 50}

@@ -31,7 +31,10 @@ class Books:
         self.details |= {str(outcome): detail} if detail else {}
 
     def cursor(self, target, source, signal_id):
-        self.cursors[target, source] = max(signal_id, self.cursors.get((target, source), 0))
+        self.cursors[target, source] = max(signal_id, self.cursors.get((target, source)) or 0)
+
+    def forget(self, target, source):
+        self.cursors[target, source] = None
 
     def fact(self, name, value):
         self.facts[name] = value
@@ -392,3 +395,61 @@ def test_signals_that_were_answered_already_are_waited_for_no_longer():
     nerve.triggers.answered("x", "a", 1)
     assert nerve.queue == []
     assert nerve.triggers.are_quiet
+
+
+# --- faults, and what must stay small ------------------------------------------------
+
+
+def test_a_fault_at_one_senses_trigger_stops_no_others_timer_and_is_told():
+    """RUN-5, SIG-4"""
+    nerve = Nerve(every("10s"), every("10s", sense="a"))
+    fall = ["x"]
+
+    def enqueue(sense):
+        if fall and sense == fall[0]:
+            fall.clear()
+            raise RuntimeError("a fault of ours")
+        nerve.queue.append(sense)
+
+    nerve.triggers._enqueue = enqueue
+    nerve.triggers.begin({}, None)
+    assert nerve.queue == ["a"]
+    ((type_, payload),) = nerve.logged
+    assert type_ == "trigger.failed"
+    assert "a fault of ours" in payload["stack"]
+    nerve.run_all()
+    nerve.machine.run(10.0)
+    assert "a" in nerve.queue
+
+
+def test_causes_that_join_a_deferred_trigger_leave_nothing_behind():
+    """SIG-5, SIG-6: no heap that grows with the rate of signals."""
+    nerve = Nerve(on_a(), throttle="1h")
+    nerve.hear(signal(1))
+    nerve.run_all()
+    nerve.hear(*(signal(n) for n in range(2, 2_000)))
+    assert len(nerve.triggers._ends) == 1
+    nerve.triggers.rest("x", 7_200.0, Decision.QUARANTINED)
+    nerve.hear(*(signal(n) for n in range(2_000, 4_000)))
+    assert len(nerve.triggers._ends) <= 2
+    nerve.machine.run(7_300.0)
+    assert len(nerve.take()[1].signals) == 100
+    assert nerve.triggers._ends == []
+
+
+def test_the_position_of_a_timer_that_keeps_none_any_more_is_forgotten():
+    """SIG-7: else a later `missed: all` would run again what ran meanwhile."""
+    nerve = Nerve(every("1h", align=True))
+    (timer,) = timers_of(nerve.config)
+    nerve.triggers.begin({("x", timer.source): START - 50 * 3_600_000_000}, START)
+    assert nerve.books.cursors == {("x", timer.source): None}
+
+
+def test_a_position_of_a_clock_that_was_wrong_begins_anew():
+    """SIG-4, SIG-7"""
+    nerve = Nerve(every("1h", align=True, missed="all"))
+    (timer,) = timers_of(nerve.config)
+    nerve.triggers.begin({("x", timer.source): START + 9_000 * 3_600_000_000}, START)
+    assert nerve.books.cursors["x", timer.source] <= START
+    nerve.machine.run(3_600.0)
+    assert len(nerve.queue) == 1
