@@ -5,8 +5,12 @@ day, in this order, so that a kill at any instruction neither loses nor doubles 
 
     announce   the journal notes the sha256 of the file that is to come
     publish    the verified file is renamed to its place, and the directory synced
-    register   the journal names the file, with the watermark
+    register   the journal names the file
     clear      the rows are deleted, a few at a time
+
+`publish` and `register` are one piece of work, so that a stop comes before or after both. A kill
+between them leaves a file that only the announcement knows; that is kept for each day apart, and
+until this day is registered: whatever else is archived first, the file is one to build on.
 
 Until `register` the rows of the tables count, and from then on those of the file; a reader
 that finds a row in both shows it once. What is not finished is done again from the beginning
@@ -30,7 +34,7 @@ from nerve.clock import US_PER_MS, rfc3339
 from nerve.config.models import RetentionConfig
 from nerve.store.blobs import sweep
 from nerve.store.dayfile import LOGS, SIGNALS, ArchivedDay, archived_days, file_name
-from nerve.store.daywriter import ANNOUNCED, Written
+from nerve.store.daywriter import Written, announced_key
 from nerve.store.decisions import trim
 from nerve.store.due import DAY_US, Selection, day_start_us, older_than_us
 from nerve.store.faults import refused
@@ -96,10 +100,9 @@ class Archive:
     def take(self, written: Written) -> None:
         """Put a day's file in its place, and delete its rows from the journal."""
         file = written.file
-        self._do(lambda raw: _set_meta(raw, ANNOUNCED, file.sha256))
+        self._do(partial(_set_meta, key=announced_key(file.kind, file.day), value=_hopes(written)))
         with _refused(self._folder / file.file):
-            publish(self._folder, written)
-        self._do(lambda raw: register(raw, file))
+            self._do(partial(_place, folder=self._folder, written=written))
         # Before the rows go: as long as they are there, the next run writes the day again.
         self._drop_replaced(file)
         self.clear(written.selection)
@@ -176,6 +179,16 @@ class Archive:
                     (self._folder / name).unlink(missing_ok=True)
 
 
+def _hopes(written: Written) -> str:
+    """The files that may stand in the day's place from now on: the present one, and the new."""
+    return " ".join(sha256 for sha256 in (written.replaces, written.file.sha256) if sha256)
+
+
+def _place(raw: sqlite3.Connection, folder: Path, written: Written) -> None:
+    publish(folder, written)
+    register(raw, written.file)
+
+
 def publish(folder: Path, written: Written) -> None:
     """Rename a verified file to its place; raises OSError."""
     place = folder / written.file.file
@@ -197,13 +210,8 @@ def register(raw: sqlite3.Connection, file: ArchivedDay) -> None:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             astuple(file),
         )
-        raw.execute("DELETE FROM meta WHERE key = ?", (ANNOUNCED,))
-        # Days come in their order, so all before this one are done.
-        raw.execute(
-            "INSERT INTO meta (key, value) VALUES (?, ?)"
-            " ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
-            (WATERMARK, rfc3339(day_start_us(file.day))),
-        )
+        key = announced_key(file.kind, file.day)
+        raw.execute("DELETE FROM meta WHERE key = ?", (key,))
 
 
 def archived_up_to(reader: sqlite3.Connection) -> str | None:

@@ -41,8 +41,6 @@ from nerve.store.faults import FAULTY_HINT, refused
 
 COMPRESSION = 6
 """gzip's own default: level 9 takes three times as long for some hundredths."""
-ANNOUNCED = "archiving"
-"""The key in `meta` of the sha256 of a file that is about to be put in its place."""
 REFUSED_HINT = (
     "it is left as it is and its day's rows stay in logs.db; restore it, or move it away "
     "and the day gets a new file"
@@ -66,12 +64,14 @@ class Written:
         selection: the rows that it was written for.
         file: what the journal is to know of it.
         unfinished: its name in the archive's directory until then.
+        replaces: the sha256 of the file that the day has, which is held in it; else empty.
         unanswered: signals in it that a reflex has not answered: (target, source, how many).
     """
 
     selection: Selection
     file: ArchivedDay
     unfinished: str
+    replaces: str = ""
     unanswered: tuple[tuple[str, str, int], ...] = ()
 
 
@@ -109,7 +109,7 @@ def write_day(
 ) -> Written:
     """Write one day's file; raises DayRefused, or another StateError."""
     name = file_name(selection.kind, selection.day, compressed=compressed)
-    earlier = _earlier(reader, archive, selection)
+    earlier, replaces = _earlier(reader, archive, selection)
     lines = heapq.merge(earlier, selected_lines(reader, selection), key=itemgetter(0))
     try:
         descriptor, unfinished = tempfile.mkstemp(
@@ -128,7 +128,7 @@ def write_day(
         if isinstance(error, OSError):
             raise refused(error, path) from error
         raise
-    return Written(selection, file, path.name)
+    return Written(selection, file, path.name, replaces)
 
 
 def _verify(path: Path, file: ArchivedDay) -> None:
@@ -146,8 +146,13 @@ def _verify(path: Path, file: ArchivedDay) -> None:
         raise StateFaulty(fact, path=path, hint=FAULTY_HINT)
 
 
-def _earlier(reader: sqlite3.Connection, archive: Path, selection: Selection) -> Numbered:
-    """The lines of the file that the day has already; raises DayRefused, on the way too."""
+def _earlier(
+    reader: sqlite3.Connection, archive: Path, selection: Selection
+) -> tuple[Numbered, str]:
+    """The lines of the file that the day has already, and its sha256.
+
+    Raises DayRefused, on the way too.
+    """
     kind, day = selection.kind, selection.day
     known = next((d for d in archived_days(reader) if (d.kind, d.day) == (kind, day)), None)
     names = [file_name(kind, day, compressed=packed) for packed in (False, True)]
@@ -155,17 +160,27 @@ def _earlier(reader: sqlite3.Connection, archive: Path, selection: Selection) ->
     try:
         path = next((path for path in candidates if path.exists()), None)
         if path is None:  # there was none yet, or it was taken away
-            return iter(())
-        if known is not None and sha256_of(path) not in {known.sha256, _announced(reader)}:
-            raise _refuse(path, "it is not what was written")
+            return iter(()), ""
+        found = sha256_of(path)
     except OSError as error:
         raise refused(error, candidates[0]) from error
-    return _of_the_day(path, selection)
+    if known is not None and found not in {known.sha256, *_announced(reader, kind, day)}:
+        raise _refuse(path, "it is not what was written")
+    return _of_the_day(path, selection), found
 
 
-def _announced(reader: sqlite3.Connection) -> str | None:
-    found = reader.execute("SELECT value FROM meta WHERE key = ?", (ANNOUNCED,)).fetchone()
-    return found[0] if found else None
+def announced_key(kind: str, day: str) -> str:
+    """Return the key in `meta` of the files, by sha256, that may stand in a day's place.
+
+    It is there from when a new one is announced until that is registered.
+    """
+    return f"archiving:{kind}/{day}"
+
+
+def _announced(reader: sqlite3.Connection, kind: str, day: str) -> list[str]:
+    key = (announced_key(kind, day),)
+    found = reader.execute("SELECT value FROM meta WHERE key = ?", key).fetchone()
+    return found[0].split() if found else []
 
 
 def _of_the_day(path: Path, selection: Selection) -> Numbered:

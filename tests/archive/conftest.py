@@ -44,8 +44,19 @@ class Kept:
         with closing(Journal(self.state.journal_path)) as journal:
             journal.perform(lambda raw: raw.execute(statement, arguments))
 
-    def archive(self, now_us=NOW_US, *, pairs=(), wrapped=lambda days: days, **retention):
-        """Do a run as `nerve archive` does, by default of what is older than a day."""
+    def archive(
+        self,
+        now_us=NOW_US,
+        *,
+        pairs=(),
+        wrapped=lambda days: days,
+        do=lambda perform: perform,
+        **retention,
+    ):
+        """Do a run as `nerve archive` does, by default of what is older than a day.
+
+        `wrapped` and `do` may stand between: before each day, and each piece of work on logs.db.
+        """
         kept = RetentionConfig.model_validate({"logs": "1d", "signals": "1d", **retention})
         outcome = Outcome()
         with (
@@ -55,7 +66,7 @@ class Kept:
             due = due_at(reader, kept, pairs, now_us)
             compressed = kept.compress == "gzip"
             days = write_days(reader, self.state.archive, due, compressed=compressed)
-            shelf = Archive(self.state.archive, journal.perform, reader)
+            shelf = Archive(self.state.archive, do(journal.perform), reader)
             archive(shelf, wrapped(days), due, kept, now_us, outcome)
         return outcome
 

@@ -1,6 +1,8 @@
 """LOG-3: what is old goes to files, each row once, and space is given back."""
 
+import contextlib
 import errno
+import itertools
 import json
 import os
 from contextlib import closing
@@ -73,6 +75,56 @@ def test_rows_that_a_clock_dates_in_an_archived_day_join_its_file_by_id(kept):
     assert kept.rows() == before
     assert [line["id"] for line in kept.lines("logs/2024-10-01.jsonl")] == [1, 2, 3]
     assert not kept.in_tables()
+
+
+class Stopped(Exception):
+    """A stop of nerve, which may come before each piece of work."""
+
+
+@pytest.mark.parametrize("piece", range(1, 9))
+def test_a_stop_before_any_piece_of_work_loses_nothing_and_leaves_nothing_to_refuse(kept, piece):
+    """LOG-3"""
+    kept.record(signal(days_ago(3)), log(days_ago(3)))
+    kept.archive()
+    kept.record(signal(days_ago(3), seq=2), log(days_ago(3)))
+    pieces = itertools.count(1)
+
+    def stopped(perform):
+        def do(work):
+            if next(pieces) == piece:
+                raise Stopped
+            return perform(work)
+
+        return do
+
+    with contextlib.suppress(Stopped):
+        kept.archive(do=stopped)
+    known = {day.file: day.sha256 for day in kept.days()}
+    assert {f: daywriter.sha256_of(kept.state.archive / f) for f in kept.files() if f in known} == (
+        known
+    )
+    kept.record(log(days_ago(5)))
+    before = kept.rows()
+    assert not kept.archive().refused
+    assert kept.rows() == before
+    assert not kept.in_tables()
+
+
+def test_only_a_whole_run_says_how_far_the_archive_has_come(kept):
+    """LOG-3"""
+    kept.record(signal(days_ago(9)), log(days_ago(3)))
+
+    def ended_early(days):
+        yield next(days)
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        kept.archive(wrapped=ended_early, signals="30d")
+    assert kept.query("SELECT value FROM meta WHERE key = ?", WATERMARK) == []
+    kept.archive(signals="30d")
+    assert kept.query("SELECT value FROM meta WHERE key = ?", WATERMARK) == [
+        ("2024-09-04T00:00:00.000000Z",)
+    ]
 
 
 def test_a_row_from_before_1970_or_from_the_future_stays_and_stands_in_nobodys_way(kept):

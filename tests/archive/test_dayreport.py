@@ -21,7 +21,7 @@ def test_a_job_arrives_as_it_was_sent():
 @pytest.mark.parametrize(
     "report",
     [
-        Written(Selection("logs", DAY.day, 1, 2, 2, {"s": 1}), DAY, "x", (("a", "b", 1),)),
+        Written(Selection("logs", DAY.day, 1, 2, 2, {"s": 1}), DAY, "x", "cd", (("a", "b", 1),)),
         Refused("logs", DAY.day, "message", "hint"),
         Failed("message", "hint", "disk_full"),
         Done(3),

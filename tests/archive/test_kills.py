@@ -65,6 +65,25 @@ def test_a_day_that_gets_more_rows_is_replaced_whole_or_not_at_all(kept, tmp_pat
         assert not copy.in_tables()
 
 
+def test_whatever_is_archived_before_a_day_that_was_being_replaced_its_file_is_built_on(
+    kept, tmp_path
+):
+    """LOG-3"""
+    kept.record(log(days_ago(3)), signal(days_ago(3)))
+    kept.archive()
+    kept.record(log(days_ago(3)), signal(days_ago(3), seq=2))
+    for number, copy in enumerate(killed_at_each_step(kept, tmp_path)):
+        copy.record(log(days_ago(5)))
+        if number % 9 == 0:
+            copy.record(signal(days_ago(3), seq=3))
+            rows = copy.rows()
+            for again in killed_at_each_step(copy, tmp_path / str(number))[::7]:
+                assert_whole(again, rows)
+        assert_whole(copy, copy.rows())
+        assert not copy.in_tables()
+        assert copy.query("SELECT key FROM meta WHERE key LIKE 'archiving%'") == []
+
+
 def test_a_run_that_is_killed_again_and_again_comes_to_its_end(kept, tmp_path):
     """LOG-3"""
     kept.record(log(days_ago(3)), log(days_ago(3)))
