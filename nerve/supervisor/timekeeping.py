@@ -70,7 +70,7 @@ def _suspended(seconds: float) -> Finding:
 def _stepped(seconds: float) -> Finding:
     way = "forward" if seconds > 0 else "back"
     message = f"the machine's clock was set {way} by {abs(seconds):.1f} s"
-    hint = "intervals do not follow it; cron and aligned ticks do, once each unless it went back by hours"
+    hint = "intervals do not follow; cron and aligned ticks do, once each but after a step of hours"
     payload = {"message": message, "hint": hint, "seconds": round(seconds, 3)}
     return Finding("clock.stepped", "warning", payload)
 
