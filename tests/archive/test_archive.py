@@ -5,7 +5,9 @@ import errno
 import itertools
 import json
 import os
+import re
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -177,13 +179,48 @@ def test_a_day_whose_file_is_not_what_was_written_is_refused_and_its_rows_stay(k
     (refused,) = outcome.refused
     assert (refused.kind, refused.day) == ("logs", "2024-10-01")
     assert str(path) in refused.message
-    assert "move it away" in refused.hint
     assert path.read_bytes() == there
     assert [line["payload"] for line in kept.in_tables().values()] == ["new"]
     assert outcome.moved["logs"].days == 1
-    path.rename(path.with_suffix(".away"))
+    if harm == "foreign":
+        assert "move it away" in refused.hint
+        path.rename(path.with_suffix(".away"))
+    else:
+        path.rename(name_in(refused.hint))
     kept.archive()
     assert [line["payload"] for line in kept.lines("logs/2024-10-01.jsonl")] == ["new"]
+
+
+def name_in(hint):
+    """The name under which a file is to be given up, as a person reads it."""
+    return Path(re.search(r" as (\S+\.lost-\w+),", hint)[1])
+
+
+def test_a_file_that_is_missing_is_not_replaced_until_it_is_given_up_and_then_once(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(3), "old"))
+    kept.archive()
+    path = kept.state.archive / "logs/2024-10-01.jsonl"
+    away = path.rename(kept.state.root / "away")
+    kept.record(log(days_ago(3), "new"))
+    known = kept.days()
+    (refused,) = kept.archive().refused
+    assert f"{path} is missing, 1 rows" in refused.message
+    assert kept.days() == known
+    away.rename(path)  # it was on a disk that is there again
+    assert not kept.archive().refused
+    assert [line["payload"] for line in kept.lines("logs/2024-10-01.jsonl")] == ["old", "new"]
+
+    def lose():
+        path.unlink()
+        kept.record(log(days_ago(3), "newer"))
+        (refused,) = kept.archive().refused
+        return refused
+
+    name_in(lose().hint).touch()
+    assert not kept.archive().refused
+    assert [line["payload"] for line in kept.lines("logs/2024-10-01.jsonl")] == ["newer"]
+    assert lose().day == "2024-10-01"
 
 
 def test_a_file_that_was_read_back_otherwise_than_written_replaces_nothing(kept, monkeypatch):

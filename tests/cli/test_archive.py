@@ -86,7 +86,7 @@ def test_a_day_that_is_refused_is_told_with_exit_code_1(old):
     done = old.here("archive")
     assert done.returncode == 1
     assert str(path) in done.stderr
-    assert "move it away" in done.stderr
+    assert f"{path}.lost-" in done.stderr
     assert old.here("logs", "--type", "archive.refused", "--json").stdout.count("\n") == 1
 
 
