@@ -82,7 +82,7 @@ def _archive(loaded: Loaded, journal: Journal) -> Outcome:
     with explained(state.journal_path), closing(open_reader(state.journal_path)) as reader:
         due = _due(loaded, reader, now_us)
         days = write_days(reader, state.archive, due, compressed=retention.compress == "gzip")
-        shelf = Archive(state.archive, journal.perform, reader, alone=True)
+        shelf = Archive(state.archive, journal.perform, reader, SystemClock(), alone=True)
         try:
             archiving.archive(shelf, days, due, retention, now_us, outcome)
         finally:

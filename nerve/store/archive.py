@@ -24,13 +24,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from nerve.clock import US_PER_MS, rfc3339
+from nerve.clock import US_PER_MS, Clock, rfc3339
 from nerve.config.models import RetentionConfig
 from nerve.store.blobs import sweep
 from nerve.store.dayfile import LOGS, SIGNALS, ArchivedDay, archived_days, file_name
@@ -39,17 +39,29 @@ from nerve.store.decisions import trim
 from nerve.store.due import DAY_US, Selection, day_start_us, older_than_us
 from nerve.store.faults import refused
 from nerve.store.journal import Result
+from nerve.store.pace import Pace
 from nerve.store.state_dir import DIRECTORY_MODE
 
 CLEAR_ROWS = 1_000
 """Rows deleted by one transaction: 2 ms, and its sync."""
+CLEAR_BYTES = 1024 * 1024
+"""The same where the rows are large, by their JSON: 4 ms. A single row may be larger."""
 GIVE_BACK_PAGES = 256
-"""Pages given back to the disk at a time: 2 ms, and the sync."""
+"""Pages given back to the disk at a time, at most."""
+GIVE_BACK_S = 0.003
+"""What that should take: among a million free pages each one can take a millisecond."""
 ALONE_FACTOR = 50
 """So much more at a time where nobody waits for the journal."""
 WATERMARK = "archived_up_to"
 """The key in `meta` of the time before which all has gone to the archive, but for what the log says
 was refused, and signals that are held back."""
+
+# As a blob: the length of a text ends where it holds a NUL.
+_SIZE = {
+    LOGS: "length(CAST(payload AS BLOB))",
+    SIGNALS: "length(CAST(payload AS BLOB)) + length(CAST(cause AS BLOB))",
+}
+"""How large a row is, about, in SQL."""
 
 Work = Callable[[sqlite3.Connection], Result]
 
@@ -78,7 +90,13 @@ class Archive:
     """
 
     def __init__(
-        self, folder: Path, do: Do, reader: sqlite3.Connection, *, alone: bool = False
+        self,
+        folder: Path,
+        do: Do,
+        reader: sqlite3.Connection,
+        clock: Clock,
+        *,
+        alone: bool = False,
     ) -> None:
         """Use `folder`, which must exist; `reader` is open on the same journal, in this thread.
 
@@ -88,7 +106,8 @@ class Archive:
         self._do = do
         self._reader = reader
         factor = ALONE_FACTOR if alone else 1
-        self._clear_rows, self._pages = CLEAR_ROWS * factor, GIVE_BACK_PAGES * factor
+        self._clear_rows, self._clear_bytes = CLEAR_ROWS * factor, CLEAR_BYTES * factor
+        self._pages = Pace(clock, GIVE_BACK_PAGES * factor, GIVE_BACK_S * factor)
 
     def tidy(self) -> None:
         """Remove what killed runs have left half-written, and have the folders there."""
@@ -119,7 +138,7 @@ class Archive:
         self._do(lambda raw: _set_meta(raw, WATERMARK, rfc3339(watermark_us)))
         before = self._asked("freelist_count")
         while before:
-            self._do(partial(_give_back, pages=self._pages))
+            self._do(self._give_back)
             left = self._asked("freelist_count")
             if left >= before:  # somebody else freed as many, or a file that cannot shrink
                 break
@@ -162,9 +181,24 @@ class Archive:
 
     def _some_ids(self, selection: Selection, after: int) -> list[int]:
         where, bounds = selection.where(after)
-        query = f"SELECT id FROM {selection.kind} WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608  our own names
-        rows = self._reader.execute(query, (*bounds, self._clear_rows)).fetchall()
-        return [entry_id for (entry_id,) in rows]
+        query = (
+            f"SELECT id, {_SIZE[selection.kind]} FROM {selection.kind} WHERE {where} ORDER BY id"  # noqa: S608  our own names
+        )
+        ids: list[int] = []
+        size = 0
+        with closing(self._reader.execute(f"{query} LIMIT ?", (*bounds, self._clear_rows))) as rows:
+            for entry_id, row_bytes in rows:
+                size += row_bytes
+                if ids and size > self._clear_bytes:
+                    break
+                ids.append(entry_id)
+        return ids
+
+    def _give_back(self, raw: sqlite3.Connection) -> None:
+        # Timed here: before that it waits for whatever else the journal has to do.
+        self._pages.begin()
+        _give_back(raw, self._pages.size)
+        self._pages.end()
 
     def _asked(self, pragma: str) -> int:
         (found,) = self._reader.execute(f"PRAGMA {pragma}").fetchone()

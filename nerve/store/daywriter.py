@@ -203,8 +203,8 @@ def given_up(archive: Path, known: ArchivedDay) -> Path:
 def _refused_hint(archive: Path, known: ArchivedDay) -> str:
     return (
         "nothing of it is replaced, and its day's rows stay in logs.db; restore it, or give up "
-        f"what was in it: rename it, or make an empty file, as {given_up(archive, known)}, and the day "
-        "gets a new one"
+        f"what was in it: rename it, or make an empty file, as {given_up(archive, known)}, and the "
+        "day gets a new one"
     )
 
 

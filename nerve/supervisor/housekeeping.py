@@ -151,7 +151,7 @@ class Housekeeping:
         )
         with explained(journal), closing(open_reader(journal)) as reader:
             run.due = due_at(reader, retention, pairs, run.now_us)
-            shelf = Archive(self._state.archive, self._do, reader)
+            shelf = Archive(self._state.archive, self._do, reader, self._clock)
             days = self._written(job)
             with closing(days):
                 archive(shelf, days, run.due, retention, run.now_us, run.outcome)

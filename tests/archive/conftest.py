@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nerve.clock import SystemClock
 from nerve.config.models import RetentionConfig
 from nerve.store.archive import Archive
 from nerve.store.dayfile import COLUMNS, archived_days
@@ -51,6 +52,7 @@ class Kept:
         pairs=(),
         wrapped=lambda days: days,
         do=lambda perform: perform,
+        clock=SystemClock(),  # noqa: B008  it has no state
         **retention,
     ):
         """Do a run as `nerve archive` does, by default of what is older than a day.
@@ -66,7 +68,7 @@ class Kept:
             due = due_at(reader, kept, pairs, now_us)
             compressed = kept.compress == "gzip"
             days = write_days(reader, self.state.archive, due, compressed=compressed)
-            shelf = Archive(self.state.archive, do(journal.perform), reader)
+            shelf = Archive(self.state.archive, do(journal.perform), reader, clock)
             archive(shelf, wrapped(days), due, kept, now_us, outcome)
         return outcome
 

@@ -7,10 +7,12 @@ import json
 import os
 import re
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nerve.clock import SystemClock
 from nerve.errors import StateFaulty, StateFull
 from nerve.store import archive, daywriter, decisions, due
 from nerve.store.archive import WATERMARK
@@ -277,6 +279,45 @@ def test_each_transaction_on_the_journal_is_small(kept, monkeypatch):
     )
     kept.archive()
     assert deleted == [100] * 9 + [50]
+
+
+@pytest.mark.parametrize("entry", [log, signal])
+def test_where_rows_are_large_fewer_are_deleted_by_one_transaction(kept, monkeypatch, entry):
+    """LOG-3"""
+    entries = [replace(entry(days_ago(3, n)), payload=f'"{"ü" * 400}"') for n in range(10)]
+    kept.record(*entries, replace(entry(days_ago(3, 99)), payload=f'"{"x" * 4_000}"'))
+    monkeypatch.setattr(archive, "CLEAR_BYTES", 2_500)
+    deleted, delete = [], archive._delete
+    monkeypatch.setattr(
+        archive,
+        "_delete",
+        lambda raw, kind, ids: (deleted.append(len(ids)), delete(raw, kind, ids)),
+    )
+    kept.archive()
+    assert deleted == [3, 3, 3, 1, 1]
+    assert not kept.in_tables()
+
+
+class Slow(SystemClock):
+    """A clock by which each look takes a second."""
+
+    now_s = 0.0
+
+    def monotonic(self):
+        self.now_s += 1
+        return self.now_s
+
+
+def test_pages_are_given_back_as_many_at_a_time_as_that_may_take(kept, monkeypatch):
+    """LOG-3"""
+    kept.record(*(log(days_ago(3, n), "x" * 1_000) for n in range(3_000)), log(NOW_US))
+    given, give_back = [], archive._give_back
+    monkeypatch.setattr(
+        archive, "_give_back", lambda raw, pages: (given.append(pages), give_back(raw, pages))
+    )
+    kept.archive(clock=Slow())
+    assert given[:8] == [100, 50, 25, 12, 6, 3, 1, 1]
+    assert kept.state.journal_path.stat().st_size < 200_000
 
 
 def test_a_signal_that_was_not_answered_waits_twice_as_long_and_goes_with_a_word(kept):

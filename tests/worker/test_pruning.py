@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nerve.clock import US_PER_S
+from nerve.store.pace import FIRST_BATCH
 from nerve.store.sqlite import open_owner, open_reader
 from nerve.wire.messages import RetentionRule
 from nerve.worker import pruning
-from nerve.worker.old_rows import FIRST_BATCH, KEPT_FREE_PAGES, STEP_LIMIT_S, OldRows
+from nerve.worker.old_rows import KEPT_FREE_PAGES, STEP_LIMIT_S, OldRows
 from nerve.worker.pruning import PASS_BUDGET_S, PASS_EVERY_S, RESUME_AFTER_S, Pruning
 from nerve.worker.retention import EARLIEST_US
 
