@@ -117,14 +117,13 @@ class Archive:
                 (self._folder / kind).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
 
     def take(self, written: Written) -> None:
-        """Put a day's file in its place, and delete its rows from the journal."""
+        """Put a day's file in its place; its rows are to be cleared then."""
         file = written.file
         self._do(partial(_set_meta, key=announced_key(file.kind, file.day), value=_hopes(written)))
         with _refused(self._folder / file.file):
             self._do(partial(_place, folder=self._folder, written=written))
         # Before the rows go: as long as they are there, the next run writes the day again.
         self._drop_replaced(file)
-        self.clear(written.selection)
 
     def clear(self, selection: Selection) -> None:
         """Delete the rows of a selection from their table."""

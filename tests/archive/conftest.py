@@ -35,6 +35,7 @@ class Kept:
     def __init__(self, root):
         self.state = StateDir(root)
         self.state.create()
+        self.told = []
 
     def record(self, *entries, cursors=()):
         with closing(Journal(self.state.journal_path)) as journal:
@@ -52,6 +53,7 @@ class Kept:
         pairs=(),
         wrapped=lambda days: days,
         do=lambda perform: perform,
+        tell=None,
         clock=SystemClock(),  # noqa: B008  it has no state
         **retention,
     ):
@@ -69,7 +71,7 @@ class Kept:
             compressed = kept.compress == "gzip"
             days = write_days(reader, self.state.archive, due, compressed=compressed)
             shelf = Archive(self.state.archive, do(journal.perform), reader, clock)
-            archive(shelf, wrapped(days), due, kept, now_us, outcome)
+            archive(shelf, wrapped(days), due, kept, now_us, outcome, tell or self.told.extend)
         return outcome
 
     def query(self, sql, *arguments):

@@ -16,8 +16,9 @@ from nerve.clock import SystemClock
 from nerve.errors import StateFaulty, StateFull
 from nerve.store import archive, daywriter, decisions, due
 from nerve.store.archive import WATERMARK
-from nerve.store.due import DAY_US
+from nerve.store.due import DAY_US, Due
 from nerve.store.journal import Batch, Journal
+from nerve.supervisor.archiving import finished
 from tests.archive.conftest import DAY, NOW_US, days_ago, log, signal
 
 
@@ -335,8 +336,19 @@ def test_a_signal_that_was_not_answered_waits_twice_as_long_and_goes_with_a_word
     assert not kept.archive(pairs=pairs, signals="3d").unanswered
     assert sorted(kept.in_tables()) == [("signals", 2)]
     assert kept.rows() == before
+
+    def tell(rows):  # before they go
+        assert sorted(kept.in_tables()) == [("signals", 2)]
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        kept.archive(days_ago(-2), pairs=pairs, signals="3d", tell=tell)
     outcome = kept.archive(days_ago(-2), pairs=pairs, signals="3d")
     assert outcome.unanswered == {("heat", "disk"): 1}
+    ((target, type_, _, payload),) = kept.told
+    assert (target, type_, payload["source"], payload["signals"], payload["day"]) == (
+        ("heat", "archive.unanswered", "disk", 1, "2024-09-29")
+    )
     assert not kept.in_tables()
     assert kept.rows() == before
 
@@ -352,6 +364,17 @@ def test_where_many_sources_are_held_back_all_are_from_the_first_signal_on(kept)
     assert len(kept.in_tables()) == due.MAX_HELD
     late = kept.archive(days_ago(-3), pairs=pairs, signals="3d")
     assert late.unanswered == dict.fromkeys(pairs[1:], 1)
+
+
+def test_what_is_deleted_in_the_run_that_archived_it_is_counted_as_that(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(3)), log(days_ago(3)))
+    now_us = SystemClock().now_us()
+    outcome = kept.archive(now_us + 1_000_000, archived="1d")
+    _, _, _, payload = finished(outcome, Due({"logs": 0}, 0, {}), 1.0)
+    assert payload["message"] == (
+        "2 rows of 1 days went to the archive, 2 of 1 days were deleted there"
+    )
 
 
 def test_files_that_are_older_than_archived_are_deleted_and_forgotten(kept):
