@@ -127,10 +127,11 @@ class Archive:
 
     def clear(self, selection: Selection) -> None:
         """Delete the rows of a selection from their table."""
-        after = 0
-        while ids := self._some_ids(selection, after):
-            self._do(partial(_delete, kind=selection.kind, ids=ids))
-            after = ids[-1]
+        for part in selection.parts():
+            after = 0
+            while ids := self._some_ids(part, after):
+                self._do(partial(_delete, kind=part.kind, ids=ids))
+                after = ids[-1]
 
     def finish(self, watermark_us: int) -> None:
         """Note how far the archive has come, and give free pages back to the disk."""
