@@ -33,7 +33,7 @@ from typing import Protocol
 from nerve.clock import US_PER_MS, Clock, rfc3339
 from nerve.config.models import RetentionConfig
 from nerve.store.blobs import sweep
-from nerve.store.dayfile import LOGS, SIGNALS, ArchivedDay, archived_days, file_name
+from nerve.store.dayfile import CHANGES, LOGS, SIGNALS, ArchivedDay, archived_days, file_name
 from nerve.store.daywriter import Written, announced_key
 from nerve.store.decisions import trim
 from nerve.store.due import DAY_US, Selection, day_start_us, older_than_us
@@ -62,6 +62,9 @@ _SIZE = {
     SIGNALS: "length(CAST(payload AS BLOB)) + length(CAST(cause AS BLOB))",
 }
 """How large a row is, about, in SQL."""
+
+DELETING = "deleting:"
+"""How a key in `meta` begins that goes on with a file that is not named any more, and is to go."""
 
 Work = Callable[[sqlite3.Connection], Result]
 
@@ -110,11 +113,16 @@ class Archive:
         self._pages = Pace(clock, GIVE_BACK_PAGES * factor, GIVE_BACK_S * factor)
 
     def tidy(self) -> None:
-        """Remove what killed runs have left half-written, and have the folders there."""
+        """Remove what killed runs have left half-written or half-deleted; make the folders."""
         with _refused(self._folder):
             sweep(self._folder)
             for kind in (LOGS, SIGNALS):
                 (self._folder / kind).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        # Not all that nobody names: in a logs.db from a copy that would be what came after it.
+        query = "SELECT substr(key, ?) FROM meta WHERE key GLOB ?"
+        begins = (len(DELETING) + 1, f"{DELETING}*")
+        for (file,) in self._reader.execute(query, begins).fetchall():
+            self._delete_file(file)
 
     def take(self, written: Written) -> None:
         """Put a day's file in its place; its rows are to be cleared then."""
@@ -169,11 +177,18 @@ class Archive:
             with _refused(path):
                 if not is_old or _written_us(path) > written_before_us:
                     continue
-                path.unlink(missing_ok=True)
-            # Afterwards: the other way round, a kill in between would leave a file for ever.
+            # First: a reader in between would miss a file that is still named.
             self._do(partial(_unregister, day=day))
+            self._delete_file(day.file)
             expired = Expired(expired.days + 1, expired.rows + day.rows, expired.bytes + day.bytes)
         return expired
+
+    def _delete_file(self, file: str) -> None:
+        """Delete a file that is noted as one that is to go, and then the note."""
+        path = self._folder / file
+        with _refused(path):
+            path.unlink(missing_ok=True)
+        self._do(partial(_drop_meta, key=DELETING + file))
 
     def journal_bytes(self) -> int:
         """How large logs.db is, its WAL apart."""
@@ -244,8 +259,15 @@ def register(raw: sqlite3.Connection, file: ArchivedDay) -> None:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             astuple(file),
         )
-        key = announced_key(file.kind, file.day)
-        raw.execute("DELETE FROM meta WHERE key = ?", (key,))
+        _drop_meta(raw, announced_key(file.kind, file.day))
+        _note_change(raw)
+
+
+def _note_change(raw: sqlite3.Connection) -> None:
+    raw.execute(
+        "INSERT INTO meta (key, value) VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1",
+        (CHANGES,),
+    )
 
 
 def archived_up_to(reader: sqlite3.Connection) -> str | None:
@@ -258,13 +280,20 @@ def _set_meta(raw: sqlite3.Connection, key: str, value: str) -> None:
     raw.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
 
+def _drop_meta(raw: sqlite3.Connection, key: str) -> None:
+    raw.execute("DELETE FROM meta WHERE key = ?", (key,))
+
+
 def _delete(raw: sqlite3.Connection, kind: str, ids: list[int]) -> None:
     query = f"DELETE FROM {kind} WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608  our own name
     raw.execute(query, (json.dumps(ids),))
 
 
 def _unregister(raw: sqlite3.Connection, day: ArchivedDay) -> None:
-    raw.execute("DELETE FROM archives WHERE kind = ? AND day = ?", (day.kind, day.day))
+    with _transaction(raw):
+        raw.execute("DELETE FROM archives WHERE kind = ? AND day = ?", (day.kind, day.day))
+        _set_meta(raw, DELETING + day.file, "")
+        _note_change(raw)
 
 
 def _give_back(raw: sqlite3.Connection, pages: int) -> None:

@@ -390,6 +390,35 @@ def test_files_that_are_older_than_archived_are_deleted_and_forgotten(kept):
     assert kept.files() == [day.file for day in kept.days()] == ["logs/2024-09-26.jsonl"]
 
 
+def test_at_no_moment_is_a_file_named_that_is_not_there(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(9)), log(days_ago(8)), log(days_ago(3)))
+    kept.archive()
+    for day in kept.days()[:2]:
+        os.utime(kept.state.archive / day.file, ns=(days_ago(7) * 1_000,) * 2)
+
+    def watched(perform):
+        def do(work):
+            assert {day.file for day in kept.days()} <= set(kept.files())
+            result = perform(work)
+            assert {day.file for day in kept.days()} <= set(kept.files())
+            return result
+
+        return do
+
+    assert kept.archive(archived="7d", do=watched).expired.days == 2
+    assert kept.query("SELECT key FROM meta WHERE key LIKE 'deleting%'") == []
+
+
+def test_a_file_that_this_logs_db_does_not_name_is_never_deleted(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(9)))
+    kept.archive()
+    kept.change("DELETE FROM archives")
+    kept.archive(archived="2d")
+    assert kept.files() == ["logs/2024-09-25.jsonl"]
+
+
 def test_what_a_wrong_clock_has_dated_in_the_far_past_is_not_deleted_at_once(kept):
     """LOG-3"""
     kept.record(log(1_000_000))
