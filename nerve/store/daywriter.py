@@ -48,6 +48,8 @@ UNKNOWN_HINT = (
 )
 GIVEN_UP_DIGITS = 12
 """Of a file's sha256, in the name under which it is given up."""
+SYNC_BYTES = 16 * 1024 * 1024
+"""So much of a file is written at most until it is synced."""
 MAX_ID = 2**63 - 1
 
 Numbered = Iterator[tuple[int, bytes]]
@@ -280,8 +282,7 @@ def _write(out: IO[bytes], lines: Numbered, selection: Selection, name: str) -> 
         for last, line in lines:
             sink.write(line)
             first, rows = first or last, rows + 1
-    out.flush()
-    os.fsync(out.fileno())
+    counted.sync()
     # So that it is read back from the disk.
     os.posix_fadvise(out.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     facts = (first, last, rows, counted.size, counted.digest.hexdigest())
@@ -289,17 +290,32 @@ def _write(out: IO[bytes], lines: Numbered, selection: Selection, name: str) -> 
 
 
 class _Counted:
-    """Bytes on their way into a file: how many, and their sha256."""
+    """Bytes on their way into a file: how many, and their sha256.
+
+    They are synced a piece at a time. All of a large file at once would hold up for seconds what
+    others sync meanwhile, each signal among it.
+    """
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
+        self._unsynced = 0
         self.size = 0
         self.digest = hashlib.sha256()
 
     def write(self, content: bytes) -> int:
         self.size += len(content)
         self.digest.update(content)
-        return self._out.write(content)
+        self._unsynced += len(content)
+        written = self._out.write(content)
+        if self._unsynced >= SYNC_BYTES:
+            self.sync()
+        return written
+
+    def sync(self) -> None:
+        """Have all of it on the disk."""
+        self._out.flush()
+        os.fsync(self._out.fileno())
+        self._unsynced = 0
 
     def flush(self) -> None:
         self._out.flush()

@@ -2,8 +2,8 @@
 
 Parent. A thread of its own leads each run, so that neither the loop nor the journal waits: an
 archivist (a process, `nerve.archivist`) reads, writes and verifies the days' files, this thread
-puts each in its place, and the journal's thread gets the rest in pieces of some
-milliseconds, with pauses between them at least as long. A run that fails is tried again,
+brings the rest to the journal's thread, which puts each in its place and deletes rows a thousand or
+a MiB at a time, with pauses between them at least as long. A run that fails is tried again,
 with growing pauses; one that is interrupted by the stop is begun anew at the next start.
 """
 

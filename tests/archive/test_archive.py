@@ -8,6 +8,7 @@ import os
 import re
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,22 @@ def test_on_a_full_disk_nothing_is_deleted_and_nothing_half_written_stays(kept, 
     monkeypatch.setattr(os, "fsync", fsync)
     kept.archive()
     assert kept.rows() == before
+
+
+def test_a_large_file_is_synced_piece_by_piece(kept, monkeypatch):
+    kept.record(*(log(days_ago(3, n), "x" * 400) for n in range(100)))
+    monkeypatch.setattr(daywriter, "SYNC_BYTES", 20_000)
+    synced, fsync, folder = [], os.fsync, str(kept.state.archive / ".unfinished-")
+
+    def noted(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(folder):
+            synced.append(os.fstat(descriptor).st_size)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    kept.archive()
+    assert synced[-1] == kept.days()[0].bytes
+    assert all(later - earlier < 21_000 for earlier, later in pairwise([0, *synced]))
 
 
 def test_space_is_given_back_to_the_disk(kept):
