@@ -9,8 +9,9 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
@@ -23,7 +24,7 @@ from nerve.cli.wording import counted
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.config.sizes import show_size
-from nerve.errors import Exit
+from nerve.errors import Exit, StateError
 from nerve.reflex.listeners import routes_of
 from nerve.store.archive import Archive, archived_up_to
 from nerve.store.dayfile import LOGS, SIGNALS
@@ -79,15 +80,19 @@ def _archive(loaded: Loaded, journal: Journal) -> Outcome:
     state, retention = StateDir(loaded.state_dir), loaded.config.retention
     state.create()
     now_us, began, outcome = SystemClock().now_us(), time.monotonic(), Outcome()
-    with explained(state.journal_path), closing(open_reader(state.journal_path)) as reader:
-        due = _due(loaded, reader, now_us)
-        days = write_days(reader, state.archive, due, compressed=retention.compress == "gzip")
-        shelf = Archive(state.archive, journal.perform, reader, alone=True)
-        try:
-            archiving.archive(shelf, days, due, retention, now_us, outcome)
-        finally:
-            _log(loaded, journal, archiving.rows_of(outcome, retention))
-    _log(loaded, journal, [archiving.finished(outcome, due, time.monotonic() - began)])
+    tell = partial(_log, loaded, journal)
+    try:
+        with explained(state.journal_path), closing(open_reader(state.journal_path)) as reader:
+            due = _due(loaded, reader, now_us)
+            days = write_days(reader, state.archive, due, compressed=retention.compress == "gzip")
+            shelf = Archive(state.archive, journal.perform, reader, SystemClock(), alone=True)
+            archiving.archive(shelf, days, due, retention, now_us, outcome, tell)
+    except Exception as error:
+        with suppress(StateError):  # what came first is to be told
+            tell([*archiving.rows_of(outcome, retention), archiving.failed(error)])
+        raise
+    ended = archiving.finished(outcome, due, time.monotonic() - began)
+    tell([*archiving.rows_of(outcome, retention), ended])
     return outcome
 
 
@@ -142,6 +147,6 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
         emit(f"deleted: {days} older than retention.archived, {show_size(size)}")
     if outcome.unanswered:
         number = counted(outcome.unanswered.total(), "signal")
-        say(f"{number} went there unanswered; see `nerve logs --type archive.unanswered`")
+        say(f"{number} left logs.db unanswered; see `nerve logs --type archive.unanswered`")
     for day in outcome.refused:
         say(f"{day.message}\n  hint: {day.hint}")

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from heapq import heapify, heappop, heapreplace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from nerve.cli.journal import open_journal
 from nerve.cli.selection import Selection
 from nerve.config import Loaded
 from nerve.errors import DatabaseDeleted, StateError
-from nerve.store.dayfile import ArchivedDay, archived_days
+from nerve.store.dayfile import ArchivedDay, archived_days, changes_of_archive
 from nerve.store.daylines import Complain, ascending, damaged, descending
 from nerve.store.journal import newest_id
 from nerve.store.place import Place
@@ -92,6 +92,8 @@ class Timeline:
         self._archive = archive
         self._complain = complain
         self._told: set[Path] = set()
+        self._days: list[ArchivedDay] = []
+        self._changes = -1
         # Decoded row by row: one that is no UTF-8 would otherwise end the whole query.
         reader.text_factory = bytes
 
@@ -139,18 +141,30 @@ class Timeline:
     def _walk(self, span: _Span) -> Iterator[Found]:
         """Yield the entries of a span in their order."""
         while True:
-            days = archived_days(self._reader)
+            days = self._archived_days()
             with suppress(_ArchiveMoved):
                 for entry in _merged(self._sources(span, days), is_falling=span.is_falling):
                     span = span.behind(entry.id)
                     yield entry
                 return
 
+    def _archived_days(self) -> list[ArchivedDay]:
+        """Return all archived days, that with the highest id first; the same list for the same.
+
+        Who follows asks ten times a second, and there may be thousands of them.
+        """
+        changes = changes_of_archive(self._reader)
+        if changes != self._changes:
+            days = archived_days(self._reader)
+            self._days = sorted(days, key=lambda day: day.last_id, reverse=True)
+            self._changes = changes
+        return self._days
+
     def _sources(self, span: _Span, days: list[ArchivedDay]) -> list[tuple[int, Iterator[Found]]]:
         """Return iterators in the order of the span, each with the first id it may yield."""
         files = [
             (day.last_id if span.is_falling else day.first_id, self._archived(span, day, days))
-            for day in days
+            for day in takewhile(lambda day: day.last_id > span.after, days)
             if span.touches(day)
         ]
         first = span.until if span.is_falling else span.after
@@ -162,10 +176,10 @@ class Timeline:
         while True:
             self._reader.execute("BEGIN")
             try:
-                current, rows = archived_days(self._reader), self._rows(span, size)
+                current, rows = self._archived_days(), self._rows(span, size)
             finally:
                 self._reader.execute("ROLLBACK")
-            if current != days:
+            if current is not days:
                 raise _ArchiveMoved
             yield from map(of_table, rows)
             if len(rows) < size:
@@ -187,7 +201,7 @@ class Timeline:
         matcher = span.selection.matcher(day)
 
         def tell(error: StateError) -> None:
-            if archived_days(self._reader) != days:
+            if self._archived_days() is not days:
                 raise _ArchiveMoved from error
             if path not in self._told:
                 self._told.add(path)

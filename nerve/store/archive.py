@@ -24,32 +24,47 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from nerve.clock import US_PER_MS, rfc3339
+from nerve.clock import US_PER_MS, Clock, rfc3339
 from nerve.config.models import RetentionConfig
 from nerve.store.blobs import sweep
-from nerve.store.dayfile import LOGS, SIGNALS, ArchivedDay, archived_days, file_name
+from nerve.store.dayfile import CHANGES, LOGS, SIGNALS, ArchivedDay, archived_days, file_name
 from nerve.store.daywriter import Written, announced_key
 from nerve.store.decisions import trim
 from nerve.store.due import DAY_US, Selection, day_start_us, older_than_us
 from nerve.store.faults import refused
 from nerve.store.journal import Result
+from nerve.store.pace import Pace
 from nerve.store.state_dir import DIRECTORY_MODE
 
 CLEAR_ROWS = 1_000
 """Rows deleted by one transaction: 2 ms, and its sync."""
+CLEAR_BYTES = 1024 * 1024
+"""The same where the rows are large, by their JSON: 4 ms. A single row may be larger."""
 GIVE_BACK_PAGES = 256
-"""Pages given back to the disk at a time: 2 ms, and the sync."""
+"""Pages given back to the disk at a time, at most."""
+GIVE_BACK_S = 0.003
+"""What that should take: among a million free pages each one can take a millisecond."""
 ALONE_FACTOR = 50
 """So much more at a time where nobody waits for the journal."""
 WATERMARK = "archived_up_to"
 """The key in `meta` of the time before which all has gone to the archive, but for what the log says
 was refused, and signals that are held back."""
+
+# As a blob: the length of a text ends where it holds a NUL.
+_SIZE = {
+    LOGS: "length(CAST(payload AS BLOB))",
+    SIGNALS: "length(CAST(payload AS BLOB)) + length(CAST(cause AS BLOB))",
+}
+"""How large a row is, about, in SQL."""
+
+DELETING = "deleting:"
+"""How a key in `meta` begins that goes on with a file that is not named any more, and is to go."""
 
 Work = Callable[[sqlite3.Connection], Result]
 
@@ -78,7 +93,13 @@ class Archive:
     """
 
     def __init__(
-        self, folder: Path, do: Do, reader: sqlite3.Connection, *, alone: bool = False
+        self,
+        folder: Path,
+        do: Do,
+        reader: sqlite3.Connection,
+        clock: Clock,
+        *,
+        alone: bool = False,
     ) -> None:
         """Use `folder`, which must exist; `reader` is open on the same journal, in this thread.
 
@@ -88,38 +109,44 @@ class Archive:
         self._do = do
         self._reader = reader
         factor = ALONE_FACTOR if alone else 1
-        self._clear_rows, self._pages = CLEAR_ROWS * factor, GIVE_BACK_PAGES * factor
+        self._clear_rows, self._clear_bytes = CLEAR_ROWS * factor, CLEAR_BYTES * factor
+        self._pages = Pace(clock, GIVE_BACK_PAGES * factor, GIVE_BACK_S * factor)
 
     def tidy(self) -> None:
-        """Remove what killed runs have left half-written, and have the folders there."""
+        """Remove what killed runs have left half-written or half-deleted; make the folders."""
         with _refused(self._folder):
             sweep(self._folder)
             for kind in (LOGS, SIGNALS):
                 (self._folder / kind).mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        # Not all that nobody names: in a logs.db from a copy that would be what came after it.
+        query = "SELECT substr(key, ?) FROM meta WHERE key GLOB ?"
+        begins = (len(DELETING) + 1, f"{DELETING}*")
+        for (file,) in self._reader.execute(query, begins).fetchall():
+            self._delete_file(file)
 
     def take(self, written: Written) -> None:
-        """Put a day's file in its place, and delete its rows from the journal."""
+        """Put a day's file in its place; its rows are to be cleared then."""
         file = written.file
         self._do(partial(_set_meta, key=announced_key(file.kind, file.day), value=_hopes(written)))
         with _refused(self._folder / file.file):
             self._do(partial(_place, folder=self._folder, written=written))
         # Before the rows go: as long as they are there, the next run writes the day again.
         self._drop_replaced(file)
-        self.clear(written.selection)
 
     def clear(self, selection: Selection) -> None:
         """Delete the rows of a selection from their table."""
-        after = 0
-        while ids := self._some_ids(selection, after):
-            self._do(partial(_delete, kind=selection.kind, ids=ids))
-            after = ids[-1]
+        for part in selection.parts():
+            after = 0
+            while ids := self._some_ids(part, after):
+                self._do(partial(_delete, kind=part.kind, ids=ids))
+                after = ids[-1]
 
     def finish(self, watermark_us: int) -> None:
         """Note how far the archive has come, and give free pages back to the disk."""
         self._do(lambda raw: _set_meta(raw, WATERMARK, rfc3339(watermark_us)))
         before = self._asked("freelist_count")
         while before:
-            self._do(partial(_give_back, pages=self._pages))
+            self._do(self._give_back)
             left = self._asked("freelist_count")
             if left >= before:  # somebody else freed as many, or a file that cannot shrink
                 break
@@ -150,11 +177,18 @@ class Archive:
             with _refused(path):
                 if not is_old or _written_us(path) > written_before_us:
                     continue
-                path.unlink(missing_ok=True)
-            # Afterwards: the other way round, a kill in between would leave a file for ever.
+            # First: a reader in between would miss a file that is still named.
             self._do(partial(_unregister, day=day))
+            self._delete_file(day.file)
             expired = Expired(expired.days + 1, expired.rows + day.rows, expired.bytes + day.bytes)
         return expired
+
+    def _delete_file(self, file: str) -> None:
+        """Delete a file that is noted as one that is to go, and then the note."""
+        path = self._folder / file
+        with _refused(path):
+            path.unlink(missing_ok=True)
+        self._do(partial(_drop_meta, key=DELETING + file))
 
     def journal_bytes(self) -> int:
         """How large logs.db is, its WAL apart."""
@@ -162,9 +196,24 @@ class Archive:
 
     def _some_ids(self, selection: Selection, after: int) -> list[int]:
         where, bounds = selection.where(after)
-        query = f"SELECT id FROM {selection.kind} WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608  our own names
-        rows = self._reader.execute(query, (*bounds, self._clear_rows)).fetchall()
-        return [entry_id for (entry_id,) in rows]
+        query = (
+            f"SELECT id, {_SIZE[selection.kind]} FROM {selection.kind} WHERE {where} ORDER BY id"  # noqa: S608  our own names
+        )
+        ids: list[int] = []
+        size = 0
+        with closing(self._reader.execute(f"{query} LIMIT ?", (*bounds, self._clear_rows))) as rows:
+            for entry_id, row_bytes in rows:
+                size += row_bytes
+                if ids and size > self._clear_bytes:
+                    break
+                ids.append(entry_id)
+        return ids
+
+    def _give_back(self, raw: sqlite3.Connection) -> None:
+        # Timed here: before that it waits for whatever else the journal has to do.
+        self._pages.begin()
+        _give_back(raw, self._pages.size)
+        self._pages.end()
 
     def _asked(self, pragma: str) -> int:
         (found,) = self._reader.execute(f"PRAGMA {pragma}").fetchone()
@@ -210,8 +259,15 @@ def register(raw: sqlite3.Connection, file: ArchivedDay) -> None:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             astuple(file),
         )
-        key = announced_key(file.kind, file.day)
-        raw.execute("DELETE FROM meta WHERE key = ?", (key,))
+        _drop_meta(raw, announced_key(file.kind, file.day))
+        _note_change(raw)
+
+
+def _note_change(raw: sqlite3.Connection) -> None:
+    raw.execute(
+        "INSERT INTO meta (key, value) VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1",
+        (CHANGES,),
+    )
 
 
 def archived_up_to(reader: sqlite3.Connection) -> str | None:
@@ -224,13 +280,20 @@ def _set_meta(raw: sqlite3.Connection, key: str, value: str) -> None:
     raw.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
 
+def _drop_meta(raw: sqlite3.Connection, key: str) -> None:
+    raw.execute("DELETE FROM meta WHERE key = ?", (key,))
+
+
 def _delete(raw: sqlite3.Connection, kind: str, ids: list[int]) -> None:
     query = f"DELETE FROM {kind} WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608  our own name
     raw.execute(query, (json.dumps(ids),))
 
 
 def _unregister(raw: sqlite3.Connection, day: ArchivedDay) -> None:
-    raw.execute("DELETE FROM archives WHERE kind = ? AND day = ?", (day.kind, day.day))
+    with _transaction(raw):
+        raw.execute("DELETE FROM archives WHERE kind = ? AND day = ?", (day.kind, day.day))
+        _set_meta(raw, DELETING + day.file, "")
+        _note_change(raw)
 
 
 def _give_back(raw: sqlite3.Connection, pages: int) -> None:

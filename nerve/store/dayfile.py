@@ -9,14 +9,11 @@ named, or in its table, or for a moment in both.
 """
 
 import json
-import re
 import sqlite3
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from nerve.clock import to_datetime
-from nerve.errors import StateError
 
 LOGS = "logs"
 SIGNALS = "signals"
@@ -28,19 +25,8 @@ COLUMNS = {
 RAW = "raw"
 """The key of what could not be kept as it should be: column to text, bytes as surrogate escapes."""
 COMPRESSED = ".gz"
-MAX_LINE_BYTES = 64 * 1024 * 1024
-"""A payload fills a frame of 8 MiB at most; escaping it can take six times that."""
-BLOCK_BYTES = 64 * 1024
-"""What is read at once."""
-
-DAMAGED_HINT = "what can be read of it is shown; restore the file from a copy if there is one"
-MISSING_HINT = "restore it from a copy; until then its rows are left out"
-
-Complain = Callable[[StateError], object]
-Match = Callable[[bytes], bool]
-Needles = Sequence[tuple[bytes, ...]]
-Line = tuple[int, bytes]
-_ID = re.compile(rb'\{"id": ?([0-9]{1,19})[,}]')
+CHANGES = "archive_changes"
+"""The key in `meta` of how often the table `archives` has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +75,12 @@ def archived_days(reader: sqlite3.Connection) -> list[ArchivedDay]:
         return []
     # A reader of damaged rows has texts as bytes.
     return [ArchivedDay(*(_text(value) for value in row)) for row in rows]
+
+
+def changes_of_archive(reader: sqlite3.Connection) -> int:
+    """Return a number that grows with each change of what `archived_days` returns."""
+    found = reader.execute("SELECT value FROM meta WHERE key = ?", (CHANGES,)).fetchone()
+    return int(found[0]) if found else 0
 
 
 def row_of(line: bytes) -> dict[str, Any]:

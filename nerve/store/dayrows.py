@@ -10,9 +10,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
-from nerve.store.dayfile import COLUMNS, RAW
+from nerve.store.dayfile import COLUMNS, RAW, refuse_constant
 from nerve.store.due import Selection
 
 READ_ROWS = 1_000
@@ -26,16 +26,12 @@ _QUOTED_TEXTS = 4_096
 
 def selected_lines(reader: sqlite3.Connection, selection: Selection) -> Iterator[tuple[int, bytes]]:
     """Yield the rows of a selection as lines, with their ids, rising."""
-    columns, after = ", ".join(COLUMNS[selection.kind]), 0
-    while True:
-        where, bounds = selection.where(after)
-        query = f"SELECT {columns} FROM {selection.kind} WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608  our own names
-        rows = _some(reader, query, [*bounds, READ_ROWS])
-        if not rows:
-            return
-        for row in rows:
-            yield row[0], line_of(selection.kind, row)
-        after = rows[-1][0]
+    for part in selection.parts():
+        after = 0
+        while rows := _some_rows(reader, part, after):
+            for row in rows:
+                yield row[0], line_of(selection.kind, row)
+            after = rows[-1][0]
 
 
 def line_of(kind: str, row: Iterable[Any]) -> bytes:
@@ -60,7 +56,7 @@ def _as_json(column: str, value: Any) -> bytes:
         return b"null" if value is None else b"%d" % value
     if column not in _JSON_COLUMNS:
         return _quoted(value)
-    json.loads(value.decode(), parse_constant=_no_number)
+    json.loads(value.decode(), parse_constant=refuse_constant)
     # A line break that JSON takes is but a blank between two tokens.
     return value.replace(b"\n", b" ").replace(b"\r", b" ")
 
@@ -70,16 +66,14 @@ def _quoted(text: bytes) -> bytes:
     return json.dumps(text.decode(), ensure_ascii=False).encode()
 
 
-def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _some(reader: sqlite3.Connection, query: str, bounds: list[int | str]) -> list[Any]:
-    rows, size = [], 0
+def _some_rows(reader: sqlite3.Connection, part: Selection, after: int) -> list[Any]:
+    where, bounds = part.where(after)
+    columns, rows, size = ", ".join(COLUMNS[part.kind]), [], 0
+    query = f"SELECT {columns} FROM {part.kind} WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608  our own names
     # A text that is no UTF-8 must not end the reading.
     reader.text_factory = bytes
     try:
-        with contextlib.closing(reader.execute(query, bounds)) as cursor:
+        with contextlib.closing(reader.execute(query, (*bounds, READ_ROWS))) as cursor:
             for row in cursor:
                 rows.append(row)
                 size += sum(len(value) for value in row if isinstance(value, bytes))

@@ -7,7 +7,8 @@ writer that is killed loses nothing, and what it leaves is swept away.
 
 Where the day has a file already, an earlier run was killed, or a clock that stepped has dated more
 rows in that day. The new file holds both, by id, each row once. A file that is not what
-was written is not built on: it stays as it is, and so do the rows.
+was written, or is missing, is not built on: it stays as it is, and so do the rows, until a person
+has restored it or given it up.
 """
 
 import contextlib
@@ -41,10 +42,14 @@ from nerve.store.faults import FAULTY_HINT, refused
 
 COMPRESSION = 6
 """gzip's own default: level 9 takes three times as long for some hundredths."""
-REFUSED_HINT = (
-    "it is left as it is and its day's rows stay in logs.db; restore it, or move it away "
-    "and the day gets a new file"
+UNKNOWN_HINT = (
+    "logs.db does not name it, so its day's rows stay there: move it away and the day gets a new "
+    "file; if logs.db was begun anew, stop nerve and move the whole archive away"
 )
+GIVEN_UP_DIGITS = 12
+"""Of a file's sha256, in the name under which it is given up."""
+SYNC_BYTES = 16 * 1024 * 1024
+"""So much of a file is written at most until it is synced."""
 MAX_ID = 2**63 - 1
 
 Numbered = Iterator[tuple[int, bytes]]
@@ -108,8 +113,25 @@ def write_day(
     reader: sqlite3.Connection, archive: Path, selection: Selection, *, compressed: bool
 ) -> Written:
     """Write one day's file; raises DayRefused, or another StateError."""
+    kind, day = selection.kind, selection.day
+    known = next((d for d in archived_days(reader) if (d.kind, d.day) == (kind, day)), None)
+    try:
+        return _write_day(reader, archive, selection, known, compressed=compressed)
+    except DayRefused as error:
+        error.hint = UNKNOWN_HINT if known is None else _refused_hint(archive, known)
+        raise
+
+
+def _write_day(
+    reader: sqlite3.Connection,
+    archive: Path,
+    selection: Selection,
+    known: ArchivedDay | None,
+    *,
+    compressed: bool,
+) -> Written:
     name = file_name(selection.kind, selection.day, compressed=compressed)
-    earlier, replaces = _earlier(reader, archive, selection)
+    earlier, replaces = _earlier(reader, archive, selection, known)
     lines = heapq.merge(earlier, selected_lines(reader, selection), key=itemgetter(0))
     try:
         descriptor, unfinished = tempfile.mkstemp(
@@ -147,19 +169,21 @@ def _verify(path: Path, file: ArchivedDay) -> None:
 
 
 def _earlier(
-    reader: sqlite3.Connection, archive: Path, selection: Selection
+    reader: sqlite3.Connection, archive: Path, selection: Selection, known: ArchivedDay | None
 ) -> tuple[Numbered, str]:
     """The lines of the file that the day has already, and its sha256.
 
     Raises DayRefused, on the way too.
     """
     kind, day = selection.kind, selection.day
-    known = next((d for d in archived_days(reader) if (d.kind, d.day) == (kind, day)), None)
     names = [file_name(kind, day, compressed=packed) for packed in (False, True)]
     candidates = [archive / name for name in ([known.file] if known else names)]
     try:
         path = next((path for path in candidates if path.exists()), None)
-        if path is None:  # there was none yet, or it was taken away
+        if path is None:
+            if known is not None and not given_up(archive, known).exists():
+                fact = f"{candidates[0]} is missing, {known.rows:,} rows were archived in it"
+                raise DayRefused(fact, path=candidates[0])
             return iter(()), ""
         found = sha256_of(path)
     except OSError as error:
@@ -167,6 +191,23 @@ def _earlier(
     if known is not None and found not in {known.sha256, *_announced(reader, kind, day)}:
         raise _refuse(path, "it is not what was written")
     return _of_the_day(path, selection), found
+
+
+def given_up(archive: Path, known: ArchivedDay) -> Path:
+    """Return the name under which a person gives up a day's file: then it counts as none.
+
+    It is for that content alone, and not for what gets its place later.
+    """
+    path = archive / known.file
+    return path.with_name(f"{path.name}.lost-{known.sha256[:GIVEN_UP_DIGITS]}")
+
+
+def _refused_hint(archive: Path, known: ArchivedDay) -> str:
+    return (
+        "nothing of it is replaced, and its day's rows stay in logs.db; restore it, or give up "
+        f"what was in it: rename it, or make an empty file, as {given_up(archive, known)}, and the "
+        "day gets a new one"
+    )
 
 
 def announced_key(kind: str, day: str) -> str:
@@ -205,13 +246,13 @@ def _strictly(path: Path) -> Numbered:
     def complain(error: StateError) -> NoReturn:
         if error.fault:  # of the disk, not of what stands there
             raise error
-        raise DayRefused(str(error), path=path, hint=REFUSED_HINT)
+        raise DayRefused(str(error), path=path)
 
     return ascending(path, complain, after=0, until=MAX_ID, matches=lambda _: True)
 
 
 def _refuse(path: Path, why: str) -> DayRefused:
-    return DayRefused(f"{path} is damaged: {why}", path=path, hint=REFUSED_HINT)
+    return DayRefused(f"{path} is damaged: {why}", path=path)
 
 
 def sha256_of(path: Path) -> str:
@@ -241,8 +282,7 @@ def _write(out: IO[bytes], lines: Numbered, selection: Selection, name: str) -> 
         for last, line in lines:
             sink.write(line)
             first, rows = first or last, rows + 1
-    out.flush()
-    os.fsync(out.fileno())
+    counted.sync()
     # So that it is read back from the disk.
     os.posix_fadvise(out.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     facts = (first, last, rows, counted.size, counted.digest.hexdigest())
@@ -250,17 +290,32 @@ def _write(out: IO[bytes], lines: Numbered, selection: Selection, name: str) -> 
 
 
 class _Counted:
-    """Bytes on their way into a file: how many, and their sha256."""
+    """Bytes on their way into a file: how many, and their sha256.
+
+    They are synced a piece at a time. All of a large file at once would hold up for seconds what
+    others sync meanwhile, each signal among it.
+    """
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
+        self._unsynced = 0
         self.size = 0
         self.digest = hashlib.sha256()
 
     def write(self, content: bytes) -> int:
         self.size += len(content)
         self.digest.update(content)
-        return self._out.write(content)
+        self._unsynced += len(content)
+        written = self._out.write(content)
+        if self._unsynced >= SYNC_BYTES:
+            self.sync()
+        return written
+
+    def sync(self) -> None:
+        """Have all of it on the disk."""
+        self._out.flush()
+        os.fsync(self._out.fileno())
+        self._unsynced = 0
 
     def flush(self) -> None:
         self._out.flush()

@@ -10,10 +10,11 @@ Only whole UTC days go, so that a day's file is written once. A signal that a re
 answered yet is held back, for UNANSWERED_KEPT times as long as others, and told of when it goes.
 """
 
+import json
 import sqlite3
-from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -78,6 +79,15 @@ class Selection:
     rows: int
     held: Mapping[str, int] = field(default_factory=dict)
 
+    def parts(self) -> Iterator["Selection"]:
+        """Yield what can be looked through by one statement each, by id.
+
+        They are SCAN_IDS long, however many rows are in them: one row at either end of the table
+        would else have one statement read all of it.
+        """
+        for first in range(self.first_id, self.last_id + 1, SCAN_IDS):
+            yield replace(self, first_id=first, last_id=min(first + SCAN_IDS - 1, self.last_id))
+
     def where(self, after_id: int = 0) -> tuple[str, list[int | str]]:
         """Return the condition in SQL, for ids after this one, and what it is to be bound with."""
         begin_us = day_start_us(self.day)
@@ -110,19 +120,22 @@ def selections(reader: sqlite3.Connection, due: Due) -> list[Selection]:
 
 def unanswered(reader: sqlite3.Connection, selection: Selection, due: Due) -> dict[Pair, int]:
     """Count the signals of a selection that a target has not answered."""
-    if selection.kind != SIGNALS or selection.held:
+    if selection.kind != SIGNALS or selection.held or not due.cursors:
         return {}
-    where, bounds = selection.where()
-    query = f"SELECT {_SENSE}, id FROM signals WHERE {where} ORDER BY id"  # noqa: S608  our own text
-    ids: dict[str, list[int]] = {}
-    for sense, signal_id in reader.execute(query, bounds):
-        ids.setdefault(_text(sense), []).append(signal_id)
-    counts = {
-        (target, source): len(ids[source]) - bisect_right(ids[source], answered)
-        for (target, source), answered in due.cursors.items()
-        if source in ids
-    }
-    return {pair: count for pair, count in counts.items() if count}
+    answered: dict[str, list[tuple[Pair, int]]] = {}
+    for pair, signal_id in due.cursors.items():
+        answered.setdefault(pair[1], []).append((pair, signal_id))
+    sources, after = json.dumps(list(answered)), min(due.cursors.values())
+    counts: Counter[Pair] = Counter()
+    for part in selection.parts():
+        where, bounds = part.where(after)
+        query = (
+            f"SELECT {_SENSE}, id FROM signals WHERE {where}"  # noqa: S608  our own text
+            " AND sense IN (SELECT value FROM json_each(?))"
+        )
+        for sense, signal_id in reader.execute(query, (*bounds, sources)).fetchall():
+            counts.update(p for p, last in answered[_text(sense)] if signal_id > last)
+    return dict(counts)
 
 
 def day_start_us(day: str) -> int:

@@ -32,7 +32,10 @@ from nerve.errors import (
 PROBE_BYTES = 32 * 1024
 """What the file system is asked to take: the size of SQLite's smallest file (-shm)."""
 
-CORRUPT_HINT = "it was left untouched: restore it, or move it and its -wal away to begin anew"
+CORRUPT_HINT = (
+    "it was left untouched: restore it, or move it and its -wal away to begin anew "
+    "(with logs.db the directory archive as well)"
+)
 LOCKED_HINT = "find the other process with `fuser -v` on the file; it may be an open sqlite3 shell"
 READ_ONLY_HINT = "remount it read-write; after a fault of the disk the kernel's log says why it is"
 FORBIDDEN_HINT = "look at owner and mode of it and of its directory; run nerve as the owner"

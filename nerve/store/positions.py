@@ -5,13 +5,11 @@ read whether or not a worker has the database open; it is put back only with the
 state directory in hand, because a database has one writer.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from nerve.errors import DatabaseMissing
-from nerve.store.faults import explain
+from nerve.store.faults import explained
 from nerve.store.schema import VERSION_TABLE, current_revisions
 from nerve.store.sqlite import open_owner, open_reader
 
@@ -25,7 +23,7 @@ def positions_in(path: Path) -> dict[str, int]:
         reader = open_reader(path)
     except DatabaseMissing:
         return {}
-    with closing(reader), _explained(path):
+    with closing(reader), explained(path):
         if not current_revisions(reader, VERSION_TABLE):
             return {}
         return dict(reader.execute("SELECT source, signal_id FROM nerve_position").fetchall())
@@ -33,16 +31,8 @@ def positions_in(path: Path) -> dict[str, int]:
 
 def put_back(path: Path, source: str, signal_id: int) -> None:
     """Lower the position in an existing database that nobody else writes; raises StateError."""
-    with closing(open_owner(path, full_sync=True)) as raw, _explained(path):
+    with closing(open_owner(path, full_sync=True)) as raw, explained(path):
         raw.execute(
             "UPDATE nerve_position SET signal_id = ? WHERE source = ? AND signal_id > ?",
             (signal_id, source, signal_id),
         )
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise explain(error, path) from error

@@ -5,13 +5,14 @@ parent or the command itself; what follows from each file is the same.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nerve.clock import rfc3339
 from nerve.config.durations import format_duration
 from nerve.config.models import RetentionConfig
+from nerve.errors import NerveError
 from nerve.store.archive import Archive, Expired
 from nerve.store.dayfile import LOGS, SIGNALS
 from nerve.store.daywriter import Refused, Written
@@ -64,11 +65,14 @@ def archive(
     retention: RetentionConfig,
     now_us: int,
     outcome: Outcome,
+    tell: Callable[[list[Row]], None],
 ) -> None:
     """Put all days in their place; `outcome` says how far that has come, also if it raises.
 
     `days` is begun after the archive is tidy, and each is taken before the next is asked for.
-    Raises StateError, and what `days` raises.
+    `tell` makes rows of the log durable: of signals that nobody has answered, before they go, so
+    that no end of a run hides them; one that is cut off there tells of them twice. Raises
+    StateError, and what `days` or `tell` raises.
     """
     before = shelf.journal_bytes()
     outcome.journal_bytes = (before, before)
@@ -78,6 +82,9 @@ def archive(
             outcome.refused.append(day)
             continue
         shelf.take(day)
+        if day.unanswered:
+            tell([_unanswered(*counted, day=day.file.day) for counted in day.unanswered])
+        shelf.clear(day.selection)
         moved = outcome.moved[day.file.kind]
         moved.days, moved.rows = moved.days + 1, moved.rows + day.selection.rows
         moved.bytes += day.file.bytes
@@ -93,10 +100,6 @@ def rows_of(outcome: Outcome, retention: RetentionConfig) -> Iterator[Row]:
     for day in outcome.refused:
         payload = {"message": day.message, "hint": day.hint, "kind": day.kind, "day": day.day}
         yield "nerve", "archive.refused", "error", payload
-    for (target, source), count in outcome.unanswered.items():
-        message = f"{count} signals of {source} went to the archive that {target} has not answered"
-        told = {"message": message, "hint": UNANSWERED_HINT, "source": source, "signals": count}
-        yield target, "archive.unanswered", "warning", told
     if outcome.expired.days:
         expired, age = outcome.expired, format_duration(retention.archived_ms or 0)
         message = f"{expired.days} archived days are older than {age} and were deleted"
@@ -104,12 +107,32 @@ def rows_of(outcome: Outcome, retention: RetentionConfig) -> Iterator[Row]:
         yield "nerve", "archive.deleted", "info", {"message": message, **counts}
 
 
+def _unanswered(target: str, source: str, count: int, *, day: str) -> Row:
+    # Not where to: with `archived` as short as `signals` their file is soon deleted.
+    message = f"{count} signals of {source} of {day} left logs.db that {target} has not answered"
+    told = {"message": message, "hint": UNANSWERED_HINT, "source": source, "signals": count}
+    return target, "archive.unanswered", "warning", {**told, "day": day}
+
+
+def failed(error: BaseException, **more: Any) -> Row:
+    """Say what has ended a run."""
+    payload = {
+        "message": f"not archived: {error if isinstance(error, NerveError) else repr(error)}",
+        "hint": getattr(error, "hint", ""),
+        "fault": getattr(error, "fault", ""),
+        **more,
+    }
+    return "nerve", "archive.failed", "error", payload
+
+
 def finished(outcome: Outcome, due: Due, seconds: float) -> Row:
     """Say what a run came to that ended well."""
     days = sum(moved.days for moved in outcome.moved.values())
     rows = sum(moved.rows for moved in outcome.moved.values())
+    expired = outcome.expired
+    deleted = f", {expired.rows} of {expired.days} days were deleted there" if expired.days else ""
     payload = {
-        "message": f"{rows} rows of {days} days went to the archive",
+        "message": f"{rows} rows of {days} days went to the archive{deleted}",
         "archived_up_to": rfc3339(due.watermark_us),
         **{kind: asdict(moved) for kind, moved in outcome.moved.items()},
         "journal_bytes": outcome.journal_bytes[1],

@@ -2,8 +2,8 @@
 
 Parent. A thread of its own leads each run, so that neither the loop nor the journal waits: an
 archivist (a process, `nerve.archivist`) reads, writes and verifies the days' files, this thread
-puts each in its place, and the journal's thread gets the rest in pieces of some
-milliseconds, with pauses between them at least as long. A run that fails is tried again,
+brings the rest to the journal's thread, which puts each in its place and deletes rows a thousand or
+a MiB at a time, with pauses between them at least as long. A run that fails is tried again,
 with growing pauses; one that is interrupted by the stop is begun anew at the next start.
 """
 
@@ -12,7 +12,7 @@ import contextlib
 import os
 import select
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ from nerve.store.faults import explained
 from nerve.store.journal import Result
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
-from nerve.supervisor.archiving import Outcome, archive, finished, rows_of
+from nerve.supervisor.archiving import Outcome, Row, archive, failed, finished, rows_of
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.recorder import Recorder
 from nerve.wire.channel import Channel, ChannelClosed
@@ -125,14 +125,8 @@ class Housekeeping:
             self._retry_s, delay_s = RETRY_FIRST_S, EVERY_S
         else:
             delay_s, self._retry_s = self._retry_s, min(2 * self._retry_s, EVERY_S)
-            why = error if isinstance(error, NerveError) else repr(error)
-            payload = {
-                "message": f"not archived: {why}",
-                "hint": getattr(error, "hint", ""),
-                "fault": getattr(error, "fault", ""),
-                "tried_again_in_s": delay_s,
-            }
-            self._ledger.log("nerve", "archive.failed", "error", payload)
+            cause = error or NerveError("it has not begun")
+            self._ledger.log(*failed(cause, tried_again_in_s=delay_s))
         if not self._stopping.is_set():
             self._wait(delay_s)
 
@@ -151,16 +145,23 @@ class Housekeeping:
         )
         with explained(journal), closing(open_reader(journal)) as reader:
             run.due = due_at(reader, retention, pairs, run.now_us)
-            shelf = Archive(self._state.archive, self._do, reader)
+            shelf = Archive(self._state.archive, self._do, reader, self._clock)
             days = self._written(job)
             with closing(days):
-                archive(shelf, days, run.due, retention, run.now_us, run.outcome)
+                archive(shelf, days, run.due, retention, run.now_us, run.outcome, self._tell_now)
 
     def _do(self, work: Work[Result]) -> Result:
+        return self._brought(lambda: self._recorder.chore(work))
+
+    def _tell_now(self, rows: list[Row]) -> None:
+        entries = [self._ledger.entry(*row) for row in rows]
+        self._brought(lambda: self._recorder.record_now(entries))
+
+    def _brought(self, bring: Callable[[], Future[Result]]) -> Result:
         """Have the journal's thread do something, and leave it alone for as long after that."""
         self._require_going_on()
         began = self._clock.monotonic()
-        result = self._done(self._recorder.chore(work), began + CHORE_PATIENCE_S)
+        result = self._done(bring(), began + CHORE_PATIENCE_S)
         self._stopping.wait(self._clock.monotonic() - began)
         return result
 

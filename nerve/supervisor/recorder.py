@@ -38,14 +38,14 @@ Committed = Callable[[Batch, list[int | None]], None]
 class _Chore(Generic[Result]):
     """Something to be done between two batches, and who waits for it."""
 
-    work: Callable[[sqlite3.Connection], Result]
+    work: Callable[[Journal], Result]
     done: Future[Result]
 
     def do(self, journal: Journal) -> None:
         if not self.done.set_running_or_notify_cancel():
             return
         try:
-            self.done.set_result(journal.perform(self.work))
+            self.done.set_result(self.work(journal))
         except BaseException as error:  # noqa: BLE001  it is for whoever waits
             self.done.set_exception(error)
 
@@ -141,6 +141,18 @@ class Recorder:
         A signal may have to wait for it, so it should take some milliseconds at most. While the
         journal cannot be written it waits as the batches do; who gives up waiting cancels it.
         """
+        return self._chore(lambda journal: journal.perform(work))
+
+    def record_now(self, entries: list[LogEntry]) -> Future[None]:
+        """Have log rows made durable between two batches; from any thread, as `chore`."""
+
+        def work(journal: Journal) -> None:
+            batch = Batch([*entries])
+            self._tell(self._committed, batch, journal.commit(batch))
+
+        return self._chore(work)
+
+    def _chore(self, work: Callable[[Journal], Result]) -> Future[Result]:
         chore = _Chore(work, Future[Result]())
         self._jobs.put(chore)
         return chore.done

@@ -14,6 +14,7 @@ from typing import Any
 
 from nerve.clock import MS_PER_S, US_PER_MS, Clock
 from nerve.store.faults import primary_code
+from nerve.store.pace import Pace
 from nerve.wire.messages import RetentionRule
 from nerve.worker.retention import EARLIEST_US, LATEST_US, ROWID, quoted, table_name
 
@@ -22,39 +23,11 @@ STEP_TARGET_S = 0.002
 STEP_LIMIT_S = 0.005
 """How long a statement of a step may run. What a commit then writes comes on top: mostly nothing,
 now and then SQLite's automatic checkpoint, which a compute's commit meets as well."""
-FIRST_BATCH = 100
 MAX_BATCH_ROWS = 1_000
 MAX_BATCH_PAGES = 256
 KEPT_FREE_PAGES = 256
 """Left in the file for the next rows (1 MiB), or it would shrink and grow all the time."""
 _BEFORE_ALL = -(2**63)
-
-
-class Pace:
-    """How many rows or pages a step takes on."""
-
-    def __init__(self, clock: Clock, most: int) -> None:
-        self._clock = clock
-        self._most = most
-        self._began_s = 0.0
-        self.size = FIRST_BATCH
-
-    def begin(self) -> None:
-        """A step begins."""
-        self._began_s = self._clock.monotonic()
-
-    def end(self) -> None:
-        """It has ended; the next one is as large as its time allows."""
-        took_s = self._clock.monotonic() - self._began_s
-        if took_s > STEP_TARGET_S:
-            self.size = max(1, self.size // 2)
-        elif took_s < STEP_TARGET_S / 2:
-            self.size = min(self._most, self.size * 2)
-
-    def slow_down(self) -> bool:
-        """After an interruption; False when it cannot be slower."""
-        was, self.size = self.size, max(1, self.size // 4)
-        return was > 1
 
 
 class OldRows:
@@ -64,7 +37,7 @@ class OldRows:
         self._log = logging.getLogger(f"sense.{sense}")
         self._rule = rule
         self._clock = clock
-        self._pace = Pace(clock, MAX_BATCH_ROWS)
+        self._pace = Pace(clock, MAX_BATCH_ROWS, STEP_TARGET_S)
         self._after = _BEFORE_ALL
         table, column = table_name(rule), quoted(rule.column)
         self._delete = f"DELETE FROM {table} WHERE {ROWID} IN (SELECT value FROM json_each(?))"  # noqa: S608  quoted
@@ -153,7 +126,7 @@ class FreePages:
     """What deleted rows have left free in the file, beyond what the next rows will use."""
 
     def __init__(self, clock: Clock) -> None:
-        self._pace = Pace(clock, MAX_BATCH_PAGES)
+        self._pace = Pace(clock, MAX_BATCH_PAGES, STEP_TARGET_S)
 
     def step(self, raw: sqlite3.Connection) -> bool:
         """Give back a batch; False when that was the last for this pass."""

@@ -30,8 +30,8 @@ PASS_BUDGET_S = 0.25
 RESUME_AFTER_S = 1.0
 """Until an unfinished pass goes on: a group that is always busy gives it one step a second."""
 MAX_WAL_BYTES = JOURNAL_SIZE_LIMIT_BYTES
-"""A longer -wal is one that a reader keeps from starting over: deleting only lets it grow, so a
-pass ends after its first step."""
+"""A -wal that is longer after a step has written is one that a reader keeps from starting over:
+deleting only lets it grow, so the pass ends. Before that it may be a compute that wrote so much."""
 PROGRESS_STEPS = 1_000
 """SQLite virtual machine steps between two looks at the clock, a tenth of a millisecond at most."""
 
@@ -86,9 +86,10 @@ class Pruning:
         try:
             while left:
                 self._limit_s = self._clock.monotonic() + STEP_LIMIT_S
+                before = _written(raw)
                 if not left[0].step(raw):
                     del left[0]
-                if self._wal_is_long():
+                if _written(raw) != before and self._wal_is_long():
                     return
                 if self._clock.monotonic() >= began_s + PASS_BUDGET_S or is_wanted():
                     break
@@ -113,3 +114,8 @@ class Pruning:
                 show_size(size),
             )
         return size > MAX_WAL_BYTES
+
+
+def _written(raw: sqlite3.Connection) -> tuple[int, int]:
+    """Something that a step changes by what it writes: rows, or the number of free pages."""
+    return raw.total_changes, free_pages(raw)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nerve.clock import SystemClock
 from nerve.config.models import RetentionConfig
 from nerve.store.archive import Archive
 from nerve.store.dayfile import COLUMNS, archived_days
@@ -34,6 +35,7 @@ class Kept:
     def __init__(self, root):
         self.state = StateDir(root)
         self.state.create()
+        self.told = []
 
     def record(self, *entries, cursors=()):
         with closing(Journal(self.state.journal_path)) as journal:
@@ -51,6 +53,8 @@ class Kept:
         pairs=(),
         wrapped=lambda days: days,
         do=lambda perform: perform,
+        tell=None,
+        clock=SystemClock(),  # noqa: B008  it has no state
         **retention,
     ):
         """Do a run as `nerve archive` does, by default of what is older than a day.
@@ -66,8 +70,8 @@ class Kept:
             due = due_at(reader, kept, pairs, now_us)
             compressed = kept.compress == "gzip"
             days = write_days(reader, self.state.archive, due, compressed=compressed)
-            shelf = Archive(self.state.archive, do(journal.perform), reader)
-            archive(shelf, wrapped(days), due, kept, now_us, outcome)
+            shelf = Archive(self.state.archive, do(journal.perform), reader, clock)
+            archive(shelf, wrapped(days), due, kept, now_us, outcome, tell or self.told.extend)
         return outcome
 
     def query(self, sql, *arguments):

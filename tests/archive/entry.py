@@ -16,7 +16,7 @@ from nerve.store import archive, daywriter
 from tests.archive.conftest import Kept
 
 STEPS = [
-    *((archive, name) for name in ("_set_meta", "publish", "register", "_delete")),
+    *((archive, name) for name in ("_set_meta", "_drop_meta", "publish", "register", "_delete")),
     *((archive, name) for name in ("_give_back", "_checkpoint", "_unregister")),
     *((daywriter, name) for name in ("_write", "_verify")),
     *((os, "fsync"), (Path, "unlink"), (Path, "rename")),

@@ -5,15 +5,21 @@ import errno
 import itertools
 import json
 import os
+import re
 from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from nerve.clock import SystemClock
 from nerve.errors import StateFaulty, StateFull
 from nerve.store import archive, daywriter, decisions, due
 from nerve.store.archive import WATERMARK
-from nerve.store.due import DAY_US
+from nerve.store.due import DAY_US, Due
 from nerve.store.journal import Batch, Journal
+from nerve.supervisor.archiving import finished
 from tests.archive.conftest import DAY, NOW_US, days_ago, log, signal
 
 
@@ -177,13 +183,48 @@ def test_a_day_whose_file_is_not_what_was_written_is_refused_and_its_rows_stay(k
     (refused,) = outcome.refused
     assert (refused.kind, refused.day) == ("logs", "2024-10-01")
     assert str(path) in refused.message
-    assert "move it away" in refused.hint
     assert path.read_bytes() == there
     assert [line["payload"] for line in kept.in_tables().values()] == ["new"]
     assert outcome.moved["logs"].days == 1
-    path.rename(path.with_suffix(".away"))
+    if harm == "foreign":
+        assert "move it away" in refused.hint
+        path.rename(path.with_suffix(".away"))
+    else:
+        path.rename(name_in(refused.hint))
     kept.archive()
     assert [line["payload"] for line in kept.lines("logs/2024-10-01.jsonl")] == ["new"]
+
+
+def name_in(hint):
+    """The name under which a file is to be given up, as a person reads it."""
+    return Path(re.search(r" as (\S+\.lost-\w+),", hint)[1])
+
+
+def test_a_file_that_is_missing_is_not_replaced_until_it_is_given_up_and_then_once(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(3), "old"))
+    kept.archive()
+    path = kept.state.archive / "logs/2024-10-01.jsonl"
+    away = path.rename(kept.state.root / "away")
+    kept.record(log(days_ago(3), "new"))
+    known = kept.days()
+    (refused,) = kept.archive().refused
+    assert f"{path} is missing, 1 rows" in refused.message
+    assert kept.days() == known
+    away.rename(path)  # it was on a disk that is there again
+    assert not kept.archive().refused
+    assert [line["payload"] for line in kept.lines("logs/2024-10-01.jsonl")] == ["old", "new"]
+
+    def lose():
+        path.unlink()
+        kept.record(log(days_ago(3), "newer"))
+        (refused,) = kept.archive().refused
+        return refused
+
+    name_in(lose().hint).touch()
+    assert not kept.archive().refused
+    assert [line["payload"] for line in kept.lines("logs/2024-10-01.jsonl")] == ["newer"]
+    assert lose().day == "2024-10-01"
 
 
 def test_a_file_that_was_read_back_otherwise_than_written_replaces_nothing(kept, monkeypatch):
@@ -217,6 +258,22 @@ def test_on_a_full_disk_nothing_is_deleted_and_nothing_half_written_stays(kept, 
     assert kept.rows() == before
 
 
+def test_a_large_file_is_synced_piece_by_piece(kept, monkeypatch):
+    kept.record(*(log(days_ago(3, n), "x" * 400) for n in range(100)))
+    monkeypatch.setattr(daywriter, "SYNC_BYTES", 20_000)
+    synced, fsync, folder = [], os.fsync, str(kept.state.archive / ".unfinished-")
+
+    def noted(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(folder):
+            synced.append(os.fstat(descriptor).st_size)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    kept.archive()
+    assert synced[-1] == kept.days()[0].bytes
+    assert all(later - earlier < 21_000 for earlier, later in pairwise([0, *synced]))
+
+
 def test_space_is_given_back_to_the_disk(kept):
     """LOG-3"""
     kept.record(*(log(days_ago(3, n), "x" * 1_000) for n in range(3_000)), log(NOW_US))
@@ -242,6 +299,45 @@ def test_each_transaction_on_the_journal_is_small(kept, monkeypatch):
     assert deleted == [100] * 9 + [50]
 
 
+@pytest.mark.parametrize("entry", [log, signal])
+def test_where_rows_are_large_fewer_are_deleted_by_one_transaction(kept, monkeypatch, entry):
+    """LOG-3"""
+    entries = [replace(entry(days_ago(3, n)), payload=f'"{"ü" * 400}"') for n in range(10)]
+    kept.record(*entries, replace(entry(days_ago(3, 99)), payload=f'"{"x" * 4_000}"'))
+    monkeypatch.setattr(archive, "CLEAR_BYTES", 2_500)
+    deleted, delete = [], archive._delete
+    monkeypatch.setattr(
+        archive,
+        "_delete",
+        lambda raw, kind, ids: (deleted.append(len(ids)), delete(raw, kind, ids)),
+    )
+    kept.archive()
+    assert deleted == [3, 3, 3, 1, 1]
+    assert not kept.in_tables()
+
+
+class Slow(SystemClock):
+    """A clock by which each look takes a second."""
+
+    now_s = 0.0
+
+    def monotonic(self):
+        self.now_s += 1
+        return self.now_s
+
+
+def test_pages_are_given_back_as_many_at_a_time_as_that_may_take(kept, monkeypatch):
+    """LOG-3"""
+    kept.record(*(log(days_ago(3, n), "x" * 1_000) for n in range(3_000)), log(NOW_US))
+    given, give_back = [], archive._give_back
+    monkeypatch.setattr(
+        archive, "_give_back", lambda raw, pages: (given.append(pages), give_back(raw, pages))
+    )
+    kept.archive(clock=Slow())
+    assert given[:8] == [100, 50, 25, 12, 6, 3, 1, 1]
+    assert kept.state.journal_path.stat().st_size < 200_000
+
+
 def test_a_signal_that_was_not_answered_waits_twice_as_long_and_goes_with_a_word(kept):
     """LOG-3"""
     answered, waiting, other = (
@@ -257,8 +353,19 @@ def test_a_signal_that_was_not_answered_waits_twice_as_long_and_goes_with_a_word
     assert not kept.archive(pairs=pairs, signals="3d").unanswered
     assert sorted(kept.in_tables()) == [("signals", 2)]
     assert kept.rows() == before
+
+    def tell(rows):  # before they go
+        assert sorted(kept.in_tables()) == [("signals", 2)]
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        kept.archive(days_ago(-2), pairs=pairs, signals="3d", tell=tell)
     outcome = kept.archive(days_ago(-2), pairs=pairs, signals="3d")
     assert outcome.unanswered == {("heat", "disk"): 1}
+    ((target, type_, _, payload),) = kept.told
+    assert (target, type_, payload["source"], payload["signals"], payload["day"]) == (
+        ("heat", "archive.unanswered", "disk", 1, "2024-09-29")
+    )
     assert not kept.in_tables()
     assert kept.rows() == before
 
@@ -276,6 +383,17 @@ def test_where_many_sources_are_held_back_all_are_from_the_first_signal_on(kept)
     assert late.unanswered == dict.fromkeys(pairs[1:], 1)
 
 
+def test_what_is_deleted_in_the_run_that_archived_it_is_counted_as_that(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(3)), log(days_ago(3)))
+    now_us = SystemClock().now_us()
+    outcome = kept.archive(now_us + 1_000_000, archived="1d")
+    _, _, _, payload = finished(outcome, Due({"logs": 0}, 0, {}), 1.0)
+    assert payload["message"] == (
+        "2 rows of 1 days went to the archive, 2 of 1 days were deleted there"
+    )
+
+
 def test_files_that_are_older_than_archived_are_deleted_and_forgotten(kept):
     """LOG-3"""
     kept.record(log(days_ago(9)), log(days_ago(8)), signal(days_ago(9)))
@@ -287,6 +405,35 @@ def test_files_that_are_older_than_archived_are_deleted_and_forgotten(kept):
     expired = kept.archive(archived="8d").expired
     assert (expired.days, expired.rows) == (2, 2)
     assert kept.files() == [day.file for day in kept.days()] == ["logs/2024-09-26.jsonl"]
+
+
+def test_at_no_moment_is_a_file_named_that_is_not_there(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(9)), log(days_ago(8)), log(days_ago(3)))
+    kept.archive()
+    for day in kept.days()[:2]:
+        os.utime(kept.state.archive / day.file, ns=(days_ago(7) * 1_000,) * 2)
+
+    def watched(perform):
+        def do(work):
+            assert {day.file for day in kept.days()} <= set(kept.files())
+            result = perform(work)
+            assert {day.file for day in kept.days()} <= set(kept.files())
+            return result
+
+        return do
+
+    assert kept.archive(archived="7d", do=watched).expired.days == 2
+    assert kept.query("SELECT key FROM meta WHERE key LIKE 'deleting%'") == []
+
+
+def test_a_file_that_this_logs_db_does_not_name_is_never_deleted(kept):
+    """LOG-3"""
+    kept.record(log(days_ago(9)))
+    kept.archive()
+    kept.change("DELETE FROM archives")
+    kept.archive(archived="2d")
+    assert kept.files() == ["logs/2024-09-25.jsonl"]
 
 
 def test_what_a_wrong_clock_has_dated_in_the_far_past_is_not_deleted_at_once(kept):

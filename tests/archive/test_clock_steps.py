@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nerve.store import due
-from nerve.store.due import DAY_US, Due, Selection, selections
+from nerve.store.due import DAY_US, Due, Selection, selections, unanswered
 from nerve.store.sqlite import open_reader
 from tests.archive.conftest import NOW_US, Kept, days_ago, log, signal
 
@@ -44,3 +44,42 @@ def test_ids_are_looked_through_piece_by_piece(kept, monkeypatch):
         assert selections(reader, everything) == whole
     assert [selection.rows for selection in whole] == [8] * 4
     assert whole[0] == Selection("logs", "2024-09-30", 5, 40, 8)
+
+
+def test_a_day_whose_ids_span_the_table_is_read_piece_by_piece(kept, monkeypatch):
+    """LOG-3"""
+    kept.record(signal(days_ago(5), seq=1), *(log(NOW_US) for _ in range(40)))
+    kept.record(signal(days_ago(5), seq=2), cursors={("heat", "disk"): 1, ("new", "other"): 0})
+    expected = kept.rows()
+    monkeypatch.setattr(due, "SCAN_IDS", 10)
+    whole = Selection("signals", "2024-09-29", 1, 42, 2)
+    assert [(part.first_id, part.last_id) for part in whole.parts()] == [
+        (1, 10),
+        (11, 20),
+        (21, 30),
+        (31, 40),
+        (41, 42),
+    ]
+    spans = []
+    where = Selection.where
+
+    def noted(self, after_id=0):
+        spans.append(self.last_id - self.first_id)
+        return where(self, after_id)
+
+    monkeypatch.setattr(Selection, "where", noted)
+    outcome = kept.archive(pairs=[("heat", "disk"), ("new", "other")])
+    assert outcome.unanswered == {("heat", "disk"): 1}
+    assert max(spans) == 9
+    assert kept.rows() == expected
+    assert len(kept.in_tables()) == 40
+
+
+def test_without_a_cursor_no_signal_is_looked_at_to_see_whether_it_was_answered(kept):
+    kept.record(signal(days_ago(5)))
+    with closing(open_reader(kept.state.journal_path)) as reader:
+        asked = []
+        reader.set_trace_callback(asked.append)
+        whole = Selection("signals", "2024-09-29", 1, 1, 1)
+        assert unanswered(reader, whole, Due({"logs": 0, "signals": 0}, 0, {})) == {}
+        assert asked == []

@@ -3,12 +3,14 @@
 import os
 import signal
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from nerve.process.kernel import children, is_alive
 from nerve.store.due import DAY_US
+from nerve.store.journal import Batch, Journal, Pause
 from tests.archive.conftest import Kept, log
 from tests.archive.conftest import signal as a_signal
 from tests.runtime.conftest import project
@@ -59,6 +61,26 @@ def test_what_is_old_is_archived_and_space_given_back_while_signals_go_on(kept):
     assert kept.in_files() == old
     ids = [number for (number,) in kept.query("SELECT id FROM signals ORDER BY id")]
     assert [e["id"] for e in running.said if e["kind"] == "signal"] == ids
+
+
+def test_signals_that_nobody_answered_are_told_before_they_go(kept):
+    """LOG-3"""
+    kept.project.sense("sink", "def compute(db, peers, ctx): return None")
+    kept.project.config(
+        "senses: {source: {}, sink: {}}\n"
+        "reflexes: [{kind: sense, sense: sink, on: [source]}]\n"
+        "retention: {logs: 1d, signals: 1d}\n"
+    )
+    kept.record(cursors={("sink", "source"): 0, ("gone", "source"): 0})
+    with closing(Journal(kept.state.journal_path)) as journal:
+        journal.commit(Batch(paused={"sink": Pause("sink", 1, "")}))
+    running = start(kept)
+    (told,) = running.log("archive.unanswered")
+    assert (told["source"], told["payload"]["signals"]) == ("sink", 1)
+    running.log("archive.finished")
+    assert running.stop() == 0
+    (stored,) = kept.query("SELECT id FROM logs WHERE type = 'archive.unanswered'")
+    assert stored == (told["id"],)
 
 
 def test_it_does_so_again_and_again(kept):

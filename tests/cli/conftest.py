@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from nerve.cli import main
 from nerve.cli.program import program
+from nerve.store.archive import _note_change
 from nerve.store.dayfile import COLUMNS, file_name, utc_day
 from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
 from nerve.store.sqlite import open_owner
@@ -106,6 +107,7 @@ class Project:
         path.with_suffix(".new").rename(path)
         day_row = (kind, day, name, min(lines), max(lines), len(lines), len(content), "")
         raw.execute(f"REPLACE INTO archives VALUES {day_row}")
+        _note_change(raw)
 
     def sense_database(self, name, *statements):
         self.state.create()

@@ -86,16 +86,19 @@ def test_a_day_that_is_refused_is_told_with_exit_code_1(old):
     done = old.here("archive")
     assert done.returncode == 1
     assert str(path) in done.stderr
-    assert "move it away" in done.stderr
+    assert f"{path}.lost-" in done.stderr
     assert old.here("logs", "--type", "archive.refused", "--json").stdout.count("\n") == 1
 
 
-def test_a_disk_error_is_told_in_words(old):
+def test_a_run_that_fails_is_told_in_words_and_in_the_log(old, json_lines):
     (old.state.archive / "logs").touch()
     done = old.here("archive")
     assert done.returncode == 73
     assert "Traceback" not in done.stderr
     assert str(old.state.archive) in done.stderr
+    shown = old.here("logs", "--type", "archive.failed", "--json").stdout
+    (row,) = json_lines(shown)
+    assert str(old.state.archive) in row["payload"]["message"]
 
 
 def test_where_nothing_has_run_there_is_nothing_to_archive(project):

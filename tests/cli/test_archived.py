@@ -2,7 +2,7 @@
 
 import gzip
 import shlex
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import pairwise
 
 import pytest
@@ -358,9 +358,37 @@ def test_a_file_that_takes_anothers_place_while_it_is_read_is_no_fault(project, 
             f"UPDATE archives SET file = file || '.gz', bytes = {size}"
             " WHERE (kind, day) = ('logs', '2026-11-22')"
         )
+        project.damage("UPDATE meta SET value = value + 1 WHERE key = 'archive_changes'")
         plain.unlink()
         seen += [next(followed).id for _ in range(4)]
     assert seen == list(range(1, 7))
+
+
+def test_a_look_at_what_is_new_reads_nothing_of_days_long_archived(
+    project, opened, three_days, log
+):
+    """LOG-2"""
+    three_days()
+
+    def asked_by(timeline, after):
+        asked = []
+        timeline._reader.set_trace_callback(asked.append)
+        with suppress(Enough):
+            list(timeline.follow(Selection(), after, pause))
+        timeline._reader.set_trace_callback(None)
+        return [statement for statement in asked if "FROM archives" in statement]
+
+    def pause():
+        raise Enough
+
+    with opened() as timeline:
+        assert len(asked_by(timeline, 0)) == 1
+        project.record(log(at_us=AT_US + 3 * DAY_US))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(timeline_module._Span, "touches", pytest.fail)
+            assert asked_by(timeline, 6) == []
+        project.archive(until_id=7)
+        assert len(asked_by(timeline, 0)) == 1
 
 
 @pytest.mark.parametrize("is_falling", [False, True])

@@ -7,8 +7,9 @@ import sqlite3
 
 import pytest
 
-from nerve.errors import DatabaseError, DatabaseMissing, Exit, StateError
+from nerve.errors import DatabaseCorrupt, DatabaseError, DatabaseMissing, Exit, StateError
 from nerve.store.faults import explain, refused
+from nerve.store.sqlite import open_owner
 
 
 def driver_error(code, message="as the driver says"):
@@ -91,3 +92,12 @@ def test_the_systems_errors_are_the_same_faults(tmp_path, number, fault, code):
     assert isinstance(explained, StateError)
     assert (explained.fault, explained.exit_code) == (fault, code)
     assert explained.hint
+
+
+def test_who_begins_logs_db_anew_is_told_to_move_its_archive_too(tmp_path):
+    """LOG-3"""
+    path = tmp_path / "logs.db"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(DatabaseCorrupt) as caught:
+        open_owner(path, full_sync=True)
+    assert "archive as well" in caught.value.hint

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nerve.clock import US_PER_S
+from nerve.store.pace import FIRST_BATCH
 from nerve.store.sqlite import open_owner, open_reader
 from nerve.wire.messages import RetentionRule
 from nerve.worker import pruning
-from nerve.worker.old_rows import FIRST_BATCH, KEPT_FREE_PAGES, STEP_LIMIT_S, OldRows
+from nerve.worker.old_rows import KEPT_FREE_PAGES, STEP_LIMIT_S, OldRows
 from nerve.worker.pruning import PASS_BUDGET_S, PASS_EVERY_S, RESUME_AFTER_S, Pruning
 from nerve.worker.retention import EARLIEST_US
 
@@ -283,6 +284,25 @@ def test_while_a_reader_keeps_the_wal_from_starting_over_nothing_more_is_deleted
     store.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     store.run()
     assert len(store.all()) < left
+
+
+def test_a_long_wal_that_a_compute_has_written_stops_nothing(make_store, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(pruning, "MAX_WAL_BYTES", 200_000)
+    store = make_store(TABLE, "CREATE TABLE young (at_us INTEGER)", "CREATE TABLE big (x BLOB)")
+    store.raw.execute("INSERT INTO young VALUES (?)", (NOW_US,))
+    store.add(*[OLD_US] * 50, NOW_US)
+    store.raw.execute("PRAGMA journal_size_limit=100000")
+    store.raw.execute("INSERT INTO big VALUES (zeroblob(6000000))")
+    assert store.wal_bytes() > 5_000_000
+    rules = [
+        RetentionRule(table=table, column="at_us", keep_ms=KEEP_MS, default_ms=KEEP_MS)
+        for table in ("young", "rows")
+    ]
+    pruned = pruning.Pruning("kept", store.path, rules, store.clock)
+    pruned.run(store.raw, lambda: False)
+    assert store.all() == [51]
+    assert not caplog.text
 
 
 def test_a_locked_database_is_the_callers_to_tell_and_is_tried_at_the_next_pass(make_store):

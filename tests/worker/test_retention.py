@@ -14,11 +14,11 @@ from nerve.config.durations import MS_PER_UNIT
 from nerve.config.models import SenseConfig
 from nerve.errors import DatabaseCorrupt
 from nerve.sense import Retention
+from nerve.store.pace import FIRST_BATCH
 from nerve.store.sqlite import open_owner
 from nerve.wire.messages import DescribeMessage, StopMessage
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense
-from nerve.worker.old_rows import FIRST_BATCH
 from nerve.worker.resident import Resident
 
 DAY_US = MS_PER_UNIT["d"] * 1_000
