@@ -110,7 +110,7 @@ class Archive:
         self._reader = reader
         factor = ALONE_FACTOR if alone else 1
         self._clear_rows, self._clear_bytes = CLEAR_ROWS * factor, CLEAR_BYTES * factor
-        self._pages = Pace(clock, GIVE_BACK_PAGES * factor, GIVE_BACK_S * factor)
+        self._pages = Pace(clock, GIVE_BACK_PAGES * factor, GIVE_BACK_S * factor, first=1)
 
     def tidy(self) -> None:
         """Remove what killed runs have left half-written or half-deleted; make the folders."""

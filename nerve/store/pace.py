@@ -12,13 +12,15 @@ FIRST_BATCH = 100
 class Pace:
     """How many rows or pages a step takes on."""
 
-    def __init__(self, clock: Clock, most: int, target_s: float) -> None:
-        """Take on `most` at most, and what should take `target_s` seconds."""
+    def __init__(
+        self, clock: Clock, most: int, target_s: float, *, first: int = FIRST_BATCH
+    ) -> None:
+        """Take on `first` and then `most` at most, and what should take `target_s` seconds."""
         self._clock = clock
         self._most = most
         self._target_s = target_s
         self._began_s = 0.0
-        self.size = min(FIRST_BATCH, most)
+        self.size = min(first, most)
 
     def begin(self) -> None:
         """A step begins."""
