@@ -18,7 +18,8 @@ from typing import TypeVar
 
 from benchmarks.figures import Figure, p99
 from benchmarks.log_rows import BATCH_ROWS, INDEXES, Floor, batches, plain
-from nerve.store.journal import Batch, Journal
+from nerve.store.batch import Batch
+from nerve.store.journal import Journal
 
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000

@@ -15,8 +15,8 @@ from benchmarks.figures import Figure, p50, p99
 from benchmarks.log_rows import archive_plainly
 from benchmarks.runtime import Entry, Nerve, make_project
 from nerve.config import Loaded, load_config
+from nerve.store.batch import LogEntry
 from nerve.store.due import older_than_us
-from nerve.store.journal import LogEntry
 from nerve.store.state_dir import StateDir
 from nerve.supervisor import housekeeping
 

@@ -14,7 +14,8 @@ from dataclasses import astuple
 from pathlib import Path
 
 from nerve.clock import US_PER_S
-from nerve.store.journal import Journal, LogEntry
+from nerve.store.batch import LogEntry
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_owner
 
 SPAN_DAYS = 60

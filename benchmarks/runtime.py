@@ -22,7 +22,8 @@ from nerve.clock import SystemClock
 from nerve.config import Loaded, load_config
 from nerve.reflex.causes import Cause
 from nerve.sense import TriggerKind
-from nerve.store.journal import Journal, LogEntry, SignalEntry
+from nerve.store.batch import LogEntry, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
 from nerve.supervisor import conduct, restarts
 from nerve.supervisor.preparation import workers_prepared

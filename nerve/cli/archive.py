@@ -27,11 +27,12 @@ from nerve.config.sizes import show_size
 from nerve.errors import Exit, StateError
 from nerve.reflex.listeners import routes_of
 from nerve.store.archive import Archive, archived_up_to
+from nerve.store.batch import Batch, LogEntry
 from nerve.store.dayfile import LOGS, SIGNALS
 from nerve.store.daywriter import write_days
 from nerve.store.due import Due, due_at, selections
 from nerve.store.faults import explained
-from nerve.store.journal import Batch, Journal, LogEntry
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor import archiving

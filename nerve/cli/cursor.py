@@ -34,7 +34,8 @@ from nerve.config.names import closest
 from nerve.errors import Exit, NerveError
 from nerve.reflex.listeners import Route, routes_of
 from nerve.reflex.timers import SOURCE_MARK
-from nerve.store.journal import Journal, LogEntry
+from nerve.store.batch import LogEntry
+from nerve.store.journal import Journal
 from nerve.store.positions import put_back
 from nerve.store.state_dir import StateDir
 

@@ -16,7 +16,7 @@ from nerve.config import Config, Loaded
 from nerve.errors import StateError
 from nerve.reflex.listeners import Pair, routes_of
 from nerve.reflex.timers import SOURCE_MARK, timers_of
-from nerve.store.journal import cursors_in, newest_id
+from nerve.store.journal_reading import cursors_in, newest_id
 from nerve.store.positions import positions_in
 from nerve.store.state_dir import StateDir
 

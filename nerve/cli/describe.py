@@ -32,7 +32,7 @@ from nerve.clock import SystemClock
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.errors import Exit
-from nerve.store.journal import Quarantine
+from nerve.store.batch import Quarantine
 from nerve.store.state_dir import StateDir
 from nerve.wire.messages import DescribedMessage
 

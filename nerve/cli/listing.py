@@ -16,7 +16,7 @@ from nerve.cli.wording import local_time
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.config.models import SenseReflex, WorkflowReflex
-from nerve.store.journal import Quarantine
+from nerve.store.batch import Quarantine
 
 
 @click.group("list")

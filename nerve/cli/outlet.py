@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from nerve.store.journal import LogEntry, SignalEntry
+from nerve.store.batch import LogEntry, SignalEntry
 
 MAX_WAITING_CHARS = 8 * 1024 * 1024
 """Payloads of all waiting entries together."""

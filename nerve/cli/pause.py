@@ -20,7 +20,8 @@ from nerve.cli.wording import local_time, visible
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.errors import NothingHasRun
-from nerve.store.journal import Batch, LogEntry, Pause, pauses
+from nerve.store.batch import Batch, LogEntry, Pause
+from nerve.store.journal_reading import pauses
 
 MAX_REASON_CHARS = 500
 

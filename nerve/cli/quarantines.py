@@ -12,7 +12,8 @@ from nerve.cli.wording import local_time
 from nerve.clock import rfc3339
 from nerve.config import Loaded
 from nerve.errors import NothingHasRun
-from nerve.store.journal import Quarantine, quarantines
+from nerve.store.batch import Quarantine
+from nerve.store.journal_reading import quarantines
 
 _HAS_TABLE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'quarantine'"
 

@@ -22,7 +22,7 @@ from nerve.cli.wording import visible
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.errors import Exit
-from nerve.store.journal import Batch, LogEntry, Pause, Quarantine
+from nerve.store.batch import Batch, LogEntry, Pause, Quarantine
 
 
 @click.command(

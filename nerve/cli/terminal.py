@@ -29,7 +29,7 @@ from nerve.cli.wording import (
     visible_lines,
 )
 from nerve.clock import US_PER_S, rfc3339, to_datetime
-from nerve.store.journal import LogEntry, SignalEntry
+from nerve.store.batch import LogEntry, SignalEntry
 
 ROUTINE = frozenset(
     {

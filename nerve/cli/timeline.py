@@ -29,7 +29,7 @@ from nerve.config import Loaded
 from nerve.errors import DatabaseDeleted, StateError
 from nerve.store.dayfile import ArchivedDay, archived_days, changes_of_archive
 from nerve.store.daylines import Complain, ascending, damaged, descending
-from nerve.store.journal import newest_id
+from nerve.store.journal_reading import newest_id
 from nerve.store.place import Place
 from nerve.store.state_dir import StateDir
 

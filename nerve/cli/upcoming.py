@@ -14,7 +14,8 @@ from nerve.config.models import Config, SenseReflex, WorkflowReflex
 from nerve.errors import NothingHasRun
 from nerve.reflex.timers import Timer, timers_of
 from nerve.reflex.upcoming import next_tick_us
-from nerve.store.journal import Pair, cursors_in
+from nerve.store.batch import Pair
+from nerve.store.journal_reading import cursors_in
 from nerve.store.state_dir import StateDir
 
 # One that an earlier run has left says nothing of this one.

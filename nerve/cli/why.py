@@ -30,7 +30,7 @@ from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.config.models import SenseReflex
 from nerve.errors import StateError
-from nerve.store.journal import cursors_in
+from nerve.store.journal_reading import cursors_in
 from nerve.store.state_dir import StateDir
 
 DEFAULT_LAST = 5

@@ -20,8 +20,9 @@ from typing import Any
 
 from nerve.clock import US_PER_MS, US_PER_S
 from nerve.config.models import RetentionConfig
+from nerve.store.batch import Pair
 from nerve.store.dayfile import LOGS, SIGNALS, utc_day
-from nerve.store.journal import Pair, cursors_in
+from nerve.store.journal_reading import cursors_in
 
 DAY_US = 86_400 * US_PER_S
 UNANSWERED_KEPT = 2

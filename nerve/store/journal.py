@@ -14,135 +14,25 @@ signal is told by a high-water mark per outbox, which costs less than a unique i
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from nerve.errors import DatabaseCorrupt, StateError
-from nerve.store.decisions import Changes, Counted, Runs
+from nerve.store.batch import Batch, LogEntry, Pair, Pause, Quarantine, SignalEntry
+from nerve.store.decisions import Changes, Runs
 from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, explained, primary_code
+from nerve.store.journal_reading import cursors_in, newest_id, pauses, quarantines
 from nerve.store.place import Place, close_untouched
 from nerve.store.schema import JOURNAL_HEAD, is_at
 from nerve.store.sqlite import open_owner
 
-Pair = tuple[str, str]
 Result = TypeVar("Result")
 
-UNKNOWN_ID = 2**63 - 1
-"""Of a signal that was received before its id was noted."""
 CORRUPT_HINT = "it is left as it is, nothing more is triggered: stop nerve, restore or repair it"
 _OF_THE_BATCH = frozenset({sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG})
 """Errors that the same batch would meet for ever: they must not hold up what comes after."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignalEntry:
-    """A signal to be stored; `payload` and `cause` are JSON text."""
-
-    sense: str
-    epoch: str
-    seq: int
-    at_us: int
-    payload: str
-    cause: str
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """A log row to be stored; `payload` is JSON text.
-
-    Attributes:
-        source: the sense, group or part of nerve that it is about.
-        type: a stable word, e.g. `worker.died`.
-        level: `debug`, `info`, `warning` or `error`.
-        ref: what it refers to, e.g. `boot:3f2a91c0/17`, a trigger; or None.
-    """
-
-    at_us: int
-    source: str
-    type: str
-    level: str
-    ref: str | None
-    payload: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantine:
-    """A sense that is not run for a while.
-
-    Attributes:
-        times: how many quarantines it has had, this one included, since it last did well for long.
-        since_us, until_us: from when to when, in UTC microseconds.
-        reason: one line for the operator.
-    """
-
-    sense: str
-    times: int
-    since_us: int
-    until_us: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A sense that a person has told not to run.
-
-    Attributes:
-        since_us: UTC microseconds.
-        reason: what the person said of it; may be empty.
-    """
-
-    sense: str
-    since_us: int
-    reason: str
-
-
-@dataclass(slots=True)
-class Batch:
-    """What is committed together.
-
-    Attributes:
-        entries: in the order in which they get their ids.
-        cursors: (target, source) to the last signal whose consequence is recorded.
-        forgotten: cursors that stand for nothing any more; deleted before `cursors` are put.
-        counts: (sense, outcome or reason) to how many more there are of it.
-        quarantines: sense to its quarantine, or None where that is over.
-        paused: sense to its pause, or None where that is over.
-        meta: facts about the installation, by their names.
-    """
-
-    entries: list[SignalEntry | LogEntry] = field(default_factory=list)
-    cursors: dict[Pair, int] = field(default_factory=dict)
-    counts: dict[Pair, Counted] = field(default_factory=dict)
-    forgotten: set[Pair] = field(default_factory=set)
-    quarantines: dict[str, Quarantine | None] = field(default_factory=dict)
-    paused: dict[str, Pause | None] = field(default_factory=dict)
-    meta: dict[str, str] = field(default_factory=dict)
-
-    def count(
-        self, sense: str, outcome: str, at_us: int, number: int = 1, detail: str = ""
-    ) -> None:
-        """Count `number` more of an outcome or a reason of a sense."""
-        before = self.counts.get((sense, outcome))
-        if before is None:
-            self.counts[sense, outcome] = Counted(number, at_us, at_us, detail)
-        else:
-            self.counts[sense, outcome] = before.with_later(number, at_us, detail)
-
-    def apart(self) -> Iterator["Batch"]:
-        """Yield the entries in batches of their own, in their order, and the rest last."""
-        for entry in self.entries:
-            yield Batch([entry])
-        yield replace(self, entries=[])
-
-    def is_urgent(self) -> bool:
-        """Whether there is more in it than counts."""
-        return bool(self.entries or self.cursors or self.quarantines or self.paused or self.meta)
-
-    def is_empty(self) -> bool:
-        """Whether there is nothing to commit."""
-        return not (self.is_urgent() or self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,64 +363,3 @@ def prepare_journal(raw: sqlite3.Connection) -> list[str]:
     from nerve.store.migrations import JOURNAL_SCHEMA, upgrade
 
     return upgrade(raw, JOURNAL_SCHEMA)
-
-
-def newest_id(reader: sqlite3.Connection) -> int:
-    """The id of the newest durable entry, 0 when there is none."""
-    # From the sequences and not from the tables: archived rows are gone, their ids stay taken.
-    (newest,) = reader.execute(
-        "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN ('signals', 'logs')"
-    ).fetchone()
-    return int(newest)
-
-
-def cursors_in(reader: sqlite3.Connection) -> dict[Pair, int]:
-    """All cursors: (target, source) to the last signal whose consequence is recorded."""
-    rows = reader.execute("SELECT target, source, signal_id FROM cursors")
-    return {(target, source): signal_id for target, source, signal_id in rows}
-
-
-def last_signals_in(reader: sqlite3.Connection) -> dict[str, int]:
-    """The id of the last signal of each sense that has given any; beyond all where not known."""
-    rows = reader.execute(
-        f"SELECT sense, iif(min(signal_id) > 0, max(signal_id), {UNKNOWN_ID})"  # noqa: S608  a number
-        " FROM received GROUP BY sense"
-    )
-    return dict(rows.fetchall())
-
-
-def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:
-    """All quarantines that are stored, those that are over included."""
-    rows = reader.execute("SELECT sense, times, since_us, until_us, reason FROM quarantine")
-    return [Quarantine(*row) for row in rows]
-
-
-def pauses(reader: sqlite3.Connection) -> list[Pause]:
-    """All senses that are paused."""
-    rows = reader.execute("SELECT sense, since_us, reason FROM paused ORDER BY sense")
-    return [Pause(*row) for row in rows]
-
-
-def signals_after(
-    reader: sqlite3.Connection, sense: str, signal_id: int, limit: int, max_bytes: int
-) -> tuple[list[tuple[int, int, str, str]], int]:
-    """The newest signals of a sense after an id, oldest first, and how many more there are.
-
-    Each is (id, at_us, payload, cause), as stored: at most `limit` of them, and about `max_bytes`
-    of payload.
-    """
-    where = "FROM signals WHERE id > ? AND sense = ?"
-    (count,) = reader.execute(f"SELECT count(*) {where}", (signal_id, sense)).fetchone()
-    found: list[tuple[int, int, str, str]] = []
-    size = 0
-    newest_first = reader.execute(
-        f"SELECT id, at_us, payload, cause {where} ORDER BY id DESC LIMIT ?",
-        (signal_id, sense, limit),
-    )
-    with contextlib.closing(newest_first):
-        for row in newest_first:
-            found.append(row)
-            size += len(row[2])
-            if size >= max_bytes:
-                break
-    return found[::-1], count - len(found)

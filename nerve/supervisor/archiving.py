@@ -14,10 +14,10 @@ from nerve.config.durations import format_duration
 from nerve.config.models import RetentionConfig
 from nerve.errors import NerveError
 from nerve.store.archive import Archive, Expired
+from nerve.store.batch import Pair
 from nerve.store.dayfile import LOGS, SIGNALS
 from nerve.store.daywriter import Refused, Written
 from nerve.store.due import Due, older_than_us
-from nerve.store.journal import Pair
 
 UNANSWERED_HINT = "it is not offered them any more; see with `nerve logs` why it does not run"
 

@@ -15,7 +15,7 @@ from nerve.clock import Clock, rfc3339
 from nerve.config import Redactor
 from nerve.reflex.causes import MAX_ATTEMPTS, PendingTrigger
 from nerve.reflex.timers import SOURCE_MARK
-from nerve.store.journal import LogEntry, SignalEntry
+from nerve.store.batch import LogEntry, SignalEntry
 from nerve.supervisor.hub import Running
 from nerve.supervisor.recorder import Recorder
 from nerve.wire.messages import Fault, SignalMessage

@@ -17,7 +17,7 @@ from nerve.reflex.backlog import Backlog, sort_out
 from nerve.reflex.causes import CausingSignal
 from nerve.reflex.listeners import Listeners, Pair, Route
 from nerve.reflex.timers import SOURCE_MARK
-from nerve.store.journal import cursors_in, last_signals_in, newest_id, signals_after
+from nerve.store.journal_reading import cursors_in, last_signals_in, newest_id, signals_after
 from nerve.wire.messages import MAX_CAUSES, MAX_CHAIN, SenseReport
 
 MAX_BACKLOG_SIGNALS = 5_000

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from nerve.errors import StateError
-from nerve.store.journal import Batch, Journal, LogEntry, Quarantine, Result, SignalEntry
+from nerve.store.batch import Batch, LogEntry, Quarantine, SignalEntry
+from nerve.store.journal import Journal, Result
 
 MAX_WAITING_ENTRIES = 50_000
 RETRY_FIRST_S = 0.25

@@ -36,7 +36,8 @@ from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
 from nerve.reflex.listeners import Listeners, routes_of
-from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+from nerve.store.batch import Batch, LogEntry, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft

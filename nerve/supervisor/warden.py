@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from nerve.clock import US_PER_S, Clock, rfc3339
 from nerve.reflex.flow import Decision
-from nerve.store.journal import Quarantine
+from nerve.store.batch import Quarantine
 from nerve.supervisor.conduct import MAX_STRIKES, Conduct, absolved, struck
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.recorder import Recorder

@@ -11,10 +11,11 @@ import pytest
 from nerve.clock import SystemClock
 from nerve.config.models import RetentionConfig
 from nerve.store.archive import Archive
+from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.dayfile import COLUMNS, archived_days
 from nerve.store.daywriter import write_days
 from nerve.store.due import DAY_US, due_at
-from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.archiving import Outcome, archive

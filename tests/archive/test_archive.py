@@ -17,8 +17,9 @@ from nerve.clock import SystemClock
 from nerve.errors import StateFaulty, StateFull
 from nerve.store import archive, daywriter, decisions, due
 from nerve.store.archive import WATERMARK
+from nerve.store.batch import Batch
 from nerve.store.due import DAY_US, Due
-from nerve.store.journal import Batch, Journal
+from nerve.store.journal import Journal
 from nerve.supervisor.archiving import finished
 from tests.archive.conftest import DAY, NOW_US, days_ago, log, signal
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from nerve.process.kernel import children, is_alive
+from nerve.store.batch import Batch, Pause
 from nerve.store.due import DAY_US
-from nerve.store.journal import Batch, Journal, Pause
+from nerve.store.journal import Journal
 from tests.archive.conftest import Kept, log
 from tests.archive.conftest import signal as a_signal
 from tests.runtime.conftest import project

@@ -18,8 +18,9 @@ from click.testing import CliRunner
 from nerve.cli import main
 from nerve.cli.program import program
 from nerve.store.archive import _note_change
+from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.dayfile import COLUMNS, file_name, utc_day
-from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_owner
 from nerve.store.state_dir import StateDir
 

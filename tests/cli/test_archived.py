@@ -14,7 +14,8 @@ from nerve.cli.entries import Damaged, Entry
 from nerve.cli.selection import Selection
 from nerve.cli.timeline import MAX_ID, open_timeline
 from nerve.config import load_config
-from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+from nerve.store.batch import Batch, LogEntry, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
 
 AT_US = 1_795_222_998_318_013  # 2026-11-21T01:03:18.318013Z

@@ -9,7 +9,8 @@ from contextlib import closing
 
 import pytest
 
-from nerve.store.journal import Batch, Journal
+from nerve.store.batch import Batch
+from nerve.store.journal import Journal
 from nerve.store.migrations import SENSE_SCHEMA, upgrade
 from nerve.store.positions import positions_in
 from nerve.store.sqlite import open_owner, open_reader

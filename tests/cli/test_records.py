@@ -10,7 +10,8 @@ from nerve.cli.selection import Selection
 from nerve.cli.timeline import Timeline, open_timeline
 from nerve.clock import rfc3339
 from nerve.config import load_config
-from nerve.store.journal import Batch, Journal
+from nerve.store.batch import Batch
+from nerve.store.journal import Journal
 
 AT_US = 1_795_222_998_318_013
 AT = "2026-11-21T01:03:18.318013Z"

@@ -7,7 +7,8 @@ from contextlib import closing
 import pytest
 
 from nerve.clock import SystemClock
-from nerve.store.journal import Batch, Journal, Quarantine
+from nerve.store.batch import Batch, Quarantine
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 
 HOUR_US = 3_600_000_000

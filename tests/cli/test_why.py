@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from nerve.clock import SystemClock
-from nerve.store.journal import Batch, Journal, Quarantine
+from nerve.store.batch import Batch, Quarantine
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 
 US = 1_000_000

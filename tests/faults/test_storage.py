@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from nerve.errors import DatabaseCorrupt, DatabaseDeleted, Exit, StateDeleted, StateError, StateFull
-from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+from nerve.store.batch import Batch, LogEntry, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.recorder import Recorder
 from nerve.wire.messages import StopMessage

@@ -14,7 +14,8 @@ from nerve import app
 from nerve.clock import rfc3339
 from nerve.config import load_config
 from nerve.errors import NerveError
-from nerve.store.journal import Journal, SignalEntry
+from nerve.store.batch import SignalEntry
+from nerve.store.journal import Journal
 from nerve.supervisor import conduct, housekeeping, supervisor, timekeeping
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger

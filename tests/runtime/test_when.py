@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from nerve.store.journal import Batch, Journal, Pause
+from nerve.store.batch import Batch, Pause
+from nerve.store.journal import Journal
 
 TABLE = 'op.create_table("seen", sa.Column("n", sa.Integer, primary_key=True))'
 SOURCE = """

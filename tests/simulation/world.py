@@ -17,7 +17,8 @@ from nerve.config.models import Config
 from nerve.config.secrets import Redactor
 from nerve.reflex.flow import Decision
 from nerve.reflex.listeners import Listeners, routes_of
-from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+from nerve.store.batch import Batch, LogEntry, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.supervisor.hub import Running
 from nerve.supervisor.ledger import Ledger

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nerve.errors import StateError
+from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.decisions import MAX_GAP_US, RUN_SPAN_US, TRIM_IDS, trim
-from nerve.store.journal import Batch, Journal, LogEntry, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 
 START = 1_790_000_000_000_000

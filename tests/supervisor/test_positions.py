@@ -3,7 +3,8 @@ from contextlib import closing
 import pytest
 
 from nerve.reflex.listeners import Listeners, Route
-from nerve.store.journal import Batch, Journal, SignalEntry
+from nerve.store.batch import Batch, SignalEntry
+from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.supervisor import positions
 from nerve.supervisor.positions import Positions

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from nerve.errors import DatabaseError
-from nerve.store.journal import Journal, LogEntry
+from nerve.store.batch import LogEntry
+from nerve.store.journal import Journal
 from nerve.supervisor.recorder import Recorder
 
 ROW = LogEntry(1, "s", "log", "info", None, "{}")
