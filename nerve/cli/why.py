@@ -168,12 +168,11 @@ def _show_runs(runs: list[Run], config: Any, zone: ZoneInfo) -> None:
             local_time(run.first_us, zone),
             local_time(run.last_us, zone) if run.last_us != run.first_us else "",
             f"{run.count:,}",
-            run.decision,
             decisions.in_words(run, config),
         )
         for run in runs
     ]
-    emit_table(("from", "to", "times", "decision", "what became of it"), rows)
+    emit_table(("from", "to", "times", "what became of it"), rows)
 
 
 def _tell_past(
