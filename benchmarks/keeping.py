@@ -27,6 +27,7 @@ WARM_UP_S = 3.0
 """After the start of the schedule, left out: what ten thousand reports of senses lead to."""
 LAST_S = 1.0
 """After the window: what was due in time may come late."""
+POLL_S = 0.05
 BEGIN_PATIENCE_S = 600.0
 """For ten thousand new databases."""
 STOP_TIMEOUT_S = 120.0
@@ -96,7 +97,7 @@ class _Process:
             self.require_running()
             if time.monotonic() > self._began + BEGIN_PATIENCE_S:
                 raise TimeoutError("its schedule does not begin")
-            time.sleep(0.05)
+            time.sleep(POLL_S)
         self.start = float(file.read_text())
 
     @property

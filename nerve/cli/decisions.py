@@ -7,6 +7,7 @@ any has none.
 import sqlite3
 from dataclasses import dataclass
 
+from nerve.cli.journal import has_table
 from nerve.cli.wording import counted, visible
 from nerve.clock import rfc3339
 from nerve.config.durations import format_duration
@@ -37,7 +38,6 @@ REASONS = {
 }
 """Why a trigger did not run, or not at once: what it did, of one and of many."""
 _COLUMNS = "decision, count, first_us, last_us, detail"
-_HAS_TABLE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'decisions'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def latest(
         since_us: only those whose last decision is not before that.
         ran: only outcomes, or only reasons.
     """
-    if reader.execute(_HAS_TABLE).fetchone() is None:
+    if not has_table(reader, "decisions"):
         return []
     words = ", ".join(f"'{word}'" for word in OUTCOMES)  # of our own, so they may stand there
     chosen = {None: "", True: f"AND decision IN ({words})", False: f"AND decision NOT IN ({words})"}
@@ -119,7 +119,7 @@ def last_outcome(reader: sqlite3.Connection, sense: str) -> Run | None:
 
 def first_after(reader: sqlite3.Connection, sense: str, at_us: int) -> Run | None:
     """Return the first run that begins after a time."""
-    if reader.execute(_HAS_TABLE).fetchone() is None:
+    if not has_table(reader, "decisions"):
         return None
     row = reader.execute(
         f"SELECT {_COLUMNS} FROM decisions WHERE sense = ? AND first_us > ?"  # noqa: S608  our own columns

@@ -77,3 +77,9 @@ def _nothing_has_run(loaded: Loaded) -> NothingHasRun:
         path=loaded.state_dir,
         hint="start it with: nerve run",
     )
+
+
+def has_table(reader: sqlite3.Connection, name: str) -> bool:
+    """Whether a journal has a table: one that an earlier version has written may not."""
+    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    return reader.execute(query, (name,)).fetchone() is not None

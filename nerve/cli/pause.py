@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from nerve.cli.journal import open_journal
+from nerve.cli.journal import has_table, open_journal
 from nerve.cli.output import emit, emit_json, json_option
 from nerve.cli.ownership import owned_journal
 from nerve.cli.settings import Settings, config_options, require_sense
@@ -53,8 +53,7 @@ def paused_in(loaded: Loaded) -> dict[str, Pause]:
     """Return the pauses by sense; none where nothing has run, or before there were any."""
     try:
         with open_journal(loaded) as reader:
-            query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'paused'"
-            found = pauses(reader) if reader.execute(query).fetchone() else []
+            found = pauses(reader) if has_table(reader, "paused") else []
     except NothingHasRun:
         return {}
     return {pause.sense: pause for pause in found}

@@ -7,15 +7,13 @@ when that ends in whatever way. A journal that an older nerve has written has no
 import sqlite3
 from zoneinfo import ZoneInfo
 
-from nerve.cli.journal import open_journal
+from nerve.cli.journal import has_table, open_journal
 from nerve.cli.wording import local_time
 from nerve.clock import rfc3339
 from nerve.config import Loaded
 from nerve.errors import NothingHasRun
 from nerve.store.batch import Quarantine
 from nerve.store.journal_reading import quarantines
-
-_HAS_TABLE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'quarantine'"
 
 
 def held(loaded: Loaded) -> dict[str, Quarantine]:
@@ -29,8 +27,8 @@ def held(loaded: Loaded) -> dict[str, Quarantine]:
 
 def held_in(reader: sqlite3.Connection) -> dict[str, Quarantine]:
     """Return the quarantines that an open journal has."""
-    has_table = reader.execute(_HAS_TABLE).fetchone() is not None
-    return {found.sense: found for found in quarantines(reader)} if has_table else {}
+    stored = quarantines(reader) if has_table(reader, "quarantine") else []
+    return {found.sense: found for found in stored}
 
 
 def is_on_trial(quarantine: Quarantine, now_us: int) -> bool:

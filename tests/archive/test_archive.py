@@ -286,32 +286,35 @@ def test_space_is_given_back_to_the_disk(kept):
     assert kept.state.journal_path.stat().st_size == after
 
 
-def test_each_transaction_on_the_journal_is_small(kept, monkeypatch):
+@pytest.fixture
+def deleted(monkeypatch):
+    """How many rows each transaction of the archive has deleted."""
+    numbers, delete = [], archive._delete
+
+    def note(raw, kind, ids):
+        numbers.append(len(ids))
+        return delete(raw, kind, ids)
+
+    monkeypatch.setattr(archive, "_delete", note)
+    return numbers
+
+
+def test_each_transaction_on_the_journal_is_small(kept, monkeypatch, deleted):
     """LOG-3"""
     kept.record(*(log(days_ago(3, n)) for n in range(950)))
     monkeypatch.setattr(archive, "CLEAR_ROWS", 100)
-    deleted, delete = [], archive._delete
-    monkeypatch.setattr(
-        archive,
-        "_delete",
-        lambda raw, kind, ids: (deleted.append(len(ids)), delete(raw, kind, ids)),
-    )
     kept.archive()
     assert deleted == [100] * 9 + [50]
 
 
 @pytest.mark.parametrize("entry", [log, signal])
-def test_where_rows_are_large_fewer_are_deleted_by_one_transaction(kept, monkeypatch, entry):
+def test_where_rows_are_large_fewer_are_deleted_by_one_transaction(
+    kept, monkeypatch, deleted, entry
+):
     """LOG-3"""
     entries = [replace(entry(days_ago(3, n)), payload=f'"{"ü" * 400}"') for n in range(10)]
     kept.record(*entries, replace(entry(days_ago(3, 99)), payload=f'"{"x" * 4_000}"'))
     monkeypatch.setattr(archive, "CLEAR_BYTES", 2_500)
-    deleted, delete = [], archive._delete
-    monkeypatch.setattr(
-        archive,
-        "_delete",
-        lambda raw, kind, ids: (deleted.append(len(ids)), delete(raw, kind, ids)),
-    )
     kept.archive()
     assert deleted == [3, 3, 3, 1, 1]
     assert not kept.in_tables()
