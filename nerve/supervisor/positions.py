@@ -69,11 +69,14 @@ class Positions:
         targets: AbstractSet[str],
         *,
         now_us: int,
+        in_hand: Callable[[str, str], int],
         moved: Callable[[str, str, int], None],
         damaged: Callable[[str, int], None],
     ) -> Iterator[Backlog]:
         """Let listeners among `targets` go on where they were; yield what each has missed.
 
+        `in_hand(target, source)` is the last signal that a compute which still runs answers, or 0:
+        a sense may come back meanwhile, and its cursor moves only when that has its outcome.
         `moved(target, source, signal_id)` is called for each cursor that the journal does
         not have yet, `damaged(source, signal_id)` for each signal that cannot be read.
         """
@@ -85,6 +88,7 @@ class Positions:
             cursor = cursors[route.pair]
             if cursor != stored.get(route.pair):
                 moved(*route.pair, cursor)
+            cursor = max(cursor, in_hand(*route.pair))
             if last.get(route.source, 0) <= cursor:
                 continue  # else a sense that tells rarely would have all signals read for it
             looks = route.where is not None or route.missed == "all"

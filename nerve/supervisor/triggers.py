@@ -197,6 +197,11 @@ class Triggers:
         if self._flows[sense].answered(source, signal_id):
             self._withdraw(sense)
 
+    def in_hand(self, sense: str, source: str) -> int:
+        """The last signal of `source` for which a compute stands that still runs; 0 without one."""
+        running = self._flows[sense].running
+        return running.positions.get(source, 0) if running is not None else 0
+
     def forget(self, senses: Iterable[str]) -> None:
         """Nobody is left to run these senses: what waits for them never will."""
         self._give_up(senses, "unavailable")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.reflex.zones import us
@@ -167,6 +167,23 @@ groupings = st.sampled_from([["one"], ["one", "two", "three"]])
 
 
 @settings(max_examples=60, deadline=None)
+@example(
+    # A sense that is lost while it computes, and back before that has its outcome.
+    [
+        ("regain", ""),
+        ("run", 1.0),
+        ("run", 1.0),
+        ("regain", ""),
+        ("regain", ""),
+        ("run", 1.0),
+        ("run", 1.0),
+        ("run", 2.0),
+        ("lose", "forgetful"),
+    ],
+    ["one"],
+    "2s",
+    1,
+)
 @given(st.lists(happenings, max_size=12), groupings, st.sampled_from(["2s", "5s"]), st.integers())
 def test_each_signal_is_answered_once_filtered_or_missed_whatever_happens(
     worlds, happened, groups, throttle, seed

@@ -200,6 +200,7 @@ class Parent:
                 self.listeners,
                 targets,
                 now_us=self.machine.now_us(),
+                in_hand=self.triggers.in_hand,
                 moved=self.recorder.cursor,
                 damaged=lambda *_: None,
             ):

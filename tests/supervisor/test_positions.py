@@ -45,6 +45,7 @@ def taken_up(path, routes):
                 Listeners(routes),
                 {"echo"},
                 now_us=2,
+                in_hand=lambda *_: 0,
                 moved=lambda *_: None,
                 damaged=lambda *_: None,
             )
@@ -88,6 +89,7 @@ def test_a_stored_signal_that_no_worker_can_be_told_is_skipped_and_named(tmp_pat
             Listeners([ROUTE]),
             {"echo"},
             now_us=2,
+            in_hand=lambda *_: 0,
             moved=lambda *_: None,
             damaged=lambda *found: damaged.append(found),
         )
@@ -116,3 +118,20 @@ def test_a_tick_that_is_yet_to_come_is_of_a_wrong_clock_and_not_believed():
     report = SenseReport(name="echo", epoch="e", positions={"@every 1h": 50})
     assert Positions([]).take_report(report, newest=9, now_us=40) == {}
     assert Positions([]).take_report(report, newest=9, now_us=60) == {"@every 1h": 50}
+
+
+def test_what_a_compute_that_still_runs_answers_is_not_taken_up_again(tmp_path):
+    """SIG-2: a sense may be back before the compute that ran when it was lost has its outcome."""
+    with closing(Journal(tmp_path / "logs.db")) as journal:
+        journal.commit(Batch([signal("source", n) for n in (1, 2, 3)], {("echo", "source"): 0}))
+    with closing(open_reader(tmp_path / "logs.db")) as reader:
+        (backlog,) = Positions([ROUTE]).take_up(
+            reader,
+            Listeners([ROUTE]),
+            {"echo"},
+            now_us=2,
+            in_hand=lambda target, source: 2 if (target, source) == ROUTE.pair else 0,
+            moved=lambda *_: None,
+            damaged=lambda *_: None,
+        )
+    assert [s.id for cause in backlog.causes for s in cause.signals] == [3]
