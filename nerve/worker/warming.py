@@ -11,6 +11,8 @@ import sqlite3
 import sqlalchemy
 
 from nerve.config.models import SenseConfig
+from nerve.logs import set_levels
+from nerve.process.kernel import machine_boot
 from nerve.store.engine import core_connection
 from nerve.wire.messages import WorkerSpec
 
@@ -27,6 +29,8 @@ _SPEC = WorkerSpec(
 
 def warm() -> None:
     """Use SQLAlchemy once, over a database in memory, and read a specification."""
+    set_levels()
+    machine_boot()
     raw = sqlite3.connect(":memory:", isolation_level=None)
     with core_connection(raw) as connection, connection.begin():
         connection.execute(sqlalchemy.text("CREATE TABLE warm (n INTEGER)"))
