@@ -1,9 +1,8 @@
-"""Doing once what every worker does at its start, before it counts.
+"""Doing once what every worker does at its start, for all of them.
 
-Fork server, and a worker in reserve. In the fork server it makes what SQLAlchemy makes at first
-use, which all workers then share: without it each compiles and caches for itself, 8 of 18 ms
-and 0.6 MB. In a worker it touches the pages that will be written to, each of which the
-kernel copies at that moment.
+Fork server. It makes what SQLAlchemy makes at first use, which all workers then share: without
+it each compiles and caches for itself, 8 of 18 ms and 0.6 MB. (What a worker can do ahead for
+itself alone is in `rehearsal`.)
 """
 
 import sqlite3
