@@ -31,6 +31,8 @@ BUSY_TIMEOUT_MS = 5_000
 JOURNAL_SIZE_LIMIT_BYTES = 8 * 1024 * 1024
 """What is left of a WAL file that had to grow, after the next checkpoint."""
 FILE_MODE = 0o600
+NEW_DATABASE = "PRAGMA auto_vacuum=INCREMENTAL"
+"""Before WAL and the first table. Later it has no effect, but takes the write lock."""
 
 _READING = frozenset(
     {
@@ -182,9 +184,8 @@ def _refuse_unwritable(path: Path) -> None:
 
 
 def _prepare_owner(raw: sqlite3.Connection, path: Path, *, full_sync: bool) -> None:
-    # Before WAL and the first table. Later it has no effect, but takes the write lock.
     if raw.execute("PRAGMA page_count").fetchone() == (0,):
-        raw.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        raw.execute(NEW_DATABASE)
     (mode,) = raw.execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
         hint = "put state_dir on a local disk; network file systems have no shared memory"

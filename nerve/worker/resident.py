@@ -34,6 +34,7 @@ from nerve.errors import DatabaseCorrupt, NerveError, SenseError, StateError
 from nerve.store.engine import core_connection
 from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, is_of_the_file
 from nerve.store.migrations import SENSE_SCHEMA, Migrations, upgrade
+from nerve.store.newborn import make_if_missing
 from nerve.store.outbox import Outbox
 from nerve.store.peers import PeerDatabases
 from nerve.store.place import Place, close_untouched
@@ -87,6 +88,7 @@ class Resident:
 
         Raises DatabaseError and its kin, SenseError where the retention does not fit the tables.
         """
+        make_if_missing(self._path)
         self._connect()
         upgrade(self._raw, SENSE_SCHEMA)
         if self._migrations is not None:
