@@ -38,7 +38,7 @@ from nerve.store.newborn import make_if_missing
 from nerve.store.outbox import Outbox
 from nerve.store.peers import PeerDatabases
 from nerve.store.place import Place, close_untouched
-from nerve.store.sqlite import open_owner
+from nerve.store.sqlite import give_back_spare_pages, open_owner
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense, parse_options
 from nerve.worker.pruning import Pruning
@@ -102,6 +102,7 @@ class Resident:
             self._path, full_sync=self.config.durability == "full", busy_timeout_ms=self._busy_ms
         )
         self._place = Place(self._path)
+        give_back_spare_pages(self._raw)
         # Prepared here: what a first use between two computes takes and keeps may come to lie above
         # all that a greedy compute has filled, and then the allocator gives none of that back.
         with self._explained():
