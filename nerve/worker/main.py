@@ -17,7 +17,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -63,10 +63,10 @@ from nerve.worker.executor import Executor
 from nerve.worker.isolation import settle
 from nerve.worker.loader import load
 from nerve.worker.orphans import reap_orphans, set_aside
+from nerve.worker.rehearsal import rehearse
 from nerve.worker.reins import Reins
 from nerve.worker.resident import Resident
 from nerve.worker.traces import describe_exception, writable
-from nerve.worker.warming import warm
 
 SPARE_NAME = "nerve: spare"
 
@@ -76,12 +76,21 @@ def run(sock: socket.socket) -> None:
 
     A parent that is gone ends it.
     """
+    _run(sock)
+
+
+def run_in_reserve(sock: socket.socket) -> None:
+    """The same for a worker whose specification will be long in coming."""
+    _run(sock, meanwhile=rehearse)
+
+
+def _run(sock: socket.socket, meanwhile: Callable[[], None] | None = None) -> None:
     channel = BlockingChannel(sock)
     set_apart()
     name_process(SPARE_NAME)
     reins = Reins()
-    if not channel.is_readable():  # in reserve, so there is time
-        warm()
+    if meanwhile is not None and not channel.is_readable():
+        meanwhile()
     try:
         records = channel.take_over()
         spec = WorkerSpec.model_validate_json(channel.receive())

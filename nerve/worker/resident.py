@@ -98,9 +98,7 @@ class Resident:
         self._raw.set_authorizer(self._authorize)
 
     def _connect(self) -> None:
-        self._raw = open_owner(
-            self._path, full_sync=self.config.durability == "full", busy_timeout_ms=self._busy_ms
-        )
+        self._raw = self._opened()
         self._place = Place(self._path)
         give_back_spare_pages(self._raw)
         # Prepared here: what a first use between two computes takes and keeps may come to lie above
@@ -113,6 +111,11 @@ class Resident:
         self.db = core_connection(self._raw)
         sqlalchemy.event.listen(self.db, "commit", self._refuse_commit)
         sqlalchemy.event.listen(self.db.engine, "handle_error", self._note_raised)
+
+    def _opened(self) -> sqlite3.Connection:
+        return open_owner(
+            self._path, full_sync=self.config.durability == "full", busy_timeout_ms=self._busy_ms
+        )
 
     def begin(self) -> None:
         """Start the transaction of a compute; what was acknowledged is dropped in it.
