@@ -34,7 +34,7 @@ from nerve.errors import DatabaseCorrupt, NerveError, SenseError, StateError
 from nerve.store.engine import core_connection
 from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, is_of_the_file
 from nerve.store.migrations import SENSE_SCHEMA, Migrations, upgrade
-from nerve.store.outbox import Outbox
+from nerve.store.outbox import Mark, Outbox
 from nerve.store.peers import PeerDatabases
 from nerve.store.place import Place, close_untouched
 from nerve.store.sqlite import open_owner
@@ -141,10 +141,10 @@ class Resident:
             raise self._ended_early()
         self._place.require()
         with self._explained():
-            seq = self._put(boot, trigger_id, positions, signal)
+            mark, seq = self._put((boot, trigger_id), positions, signal)
             self._may_commit = True
             self.db.commit()
-        self.outbox.dropped()
+        self.outbox.committed(mark, seq)
         return seq
 
     def explained(self, error: BaseException) -> BaseException:
@@ -166,6 +166,8 @@ class Resident:
         try:
             self.db.rollback()
             clean = not self.db.closed and not self._raw.in_transaction
+            if clean and not self._damage:
+                self.outbox.reload()
         except Exception:  # noqa: BLE001  a broken connection is what this is for
             clean = False
         self._raised, self._may_commit = None, True
@@ -236,19 +238,18 @@ class Resident:
         self._is_broken = False
 
     def _put(
-        self,
-        boot: str,
-        trigger_id: int,
-        positions: Mapping[str, int],
-        signal: tuple[int, str, str] | None,
-    ) -> int:
-        seq = 0
+        self, mark: Mark, positions: Mapping[str, int], signal: tuple[int, str, str] | None
+    ) -> tuple[Mark | None, int]:
+        """Add what nerve itself has to store; return the mark that was made, and the `seq`."""
+        if positions:
+            self.outbox.advance(positions)
         if signal is not None:
             at_us, payload, cause = signal
-            seq = self.outbox.put(at_us, trigger_id, payload, cause)
-        if signal is not None or positions or self._raw.total_changes != self._changes_before:
-            self.outbox.mark(boot, trigger_id, positions)
-        return seq
+            return mark, self.outbox.put(at_us, mark, payload, cause)
+        if positions or self._raw.total_changes != self._changes_before:
+            self.outbox.mark(mark)
+            return mark, 0
+        return None, 0
 
     def _ended_early(self) -> NerveError:
         # On a full disk SQLite ends the transaction itself, and the author may have caught that.
@@ -314,7 +315,7 @@ class Resident:
 def with_acknowledged(connection: sqlite3.Connection, outbox: Outbox) -> None:
     """Drop what is acknowledged in a transaction of its own, at the stop."""
     connection.execute("BEGIN IMMEDIATE")
-    outbox.drop()
+    outbox.drop(at_once=True)
     connection.execute("COMMIT")
 
 
