@@ -64,6 +64,7 @@ class Resident:
     ) -> None:
         self.name = name
         self.config = config
+        self.log = logging.getLogger(f"sense.{name}")
         self.compute = loaded.compute
         self.options = parse_options(loaded, config.options)
         self.retention = rules(loaded.retention, config.retention)
@@ -189,7 +190,7 @@ class Resident:
             self._pruning.run(self._raw, is_wanted)
         except (sqlite3.Error, StateError, MemoryError) as error:
             found = explain(error, self._path) if isinstance(error, sqlite3.Error) else error
-            logging.getLogger(f"sense.{self.name}").warning(
+            self.log.warning(
                 "retention: old rows could not be deleted, it is tried again: %s",
                 self.explained(found),
             )
@@ -220,7 +221,7 @@ class Resident:
         if not self._place.is_held():
             self._is_broken = True
             self._place.put_back(self._raw)
-            logging.getLogger(f"sense.{self.name}").warning(
+            self.log.warning(
                 "%s was deleted while nerve had it open; it was written back whole; "
                 "to begin anew, stop nerve first",
                 self._path,
