@@ -8,6 +8,7 @@ worker spoke, so that a late word of a dead one is recognised.
 Every message may arrive twice and must then do nothing new (commit, then tell).
 """
 
+import json
 from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
@@ -389,6 +390,41 @@ def parse_up(frame: bytes) -> Up:
 def dump(message: Message) -> bytes:
     """Write a message as the body of a frame."""
     return message.model_dump_json().encode()
+
+
+def dump_cause(boot: str, message: ComputeMessage) -> str:
+    """Write the StoredCause of a signal that answers `message`, as JSON text."""
+    signals = ",".join(str(signal.id) for signal in message.signals)
+    return (
+        f'{{"kind":"{message.kind}","boot":{json.dumps(boot)},"trigger":{message.trigger_id}'
+        f',"depth":{len(message.chain)},"chain":{_names(message.chain)},"signals":[{signals}]'
+        f',"left_out":{message.left_out},"merged":{message.merged}}}'
+    )
+
+
+def dump_signal(
+    *,
+    generation: int,
+    sense: str,
+    epoch: str,
+    seq: int,
+    stored: tuple[int, str, str],
+    duration_us: int,
+) -> bytes:
+    """Write a SignalMessage out of what is stored: at_us, and payload and cause as JSON text.
+
+    The sender has validated the one and made the other; the receiver validates all of it.
+    """
+    at_us, payload, cause = stored
+    return (
+        f'{{"generation":{generation},"type":"signal","sense":{json.dumps(sense)}'
+        f',"epoch":{json.dumps(epoch)},"seq":{seq},"at_us":{at_us},"payload":{payload}'
+        f',"cause":{cause},"duration_us":{duration_us}}}'
+    ).encode()
+
+
+def _names(chain: tuple[str, ...]) -> str:
+    return json.dumps(chain, separators=(",", ":")) if chain else "[]"
 
 
 def _parse(adapter: TypeAdapter[_Union], frame: bytes) -> _Union:

@@ -202,12 +202,13 @@ class Worker:
             why = fault.message if fault else "this worker has no such sense"
             self._refuse("unavailable", why, message)
             return
-        with self._reins.computing(resident.config, message):
-            # The sending too: a sense that has closed the channel answers for what follows.
-            outcome = self._executor.execute(resident, message)
-            self._send(outcome)
+        self._reins.begin(resident.config, message)
+        outcome = self._executor.execute(resident, message)
+        self._channel.send(outcome.message)
+        # Not before: a sense that has closed the channel answers for what follows.
+        self._reins.end(message.sense)
         reap_orphans()
-        if not isinstance(outcome, FailedMessage):  # which has added no rows
+        if not outcome.is_failure:  # which has added no rows
             resident.prune(self._channel.is_readable)
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:
