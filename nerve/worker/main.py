@@ -36,6 +36,7 @@ from nerve.store.blobs import BlobStore
 from nerve.store.outbox import Identity, OutboxRow
 from nerve.wire.channel import LOST_CHANNEL_EXIT, BlockingChannel, ChannelClosed
 from nerve.wire.messages import (
+    Acknowledged,
     AcknowledgeMessage,
     BootFailedMessage,
     ComputeMessage,
@@ -188,12 +189,17 @@ class Worker:
     def _act(self, message: Down) -> None:
         match message:
             case ComputeMessage():
+                self._take_acknowledged(message.acknowledged)
                 self._compute(message)
             case AcknowledgeMessage():
-                if resident := self._residents.get(message.sense):
-                    resident.outbox.acknowledge(message.epoch, message.seq)
+                self._take_acknowledged(message.acknowledged)
             case DescribeMessage():
                 self._describe(message.sense)
+
+    def _take_acknowledged(self, acknowledged: Acknowledged) -> None:
+        for sense, (epoch, seq) in acknowledged.items():
+            if resident := self._residents.get(sense):
+                resident.outbox.acknowledge(epoch, seq)
 
     def _compute(self, message: ComputeMessage) -> None:
         resident = self._residents.get(message.sense)
@@ -202,12 +208,13 @@ class Worker:
             why = fault.message if fault else "this worker has no such sense"
             self._refuse("unavailable", why, message)
             return
-        with self._reins.computing(resident.config, message):
-            # The sending too: a sense that has closed the channel answers for what follows.
-            outcome = self._executor.execute(resident, message)
-            self._send(outcome)
+        self._reins.begin(resident.config, message)
+        outcome = self._executor.execute(resident, message)
+        self._channel.send(outcome.message)
+        # Not before: a sense that has closed the channel answers for what follows.
+        self._reins.end(message.sense)
         reap_orphans()
-        if not isinstance(outcome, FailedMessage):  # which has added no rows
+        if not outcome.is_failure:  # which has added no rows
             resident.prune(self._channel.is_readable)
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:

@@ -91,7 +91,7 @@ def _play(channel: BlockingChannel, at_the_end: contextlib.ExitStack) -> None:
         message = ComputeMessage(sense=NAME, trigger_id=trigger_id, kind=TriggerKind.INTERVAL)
         told = parse_down(dump(message))
         assert isinstance(told, ComputeMessage)  # noqa: S101  as it was sent
-        channel.send(dump(executor.execute(sense, told)))
+        channel.send(executor.execute(sense, told).message)
         sense.prune(channel.is_readable)
         sense.outbox.acknowledge(identity.epoch, trigger_id)
 
