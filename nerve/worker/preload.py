@@ -29,7 +29,7 @@ __all__ = ["alembic", "multiprocessing", "nerve", "pydantic", "sqlalchemy"]
 
 
 warm()
-rehearsal.prepare()
+rehearsal.stage()
 gather(rehearsal.rehearse)
 close_gaps()
 # So no worker's collector walks through it, or is given a copy of each page of it for that.

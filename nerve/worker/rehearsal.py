@@ -16,6 +16,7 @@ import socket
 import sqlite3
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from nerve.clock import SystemClock
@@ -23,7 +24,8 @@ from nerve.config.models import GroupConfig, SenseConfig
 from nerve.config.secrets import Redactor
 from nerve.sense import TriggerKind
 from nerve.store.blobs import BlobStore
-from nerve.store.migrations import AUTHORS_VERSION_TABLE, SENSE_SCHEMA, upgrade
+from nerve.store.migrations import AUTHORS_VERSION_TABLE
+from nerve.store.newborn import template
 from nerve.store.schema import SENSE_FOLDER, SENSE_HEAD
 from nerve.wire.channel import BlockingChannel
 from nerve.wire.messages import ComputeMessage, ReadyMessage, SenseReport, dump, parse_down
@@ -45,15 +47,14 @@ CREATE TABLE {AUTHORS_VERSION_TABLE} (version_num TEXT);
 INSERT INTO {AUTHORS_VERSION_TABLE} VALUES ('{SENSE_HEAD}');
 """  # noqa: S608  names of ours
 
-_template: list[sqlite3.Connection] = []
 
-
-def prepare() -> None:
-    """In the fork server: make the database that all rehearsals copy, by the real migrations."""
-    raw = sqlite3.connect(":memory:", isolation_level=None)
-    upgrade(raw, SENSE_SCHEMA)
-    raw.executescript(_TABLES)
-    _template.append(raw)
+@cache
+def stage() -> bytes:
+    """Make the database that the sense finds; once, in the fork server, for all."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as raw:
+        raw.deserialize(template())
+        raw.executescript(_TABLES)
+        return raw.serialize()
 
 
 def rehearse() -> None:
@@ -112,5 +113,5 @@ class _Understudy(Resident):
 
     def _opened(self) -> sqlite3.Connection:
         raw = sqlite3.connect(":memory:", isolation_level=None)
-        _template[0].backup(raw)
+        raw.deserialize(stage())
         return raw
