@@ -36,6 +36,8 @@ LEVELS = {
     "sqlalchemy.pool": logging.CRITICAL,
 }
 """What is sent at all, by logger."""
+_FORMATTER = logging.Formatter("%(message)s")
+"""Made at the import, by the fork server: what checks its text would be copied, 0.1 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def send_records_to(pipe: RecordPipe, redactor: Redactor) -> None:
     for inherited in list(root.handlers):
         root.removeHandler(inherited)
     handler = PipeHandler(pipe, redactor)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_FORMATTER)
     root.addHandler(handler)
     set_levels()
     # A process of multiprocessing runs these at its end, and not what `atexit` has.
