@@ -109,6 +109,26 @@ def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[s
     )
 
 
+def find_state_dir(
+    path: Path, *, environ: Mapping[str, str], overrides: Sequence[str] = ()
+) -> Path | None:
+    """Tell where the state is although other parts of a configuration are at fault.
+
+    None where that cannot be told: no such file, or one that is no YAML.
+    """
+    if known := environ.get(STATE_DIR_VARIABLE, "").strip():
+        return Path(os.path.realpath(known))
+    try:
+        tree, _ = apply_overrides(_read(path), overrides)
+        document = make_document(without_blanks(Interpolator(path.parent, environ).tree(tree)))
+        said = {key: value for key, value in plain(document.tree).items() if key == "state_dir"}
+        config = Config.model_validate(said)
+    except (ConfigFaults, ValidationError):
+        return None
+    is_known = not document.is_unresolved(("state_dir",))
+    return _state_dir(path, config, environ) if is_known else None
+
+
 def _read(path: Path) -> Node:
     source = path.name or str(path)
     try:

@@ -1,0 +1,289 @@
+"""logs.db and the databases of the senses: sound, where they stand, what waits in them."""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nerve.cli.doctor.finding import Finding, LookedInVain, error, note, sound, warning
+from nerve.cli.doctor.patient import Patient, wal_of
+from nerve.cli.journal import READABLE
+from nerve.cli.wording import counted
+from nerve.clock import US_PER_S
+from nerve.config.sizes import BYTES_PER_UNIT, show_size
+from nerve.errors import ConfigurationInvalid, DatabaseError, StateError
+from nerve.store.schema import JOURNAL_HEAD, SENSE_HEAD, VERSION_TABLE, current_revisions
+
+AUTHORS_VERSION_TABLE = "alembic_version"
+CHECK_BUDGET_S = 1.5
+"""For the pages of logs.db, and once more for those of all senses together."""
+DATABASES_BUDGET_S = 3.0
+"""For looking at all senses' databases; ten thousand take longer."""
+STEPS_PER_LOOK = 10_000
+"""Of SQLite's machine between two looks at the time; below a millisecond."""
+LARGE_WAL_BYTES = 64 * BYTES_PER_UNIT["MB"]
+"""A WAL is folded in at 4 MB and shortened to 8; far beyond that something keeps it."""
+UNTOLD_US = 60 * US_PER_S
+"""So old a signal of a running nerve should have been taken over."""
+NEWER_HINT = "a newer version wrote it: install that one, or restore an older database"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one sense's database stands.
+
+    Attributes:
+        nerves: revisions of nerve's own tables; none in a database that has just been made.
+        authors: those of the sense's tables.
+        waiting: signals that the journal does not have.
+        oldest_us: when the oldest of them was given.
+        damage: what `PRAGMA quick_check` says; empty for nothing.
+    """
+
+    nerves: Sequence[str] = ()
+    authors: Sequence[str] = ()
+    waiting: int = 0
+    oldest_us: int | None = None
+    damage: str = ""
+
+
+# --- logs.db ---------------------------------------------------------------------------------
+
+
+def look_at_journal(patient: Patient) -> Iterator[Finding]:
+    """Look whether logs.db can be read, is sound, and of which version it is."""
+    path = patient.state.journal_path
+    if not path.exists():
+        yield _no_journal(patient)
+        raise LookedInVain
+    with patient.reading(path) as reader:
+        found = current_revisions(reader, VERSION_TABLE)
+        yield from journal_findings(path, found)
+        damage = damage_in(reader, time.monotonic() + CHECK_BUDGET_S)
+    if damage:
+        yield error(f"{path} is damaged: {damage}", why=_DAMAGE_WHY, hint=_DAMAGE_HINT)
+    yield from wal_findings(path, is_held=patient.holder is not None)
+    if not damage:
+        yield sound(f"logs.db, {show_size(path.stat().st_size)}")
+
+
+_DAMAGE_WHY = "what stands there cannot be relied on, and nerve refuses it when it meets that"
+_DAMAGE_HINT = (
+    "stop nerve, copy it with its -wal, and restore it or let `sqlite3 FILE .recover` try"
+)
+
+
+def _no_journal(patient: Patient) -> Finding:
+    state = patient.state
+    left = [path.name for path in sorted(state.senses.glob("*.db"))]
+    if not left:
+        return sound("there is no logs.db yet; the first start makes it")
+    return warning(
+        f"{state.journal_path} is missing, and {counted(len(left), 'sense')} have a database",
+        why="signals, log and positions were in it; the next start begins a new one",
+        hint="restore it from a copy; or else move archive/ away before the next start",
+    )
+
+
+def journal_findings(path: Path, found: Sequence[str]) -> Iterator[Finding]:
+    """Say where logs.db stands; LookedInVain where nothing can be read there."""
+    if not found:
+        yield sound("logs.db has no tables yet: a first start was cut off; the next one goes on")
+        raise LookedInVain
+    if len(found) > 1 or not READABLE.issuperset(found):
+        stands = ", ".join(found)
+        fact = f"{path} stands at revision {stands}, and this nerve knows {JOURNAL_HEAD}"
+        raise DatabaseError(fact, path=path, hint=NEWER_HINT)
+    if found[0] != JOURNAL_HEAD:
+        yield note(
+            f"logs.db stands at revision {found[0]}; the next start brings it to {JOURNAL_HEAD}",
+            why="an older nerve cannot use it after that: copy it first if you may want to go back",
+        )
+
+
+def wal_findings(path: Path, *, is_held: bool) -> Iterator[Finding]:
+    """Say when a WAL has grown beyond what nerve lets it."""
+    wal = wal_of(path)
+    try:
+        size_bytes = wal.stat().st_size
+    except OSError:
+        return
+    if size_bytes < LARGE_WAL_BYTES:
+        return
+    fact = f"{wal.name} has {show_size(size_bytes)}"
+    if is_held:
+        yield warning(
+            fact,
+            why="a reader that stays in one transaction keeps it from being folded in; it grows on",
+            hint=f"find who with `fuser -v {path}`, and end it; never delete the -wal",
+        )
+    else:
+        yield note(fact, why="it holds committed data; the next start folds it in")
+
+
+def damage_in(reader: sqlite3.Connection, until: float) -> str:
+    """Run quick_check until a moment on the monotonic clock; return what it finds by then."""
+    reader.set_progress_handler(lambda: time.monotonic() > until, STEPS_PER_LOOK)
+    try:
+        (first,) = reader.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as ended:
+        if ended.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return ""
+    finally:
+        reader.set_progress_handler(None, 0)
+    return "" if first == "ok" else " ".join(str(first).split())
+
+
+# --- the senses' databases ---------------------------------------------------------------------
+
+
+def look_at_databases(patient: Patient) -> Iterator[Finding]:
+    """Look at the database of each configured sense, and for what has none."""
+    state, is_held = patient.state, patient.holder is not None
+    received, began = _received(patient), time.monotonic()
+    senses = list(_senses(patient))
+    found, looked_at, seen = list[Finding](), 0, 0
+    for name in senses:
+        path = state.sense_db(name)
+        if time.monotonic() - began > DATABASES_BUDGET_S:
+            break
+        looked_at += 1
+        if not path.exists():
+            continue
+        seen += 1
+        try:
+            standing = _standing(patient, path, received, began + CHECK_BUDGET_S)
+        except StateError as refusal:
+            why = f"{name} does not run without it, the others do"
+            found.append(error(str(refusal), why=why, hint=refusal.hint))
+            continue
+        described = patient.described.get(name)
+        known = described.revisions if described and not described.fault else None
+        found += standing_findings(name, path, standing, known, patient.now_us, is_held=is_held)
+        found += wal_findings(path, is_held=is_held)
+    yield from found
+    yield from stray_findings(_stray_wals(state.root, state.senses))
+    if looked_at < len(senses):
+        left = counted(len(senses) - looked_at, "database")
+        yield note(f"{left} more; these took {DATABASES_BUDGET_S:.0f} s")
+    elif not found:
+        yield sound(f"{counted(seen, 'database')} of senses")
+
+
+def standing_findings(
+    sense: str,
+    path: Path,
+    standing: Standing,
+    known: Sequence[str] | None,
+    now_us: int,
+    *,
+    is_held: bool,
+) -> Iterator[Finding]:
+    """Say whether a sense's database fits its code, and what waits in it.
+
+    Args:
+        sense: its name.
+        path: of the database.
+        standing: where that stands.
+        known: the revisions of the sense, oldest first; None where they are not known.
+        now_us: the present.
+        is_held: whether nerve runs.
+    """
+    if standing.damage:
+        yield error(f"{path} is damaged: {standing.damage}", why=_DAMAGE_WHY, hint=_DAMAGE_HINT)
+    yield from _revision_findings(sense, path, standing, known, is_held=is_held)
+    if not standing.waiting:
+        return
+    number = counted(standing.waiting, "signal")
+    age_us = now_us - (standing.oldest_us or now_us)
+    if is_held and age_us > UNTOLD_US:
+        yield warning(
+            f"{number} of {sense} wait in its database, the oldest for {age_us // US_PER_S:,} s",
+            why="the running nerve has not recorded them",
+            hint="see `nerve logs --type storage.trouble`, `--type worker.died` and `nerve list "
+            "senses`",
+        )
+    elif not is_held:
+        yield note(f"{number} of {sense} wait in its database; the next start tells them")
+
+
+def _revision_findings(
+    sense: str,
+    path: Path,
+    standing: Standing,
+    known: Sequence[str] | None,
+    *,
+    is_held: bool,
+) -> Iterator[Finding]:
+    why = f"{sense} is unavailable until then; the database is left as it is"
+    if any(revision > SENSE_HEAD for revision in standing.nerves):
+        stands = ", ".join(standing.nerves)
+        fact = f"{path} has tables of a newer nerve: revision {stands}, this one has {SENSE_HEAD}"
+        yield error(fact, why=why, hint=NEWER_HINT)
+    if known is None or not standing.authors:
+        return
+    ahead = [revision for revision in standing.authors if revision not in known]
+    if ahead:
+        fact = (
+            f"{path} stands at revision {', '.join(ahead)}, which the sense {sense} does not have"
+        )
+        yield error(fact, why=why, hint=NEWER_HINT)
+    elif list(standing.authors) != [known[-1]]:
+        when = "a restart" if is_held else "the next start"
+        stands = ", ".join(standing.authors)
+        yield note(
+            f"the database of {sense} stands at revision {stands}; {when} brings it to {known[-1]}"
+        )
+
+
+def stray_findings(strays: Sequence[Path]) -> Iterator[Finding]:
+    """Say what a WAL without its database means."""
+    for wal in strays:
+        yield error(
+            f"{wal} is there without its database",
+            why="what was committed last is in it; a new database of that name would discard it",
+            hint="restore the database beside it before the next start, or move both away; "
+            "never delete it alone",
+        )
+
+
+def _senses(patient: Patient) -> Iterator[str]:
+    try:
+        yield from patient.loaded.config.senses
+    except ConfigurationInvalid:
+        yield from (path.stem for path in sorted(patient.state.senses.glob("*.db")))
+
+
+def _standing(
+    patient: Patient, path: Path, received: Mapping[tuple[str, str], int] | None, until: float
+) -> Standing:
+    with patient.reading(path) as reader:
+        nerves = current_revisions(reader, VERSION_TABLE)
+        authors = current_revisions(reader, AUTHORS_VERSION_TABLE)
+        waiting, oldest_us = 0, None
+        if received is not None and nerves:
+            (epoch,) = reader.execute("SELECT epoch FROM nerve_identity").fetchone()
+            last = received.get((path.stem, epoch), 0)
+            query = "SELECT count(*), min(at_us) FROM nerve_outbox WHERE seq > ?"
+            waiting, oldest_us = reader.execute(query, (last,)).fetchone()
+        return Standing(nerves, authors, waiting, oldest_us, damage_in(reader, until))
+
+
+def _received(patient: Patient) -> dict[tuple[str, str], int] | None:
+    """Return the last number that the journal has of each outbox; None where it tells nothing."""
+    with suppress(StateError), patient.reading(patient.state.journal_path) as reader:
+        rows = reader.execute("SELECT sense, epoch, seq FROM received")
+        return {(sense, epoch): seq for sense, epoch, seq in rows}
+    return None
+
+
+def _stray_wals(*folders: Path) -> list[Path]:
+    return [
+        wal
+        for folder in folders
+        for wal in sorted(folder.glob("*.db-wal"))
+        if wal.stat().st_size and not wal.with_name(wal.name.removesuffix("-wal")).exists()
+    ]
