@@ -33,7 +33,7 @@ Found = tuple[Step, Finding]
 @click.pass_obj
 def doctor(settings: Settings, as_json: bool) -> Exit:
     """Look for what is wrong: machine, configuration, senses, state. Changes nothing."""
-    found = list(examine(STEPS, lambda: Patient(settings), waiting=_tell_waiting))
+    found = _without_silence(examine(STEPS, lambda: Patient(settings), waiting=_tell_waiting))
     if as_json:
         for step, finding in _sorted(found):
             emit_json(_as_object(step, finding))
@@ -45,6 +45,17 @@ def doctor(settings: Settings, as_json: bool) -> Exit:
     ):
         return Exit.CONFIGURATION
     return Exit.OK if NEEDS_DOING.isdisjoint(severities) else Exit.FOUND
+
+
+def _without_silence(found: Iterable[Found]) -> list[Found]:
+    """Leave out what was not looked at because there is nothing yet, which is no fault."""
+    kept = list(found)
+    failed = {step.name for step, finding in kept if finding.severity is Severity.ERROR}
+    return [
+        (step, finding)
+        for step, finding in kept
+        if finding.severity is not Severity.SKIPPED or finding.message in failed
+    ]
 
 
 def _tell_waiting(step: Step) -> None:

@@ -4,7 +4,8 @@ A network file system whose server is gone holds whoever asks it for anything, i
 where not even SIGKILL may reach. So the steps run in a helper, a fork of this process, which tells
 what it finds line by line; whoever reads that has a deadline for each step. When it passes, or the
 helper dies, that is a finding, the helper is left to its end, and another one goes on with
-the next step. A step that needs one that came to nothing is left out.
+the next step. A step that needs one that came to nothing is left out, which is
+a finding of severity SKIPPED whose message is the name of that one.
 """
 
 import json
@@ -60,14 +61,14 @@ def examine(
 
     `waiting` is called when one takes longer than PATIENCE_S.
     """
-    vain: set[str] = set()
+    vain: dict[str, str] = {}
     at = 0
     while at < len(steps):
-        helper = _Helper(steps[at:], patient, frozenset(vain))
+        helper = _Helper(steps[at:], patient, dict(vain))
         try:
             for step, found in helper.findings(waiting):
-                if found is None:
-                    vain.add(step.name)
+                if isinstance(found, str):
+                    vain[step.name] = found
                 else:
                     yield step, found
         finally:
@@ -75,7 +76,7 @@ def examine(
         if helper.step is None:
             return
         yield helper.step, helper.failure()
-        vain.add(helper.step.name)
+        vain[helper.step.name] = helper.step.name
         at = steps.index(helper.step) + 1
 
 
@@ -83,30 +84,37 @@ class _Helper:
     """A forked process that runs steps, and the pipe on which it tells of them."""
 
     def __init__(
-        self, steps: Sequence[Step], patient: Callable[[], Patient], vain: frozenset[str]
+        self, steps: Sequence[Step], patient: Callable[[], Patient], vain: dict[str, str]
     ) -> None:
         self._steps = {step.name: step for step in steps}
         self._has_hung = False
         self._status = 0
         self._place = ""
         self._began = time.monotonic()
+        self._is_told = False
         self.step: Step | None = steps[0]
         """The one that runs; None when all have ended."""
         self._out, inner = os.pipe()
         parent = os.getpid()
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except OSError as refused:
+            hint = "end some processes of this user, or raise the limit on them"
+            raise NerveError(
+                f"no process can be started: {refused.strerror}", hint=hint
+            ) from refused
         if self._pid == 0:
-            _serve(steps, patient, set(vain), inner, parent)
+            _serve(steps, patient, vain, inner, parent)
         os.close(inner)
 
-    def findings(self, waiting: Callable[[Step], object]) -> Iterator[tuple[Step, Finding | None]]:
-        """Yield what is found, None for a step that others are not to build on."""
+    def findings(self, waiting: Callable[[Step], object]) -> Iterator[tuple[Step, Finding | str]]:
+        """Yield what is found; for a step that came to nothing, which one is the reason."""
         for kind, name, *rest in self._lines(waiting):
             if kind == "begin":
                 self.step, (self._place,) = self._steps[name], rest
-                self._began = time.monotonic()
+                self._began, self._is_told = time.monotonic(), False
             elif kind == "vain":
-                yield self._steps[name], None
+                yield self._steps[name], rest[0]
             elif kind == "found":
                 yield self._steps[name], Finding(Severity(rest[0]), *rest[1:])
             else:
@@ -152,21 +160,21 @@ class _Helper:
         ready = select.poll()
         ready.register(self._out, select.POLLIN)
         assert self.step is not None  # noqa: S101  it is None only after the last line
-        left_s = self._began + self.step.timeout_s - time.monotonic()
-        is_told = left_s <= PATIENCE_S
-        if not ready.poll(max(0.0, left_s if is_told else PATIENCE_S) * MS_PER_S):
-            if not is_told:
+        give_up = self._began + self.step.timeout_s
+        while (left_s := give_up - time.monotonic()) > 0:
+            if ready.poll((left_s if self._is_told else min(left_s, PATIENCE_S)) * MS_PER_S):
+                return os.read(self._out, READ_BYTES)
+            if not self._is_told:
+                self._is_told = True
                 waiting(self.step)
-                return self._read(lambda _: None)
-            self._has_hung = True
-            return b""
-        return os.read(self._out, READ_BYTES)
+        self._has_hung = True
+        return b""
 
 
 def _serve(
     steps: Sequence[Step],
     patient: Callable[[], Patient],
-    vain: set[str],
+    vain: dict[str, str],
     out: int,
     parent: int,
 ) -> None:
@@ -182,7 +190,7 @@ def _serve(
         os._exit(code)
 
 
-def _look(steps: Sequence[Step], patient: Patient, vain: set[str], out: int) -> None:
+def _look(steps: Sequence[Step], patient: Patient, vain: dict[str, str], out: int) -> None:
     def tell(*line: object) -> None:
         rest = json.dumps(line).encode() + b"\n"
         while rest:
@@ -194,14 +202,15 @@ def _look(steps: Sequence[Step], patient: Patient, vain: set[str], out: int) -> 
             for found in _findings(step, patient, vain):
                 tell("found", step.name, found.severity, found.message, found.why, found.hint)
         except LookedInVain:
-            vain.add(step.name)
-            tell("vain", step.name)
+            vain.setdefault(step.name, step.name)
+            tell("vain", step.name, vain[step.name])
     tell("end", "")
 
 
-def _findings(step: Step, patient: Patient, vain: set[str]) -> Iterator[Finding]:
-    if missing := [need for need in step.needs if need in vain]:
-        yield Finding(Severity.SKIPPED, missing[0])
+def _findings(step: Step, patient: Patient, vain: dict[str, str]) -> Iterator[Finding]:
+    if reasons := [vain[need] for need in step.needs if need in vain]:
+        vain[step.name] = reasons[0]
+        yield Finding(Severity.SKIPPED, reasons[0])
         raise LookedInVain
     try:
         yield from step.look(patient)
