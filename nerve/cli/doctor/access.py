@@ -12,13 +12,11 @@ from nerve.cli.doctor.finding import Finding, error, note, sound, warning
 from nerve.cli.doctor.machine import running
 from nerve.cli.doctor.patient import Patient
 from nerve.cli.wording import counted
-from nerve.store.state_dir import DIRECTORY_MODE
 
 MAX_FILES = 20_000
 """Looked at; blobs alone may be millions, and are all made by the same code."""
 _OTHERS = 0o077
 _OTHERS_WRITE = 0o022
-_OTHERS_ENTER = 0o011
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +72,10 @@ def access_findings(
         runs_as: who runs nerve there now; None where nobody does.
     """
     top, *inner = entries
-    mode = stat.S_IMODE(top.mode)
-    found = [*_owner_findings(root, top, inner, asking, runs_as)]
-    if mode & _OTHERS_WRITE:
-        found.append(
-            error(
-                f"others may write in {root} (mode {mode:04o})",
-                why="they can put databases of their own in the place of nerve's",
-                hint=f"chmod {DIRECTORY_MODE:o} {root}",
-            )
-        )
-    elif mode & _OTHERS:
-        found.append(
-            warning(
-                f"others may look into {root} (mode {mode:04o})",
-                why="what senses have seen may be none of their business",
-                hint=f"chmod {DIRECTORY_MODE:o} {root}",
-            )
-        )
-    found += _open_findings(root, inner, is_entered=bool(mode & _OTHERS_ENTER))
+    found = [
+        *_owner_findings(root, top, inner, asking, runs_as),
+        *_mode_findings(root, stat.S_IMODE(top.mode), inner),
+    ]
     yield from found
     if not found:
         yield sound(f"open to {_name(top.owner)} alone")
@@ -123,17 +106,22 @@ def _owner_findings(
         )
 
 
-def _open_findings(root: Path, inner: list[Entry], *, is_entered: bool) -> Iterator[Finding]:
-    # The mode of a link says nothing, and sockets lie in a directory of their own.
+def _mode_findings(root: Path, mode: int, inner: list[Entry]) -> Iterator[Finding]:
+    # The mode of a link says nothing.
     opened = [e for e in inner if not stat.S_ISLNK(e.mode) and stat.S_IMODE(e.mode) & _OTHERS]
-    if not opened:
-        return
-    message = f"{_some(opened)} in {root} {'are' if len(opened) > 1 else 'is'} open to others"
-    if is_entered:
-        why, hint = "nerve makes them for their owner alone", f"chmod -R go= {root}"
-        yield warning(message, why=why, hint=hint)
-    else:
-        yield note(message, why="they cannot come through the state directory, which is closed")
+    hint = f"chmod -R go= {root}"
+    if mode & _OTHERS_WRITE:
+        why = "they can put databases of their own in the place of nerve's"
+        yield error(f"others may write in {root} (mode {mode:04o})", why=why, hint=hint)
+    elif mode & _OTHERS:
+        what = f", and at {_some(opened)} in it" if opened else ""
+        why = "what senses have seen may be none of their business"
+        yield warning(f"others may look into {root} (mode {mode:04o}){what}", why=why, hint=hint)
+    elif opened:
+        yield note(
+            f"{_some(opened)} in {root} {'are' if len(opened) > 1 else 'is'} open to others",
+            why="they cannot come there through the state directory, which is closed",
+        )
 
 
 def _some(entries: list[Entry]) -> str:

@@ -164,8 +164,8 @@ def look_at_databases(patient: Patient) -> Iterator[Finding]:
         known = described.revisions if described and not described.fault else None
         found += standing_findings(name, path, standing, known, patient.now_us, is_held=is_held)
         found += wal_findings(path, is_held=is_held)
+    found += stray_findings(_stray_wals(state.root, state.senses))
     yield from found
-    yield from stray_findings(_stray_wals(state.root, state.senses))
     if looked_at < len(senses):
         left = counted(len(senses) - looked_at, "database")
         yield note(f"{left} more; these took {DATABASES_BUDGET_S:.0f} s")

@@ -45,16 +45,17 @@ def look_at_directory(patient: Patient) -> Iterator[Finding]:
     """Look whether it is there, is a directory, and can be read and written."""
     root = patient.state.root
     try:
-        mode = root.stat().st_mode
+        is_directory = stat.S_ISDIR(root.stat().st_mode)
+        next(root.iterdir(), None) if is_directory else None
     except FileNotFoundError:
         yield _missing(root)
         raise LookedInVain from None
     except OSError as refusal:
         raise refused(refusal, root, hint=DIRECTORY_HINT) from refusal
-    if not stat.S_ISDIR(mode):
+    if not is_directory:
         hint = "state_dir must be a directory; name another, or move the file away"
         raise StateError(f"{root} is not a directory", path=root, hint=hint)
-    next(root.iterdir(), None)
+    patient.is_reached = True
     yield from directory_findings(root, refusal_of(root))
 
 

@@ -90,9 +90,11 @@ def look_at_limits(patient: Patient) -> Iterator[Finding]:
 
 def running(patient: Patient) -> int | None:
     """The process id of a running nerve that can be seen from here."""
+    if not patient.is_reached:
+        return None
     try:
         pid = patient.holder
-    except (StateError, OSError):
+    except StateError:
         return None
     return pid if pid and Path(f"/proc/{pid}").exists() else None
 

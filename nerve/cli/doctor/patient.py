@@ -49,6 +49,8 @@ class Patient:
         self.now_us = SystemClock().now_us()
         self.place = ""
         """The state directory once it is known, for a person."""
+        self.is_reached = False
+        """Whether the state directory has answered: one that hangs is not asked again."""
         self.described: dict[str, DescribedMessage] = {}
         """What loading the senses has told of them."""
 
