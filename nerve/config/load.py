@@ -112,12 +112,13 @@ def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[s
 def find_state_dir(
     path: Path, *, environ: Mapping[str, str], overrides: Sequence[str] = ()
 ) -> Path | None:
-    """Tell where the state is although other parts of a configuration are at fault.
+    """Tell which state directory is meant, although other parts of a configuration are at fault.
 
-    None where that cannot be told: no such file, or one that is no YAML.
+    The path is absolute, and nothing on its way is looked at: that may be what hangs. None where it
+    cannot be told: no such file, or one that is no YAML.
     """
     if known := environ.get(STATE_DIR_VARIABLE, "").strip():
-        return Path(os.path.realpath(known))
+        return Path(known).absolute()
     try:
         tree, _ = apply_overrides(_read(path), overrides)
         document = make_document(without_blanks(Interpolator(path.parent, environ).tree(tree)))
@@ -126,7 +127,7 @@ def find_state_dir(
     except (ConfigFaults, ValidationError):
         return None
     is_known = not document.is_unresolved(("state_dir",))
-    return _state_dir(path, config, environ) if is_known else None
+    return (path.parent / config.state_dir).absolute() if is_known else None
 
 
 def _read(path: Path) -> Node:

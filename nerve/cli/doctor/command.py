@@ -1,13 +1,13 @@
 """The command: examine, then show what was found, the worst first."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import click
 
 from nerve.cli.doctor.examination import Step, examine
 from nerve.cli.doctor.finding import NEEDS_DOING, WORST_FIRST, Finding, Severity
 from nerve.cli.doctor.patient import Patient
-from nerve.cli.doctor.steps import CONFIGURATION, STEPS
+from nerve.cli.doctor.steps import CONFIGURATION, DIRECTORY, STEPS
 from nerve.cli.output import emit, emit_json, json_option, say, terminal_width
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import counted, cut, hanging, padded, visible
@@ -33,7 +33,7 @@ Found = tuple[Step, Finding]
 @click.pass_obj
 def doctor(settings: Settings, as_json: bool) -> Exit:
     """Look for what is wrong: machine, configuration, senses, state. Changes nothing."""
-    found = _without_silence(examine(STEPS, lambda: Patient(settings), waiting=_tell_waiting))
+    found = _without_silence(examine(STEPS, _patient(settings), waiting=_tell_waiting))
     if as_json:
         for step, finding in _sorted(found):
             emit_json(_as_object(step, finding))
@@ -45,6 +45,10 @@ def doctor(settings: Settings, as_json: bool) -> Exit:
     ):
         return Exit.CONFIGURATION
     return Exit.OK if NEEDS_DOING.isdisjoint(severities) else Exit.FOUND
+
+
+def _patient(settings: Settings) -> Callable[[Collection[str]], Patient]:
+    return lambda vain: Patient(settings, is_reached=DIRECTORY not in vain)
 
 
 def _without_silence(found: Iterable[Found]) -> list[Found]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 
 from nerve.cli.check import problems_of, summary
 from nerve.cli.doctor.finding import Finding, LookedInVain, error, note, sound, warning
@@ -23,8 +22,6 @@ SENSES_TIMEOUT_S = SENSES_BUDGET_S + SENSE_TIMEOUT_S + 5.0
 
 def look_at_configuration(patient: Patient) -> Iterator[Finding]:
     """Read nerve.yaml, all its faults and warnings."""
-    with suppress(LookedInVain):
-        _ = patient.state  # the steps to come are told of by its path
     try:
         loaded = patient.loaded
     except ConfigFaults as found:

@@ -23,6 +23,8 @@ IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 WITHOUT_MODES = frozenset({"vfat", "msdos", "exfat", "ntfs", "ntfs3"})
 CARELESS_OPTIONS = frozenset({"nobarrier", "barrier=0"})
 FLASH_CARDS = "/dev/mmcblk"
+UNKNOWN = "config"
+"""The step that says why nobody can tell which directory it is."""
 LOCAL_HINT = "put state_dir on a local disk, e.g. ext4 or xfs"
 
 
@@ -43,6 +45,7 @@ class Mount:
 
 def look_at_directory(patient: Patient) -> Iterator[Finding]:
     """Look whether it is there, is a directory, and can be read and written."""
+    _require_known(patient)
     root = patient.state.root
     try:
         is_directory = stat.S_ISDIR(root.stat().st_mode)
@@ -55,8 +58,12 @@ def look_at_directory(patient: Patient) -> Iterator[Finding]:
     if not is_directory:
         hint = "state_dir must be a directory; name another, or move the file away"
         raise StateError(f"{root} is not a directory", path=root, hint=hint)
-    patient.is_reached = True
     yield from directory_findings(root, refusal_of(root))
+
+
+def _require_known(patient: Patient) -> None:
+    if patient.place is None:
+        raise LookedInVain(UNKNOWN)
 
 
 def _missing(root: Path) -> Finding:
@@ -84,9 +91,11 @@ def directory_findings(root: Path, refusal: OSError | None) -> Iterator[Finding]
 
 
 def look_at_file_system(patient: Patient) -> Iterator[Finding]:
-    """Look what the state directory lies on."""
+    """Look what the state directory lies on, or would; one that hangs is not asked for it."""
+    _require_known(patient)
     mounts = mounts_in(MOUNTS.read_text(errors="replace"))
-    yield from file_system_findings(str(patient.state.root), mounts)
+    path = patient.state.root if patient.is_reached else patient.place
+    yield from file_system_findings(str(path), mounts)
 
 
 def mounts_in(text: str) -> list[Mount]:

@@ -13,7 +13,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,9 @@ PATIENCE_S = 2.0
 """After this a person is told what is waited for."""
 READ_BYTES = 64 * 1024
 
+MakePatient = Callable[[Collection[str]], Patient]
+"""Makes what is examined; it is told which steps have come to nothing so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -41,7 +44,7 @@ class Step:
         look: yields findings. NerveError and LookedInVain end it, and leave out the steps
             that need it.
         needs: names of earlier steps.
-        what: what may not answer, for a person; empty for the state directory.
+        what: what may not answer, for a person; else it is the state directory.
     """
 
     name: str
@@ -53,7 +56,7 @@ class Step:
 
 def examine(
     steps: Sequence[Step],
-    patient: Callable[[], Patient],
+    patient: MakePatient,
     *,
     waiting: Callable[[Step], object] = lambda _: None,
 ) -> Iterator[tuple[Step, Finding]]:
@@ -84,12 +87,15 @@ class _Helper:
     """A forked process that runs steps, and the pipe on which it tells of them."""
 
     def __init__(
-        self, steps: Sequence[Step], patient: Callable[[], Patient], vain: dict[str, str]
+        self,
+        steps: Sequence[Step],
+        patient: MakePatient,
+        vain: dict[str, str],
     ) -> None:
         self._steps = {step.name: step for step in steps}
         self._has_hung = False
         self._status = 0
-        self._place = ""
+        self._what = ""
         self._began = time.monotonic()
         self._is_told = False
         self.step: Step | None = steps[0]
@@ -111,8 +117,10 @@ class _Helper:
         """Yield what is found; for a step that came to nothing, which one is the reason."""
         for kind, name, *rest in self._lines(waiting):
             if kind == "begin":
-                self.step, (self._place,) = self._steps[name], rest
+                self.step, self._what = self._steps[name], "nerve.yaml"
                 self._began, self._is_told = time.monotonic(), False
+            elif kind == "what":
+                (self._what,) = rest
             elif kind == "vain":
                 yield self._steps[name], rest[0]
             elif kind == "found":
@@ -124,10 +132,9 @@ class _Helper:
     def failure(self) -> Finding:
         """Say why the step that ran has not ended."""
         assert self.step is not None  # noqa: S101  it is asked for that reason
-        what = self.step.what or f"the state directory {self._place}"
         if self._has_hung:
             return error(
-                f"{what} did not answer within {self.step.timeout_s:.0f} s",
+                f"{self._what} did not answer within {self.step.timeout_s:.0f} s",
                 why="whatever asks it for something waits with it, nerve as well",
                 hint="the kernel's log and `mount` say more; a network file system may have lost "
                 "its server",
@@ -137,7 +144,7 @@ class _Helper:
             f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
         )
         return error(
-            f"looking at {what} ended the process that did so: {ended}",
+            f"looking at {self._what} ended the process that did so: {ended}",
             hint="a damaged file, a faulty disk, or too little memory can do that",
         )
 
@@ -173,7 +180,7 @@ class _Helper:
 
 def _serve(
     steps: Sequence[Step],
-    patient: Callable[[], Patient],
+    patient: MakePatient,
     vain: dict[str, str],
     out: int,
     parent: int,
@@ -182,7 +189,7 @@ def _serve(
     code = 1
     try:
         die_with_parent(parent)
-        _look(steps, patient(), vain, out)
+        _look(steps, patient(vain), vain, out)
         code = 0
     except KeyboardInterrupt:
         code = 0
@@ -197,24 +204,26 @@ def _look(steps: Sequence[Step], patient: Patient, vain: dict[str, str], out: in
             rest = rest[os.write(out, rest) :]
 
     for step in steps:
-        tell("begin", step.name, patient.place)
+        tell("begin", step.name)
         try:
+            tell("what", step.name, step.what or f"the state directory {patient.place}")
             for found in _findings(step, patient, vain):
                 tell("found", step.name, found.severity, found.message, found.why, found.hint)
-        except LookedInVain:
-            vain.setdefault(step.name, step.name)
+        except LookedInVain as ended:
+            vain.setdefault(step.name, str(ended) or step.name)
             tell("vain", step.name, vain[step.name])
     tell("end", "")
 
 
 def _findings(step: Step, patient: Patient, vain: dict[str, str]) -> Iterator[Finding]:
     if reasons := [vain[need] for need in step.needs if need in vain]:
-        vain[step.name] = reasons[0]
         yield Finding(Severity.SKIPPED, reasons[0])
-        raise LookedInVain
+        raise LookedInVain(reasons[0])
     try:
         yield from step.look(patient)
-    except LookedInVain:
+    except LookedInVain as ended:
+        if ended.args:
+            yield Finding(Severity.SKIPPED, str(ended))
         raise
     except NerveError as found:
         yield error(str(found), hint=found.hint)

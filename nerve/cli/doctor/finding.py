@@ -61,5 +61,5 @@ def sound(message: str) -> Finding:
 class LookedInVain(Exception):
     """What a step looks at is not there, so steps that need it have nothing to look at.
 
-    The step has said so by a finding.
+    The step has said so by a finding; or its argument names the step that says why.
     """

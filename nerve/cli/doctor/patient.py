@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from nerve.cli.doctor.finding import LookedInVain
 from nerve.cli.settings import Settings
 from nerve.clock import SystemClock
 from nerve.config import Loaded
-from nerve.config.load import find_state_dir
-from nerve.errors import ConfigurationInvalid, DatabaseCorrupt
+from nerve.config.load import STATE_DIR_VARIABLE, find_state_dir
+from nerve.errors import DatabaseCorrupt
 from nerve.store.faults import explained
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
@@ -44,15 +43,26 @@ class Boot:
 class Patient:
     """One installation."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, is_reached: bool) -> None:
+        """Examine what `settings` name.
+
+        Without `is_reached` the state directory has come to nothing before, and may hang: the
+        configuration is then read as if another one were meant, which nobody looks at.
+        """
         self._settings = settings
+        self.is_reached = is_reached
         self.now_us = SystemClock().now_us()
-        self.place = ""
-        """The state directory once it is known, for a person."""
-        self.is_reached = False
-        """Whether the state directory has answered: one that hangs is not asked again."""
         self.described: dict[str, DescribedMessage] = {}
         """What loading the senses has told of them."""
+        self._environ = dict(os.environ)
+        if not is_reached:
+            os.environ[STATE_DIR_VARIABLE] = os.sep
+
+    @cached_property
+    def place(self) -> Path | None:
+        """The state directory as it is named; None where nobody can tell which it is."""
+        settings = self._settings
+        return find_state_dir(settings.path(), environ=self._environ, overrides=settings.overrides)
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -61,19 +71,9 @@ class Patient:
 
     @cached_property
     def state(self) -> StateDir:
-        """The state directory, also where the rest of the configuration is at fault.
-
-        Raises LookedInVain where nobody can tell which it is.
-        """
-        try:
-            root: Path | None = self.loaded.state_dir
-        except ConfigurationInvalid:
-            settings = self._settings
-            root = find_state_dir(settings.path(), environ=os.environ, overrides=settings.overrides)
-        if root is None:
-            raise LookedInVain
-        self.place = str(root)
-        return StateDir(root)
+        """The state directory, also where the rest of the configuration is at fault."""
+        assert self.place is not None  # noqa: S101  the steps that need it come after one that asks
+        return StateDir(Path(os.path.realpath(self.place)))
 
     @cached_property
     def holder(self) -> int | None:

@@ -14,7 +14,7 @@ from nerve.cli.doctor import (
 )
 from nerve.cli.doctor.examination import Step
 
-CONFIGURATION = "config"
+CONFIGURATION = directory.UNKNOWN
 DIRECTORY = "state_dir"
 JOURNAL = "logs.db"
 
@@ -24,11 +24,8 @@ STEPS = (
     Step("sqlite", versions.look_at_sqlite, what="SQLite"),
     Step("clock", machine.look_at_clock, what="the clock"),
     Step("/dev/shm", machine.look_at_shared_memory, what="/dev/shm"),  # noqa: S108  its name
-    Step(
-        CONFIGURATION,
-        configured.look_at_configuration,
-        what="nerve.yaml, or the state directory that it names,",
-    ),
+    Step(DIRECTORY, directory.look_at_directory),
+    Step(CONFIGURATION, configured.look_at_configuration, what="nerve.yaml"),
     Step(
         "senses",
         configured.look_at_senses,
@@ -36,8 +33,7 @@ STEPS = (
         what="the loading of senses",
         timeout_s=configured.SENSES_TIMEOUT_S,
     ),
-    Step(DIRECTORY, directory.look_at_directory),
-    Step("file system", directory.look_at_file_system, needs=_THERE),
+    Step("file system", directory.look_at_file_system),
     Step("space", space.look_at_space, needs=_THERE),
     Step("access", access.look_at_access, needs=_THERE),
     Step("lock", holding.look_at_lock, needs=_THERE),
