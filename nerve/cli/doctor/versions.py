@@ -41,28 +41,23 @@ def look_at_sqlite(_patient: Patient) -> Iterator[Finding]:
 def python_findings(version: Version, stage: str, *, has_gil: bool) -> Iterator[Finding]:
     """Say what is known of a Python version; `stage` is `final` for a release."""
     text = ".".join(map(str, version))
-    oldest, newest = TESTED
-    begun = len(found := list(_python_faults(version, text)))
-    if version[:2] < oldest:
-        found.append(error(f"Python {text} is too old", hint=f"use {_line(oldest)} or later"))
-    elif version[:2] > newest:
-        why = f"nerve is tested with {_line(oldest)} to {_line(newest)}"
-        found.append(note(f"Python {text} is newer than what is known here", why=why))
+    found = [*_python_faults(version, text), *_unknown_python(version, text)]
     if stage != "final":
         hint = "use a release where it matters"
         found.append(warning(f"Python {text} is a pre-release ({stage})", hint=hint))
     if not has_gil:
-        why = "nerve is not tested with it"
-        found.append(
-            warning(
-                f"Python {text} runs without its global lock",
-                why=why,
-                hint="use the ordinary build",
-            )
-        )
-    yield from found
-    if not found[begun:]:
-        yield sound(f"{text}, {platform.python_implementation()}")
+        fact, why = f"Python {text} runs without its global lock", "nerve is not tested with it"
+        found.append(warning(fact, why=why, hint="use the ordinary build"))
+    yield from found or [sound(f"{text}, {platform.python_implementation()}")]
+
+
+def _unknown_python(version: Version, text: str) -> Iterator[Finding]:
+    oldest, newest = TESTED
+    if version[:2] < oldest:
+        yield error(f"Python {text} is too old", hint=f"use {_line(oldest)} or later")
+    elif version[:2] > newest:
+        why = f"nerve is tested with {_line(oldest)} to {_line(newest)}"
+        yield note(f"Python {text} is newer than what is known here", why=why)
 
 
 def _python_faults(version: Version, text: str) -> Iterator[Finding]:
