@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from nerve.cli.doctor.steps import STEPS
 from nerve.clock import US_PER_S, SystemClock
 from nerve.process.remains import BOOT_VARIABLE
 from nerve.version import VERSION
@@ -24,6 +26,7 @@ TELLING = "def compute(db, peers, ctx):\n    return 1\n"
 CALL = "import sys\n{}\nsys.argv = ['nerve', *sys.argv[1:]]\nfrom nerve.cli import main\nmain()\n"
 QUICK = "from nerve.cli.doctor import configured\nconfigured.SENSE_TIMEOUT_S = 2.0"
 ONLY = "from nerve.cli.doctor import command as c\nc.STEPS = [s for s in c.STEPS if s.name in {}]"
+NOBODY = "import os\nif os.getuid() == 0: os.setuid(65534)"
 FIRST = ("state_dir", "config", "logs.db")
 
 
@@ -138,6 +141,13 @@ def test_a_person_sees_the_worst_first_within_80_columns(doctor, on_terminal):
     assert severities == sorted(severities, key=order.index)
 
 
+def test_the_page_lists_each_check_and_no_other(checkout):
+    page = (checkout / "docs/doctor.md").read_text()
+    table = page.partition("## What is looked at")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert listed == [step.name for step in STEPS]
+
+
 # --- configuration and senses --------------------------------------------------------------
 
 
@@ -227,6 +237,20 @@ def test_a_state_directory_that_is_a_file_leaves_the_rest_to_be_looked_at(doctor
     assert by_check["state_dir"]["severity"] == "error"
     assert by_check["senses"]["severity"] == "ok"
     assert by_check["logs.db"]["severity"] == "skipped"
+
+
+def test_a_state_directory_without_access_is_an_error_and_the_rest_is_looked_at(doctor):
+    doctor.has_run().state.root.chmod(0)
+    # The directories above belong to root alone where the tests run as root.
+    for folder in (doctor.project.folder, *doctor.project.folder.parents):
+        if folder.name.startswith(("test_", "popen-", "pytest-")):
+            folder.chmod(0o711)
+    code, found = doctor.run(before="\n".join([ONLY.format((*FIRST, "lock")), NOBODY]))
+    by_check = {f["check"]: f for f in found}
+    assert code == 1
+    assert by_check["state_dir"]["message"].startswith("no access to ")
+    assert by_check["config"]["severity"] == "ok"
+    assert by_check["lock"]["severity"] == "skipped"
 
 
 @pytest.mark.parametrize("content", [b"no database at all", b"SQLite format 3\0" + bytes(4080)])

@@ -6,7 +6,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from nerve.cli.doctor import access, archived, databases, directory, holding, machine, space, told
+from nerve.cli.doctor import (
+    access,
+    archived,
+    databases,
+    directory,
+    holding,
+    journal,
+    limits,
+    machine,
+    space,
+    told,
+)
 from nerve.cli.doctor.finding import Severity
 from nerve.cli.doctor.patient import Boot
 from nerve.cli.doctor.versions import python_findings, sqlite_findings
@@ -98,38 +109,38 @@ def config(senses=1, **groups):
     return Config.model_validate({"senses": named, "groups": groups})
 
 
-def limits(config_, *, used=0, user=1000, is_up=False, **known):
-    found = machine.limits_findings(
-        config_, machine.Limits(**known), "this shell", user, used, is_up=is_up
+def limited(config_, *, used=0, user=1000, is_up=False, **known):
+    found = limits.limits_findings(
+        config_, limits.Limits(**known), "this shell", user, used, is_up=is_up
     )
     return list(found)
 
 
 def test_the_limits_of_a_process_are_read_from_the_kernel():
-    assert machine.limits_in(LIMITS) == machine.Limits(1024, 100, None)
+    assert limits.limits_in(LIMITS) == limits.Limits(1024, 100, None)
 
 
 def test_limits_that_are_high_enough_are_sound():
-    assert severities(limits(config(10), files=1024, processes=100, used=20)) == [OK]
-    assert severities(limits(config(10))) == [OK]
+    assert severities(limited(config(10), files=1024, processes=100, used=20)) == [OK]
+    assert severities(limited(config(10))) == [OK]
 
 
 def test_a_group_with_more_senses_than_files_is_an_error_that_says_what_to_raise():
-    own = one(limits(config(400), files=20_000))
+    own = one(limited(config(400), files=20_000))
     assert (own.severity, "groups.host.open_files" in own.hint) == (ERROR, True)
-    shell = one(limits(config(400, host={"open_files": 4096}), files=1024))
+    shell = one(limited(config(400, host={"open_files": 4096}), files=1024))
     assert "the limit on open files" in shell.hint
 
 
 def test_too_few_processes_are_an_error_but_not_for_root_nor_beside_a_running_nerve():
     tight = {"files": 9999, "processes": 100, "used": 97}
-    assert severities(limits(config(), **tight)) == [ERROR]
-    assert severities(limits(config(), **tight, user=0)) == [OK]
-    assert severities(limits(config(), **tight, is_up=True)) == [OK]
+    assert severities(limited(config(), **tight)) == [ERROR]
+    assert severities(limited(config(), **tight, user=0)) == [OK]
+    assert severities(limited(config(), **tight, is_up=True)) == [OK]
 
 
 def test_a_limit_on_the_size_of_files_is_a_warning():
-    assert severities(limits(config(), file_bytes=GB)) == [WARNING]
+    assert severities(limited(config(), file_bytes=GB)) == [WARNING]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +154,7 @@ def test_a_limit_on_the_size_of_files_is_a_warning():
     ],
 )
 def test_what_a_control_group_gives_is_compared_with_what_nerve_needs(given, expected):
-    assert severities(machine.memory_findings(config(), given)) == [expected]
+    assert severities(limits.memory_findings(config(), given)) == [expected]
 
 
 @pytest.mark.parametrize(("kept", "expected"), [(True, OK), (None, OK), (False, NOTE)])
@@ -323,14 +334,14 @@ def test_processes_that_should_be_gone_are_a_warning_and_files_a_note():
 
 def test_a_journal_of_an_older_nerve_is_a_note_and_of_a_newer_one_refused():
     """DB-2"""
-    assert list(databases.journal_findings(ROOT, [JOURNAL_HEAD])) == []
-    assert severities(databases.journal_findings(ROOT, ["0001"])) == [NOTE]
+    assert list(journal.journal_findings(ROOT, [JOURNAL_HEAD])) == []
+    assert severities(journal.journal_findings(ROOT, ["0001"])) == [NOTE]
     with pytest.raises(DatabaseError, match="stands at revision 9999"):
-        list(databases.journal_findings(ROOT, ["9999"]))
+        list(journal.journal_findings(ROOT, ["9999"]))
 
 
 def standing(known=("a", "b"), *, is_held=False, **found):
-    where = databases.Standing(nerves=[SENSE_HEAD], **found)
+    where = databases.Standing(**{"nerves": [SENSE_HEAD], "authors": ["b"], **found})
     return list(databases.standing_findings("disk", ROOT, where, known, NOW_US, is_held=is_held))
 
 
@@ -339,6 +350,8 @@ def test_a_database_is_at_its_head_behind_or_ahead_of_the_code():
     assert standing(authors=["b"]) == []
     assert severities(standing(authors=["a"])) == [NOTE]
     assert severities(standing(authors=["c"])) == [ERROR]
+    assert severities(standing(authors=[])) == [NOTE]
+    assert standing(authors=[], known=()) == []
     assert standing(authors=["c"], known=None) == []
     newer = databases.Standing(nerves=["9999"])
     found = databases.standing_findings("disk", ROOT, newer, None, NOW_US, is_held=False)

@@ -6,8 +6,8 @@
     patient      what is examined: the configuration, the state directory, who holds it
     finding      what a step says
 
-and a module for each part that is looked at: `versions`, `machine`, `configured`, `directory`,
-`access`, `space`, `holding`, `leftovers`, `journal`, `told`, `databases`, `archived`.
+and a module for each part that is looked at: `versions`, `machine`, `limits`, `configured`,
+`directory`, `access`, `space`, `holding`, `journal`, `databases`, `told`, `archived`.
 
 Nothing of the installation is changed: databases are opened for reading, and so that no
 file is left beside them. Where it can be, a step is two functions: a thin one that gathers facts

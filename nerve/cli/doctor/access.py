@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nerve.cli.doctor.finding import Finding, error, note, sound, warning
-from nerve.cli.doctor.machine import running
+from nerve.cli.doctor.limits import running
 from nerve.cli.doctor.patient import Patient
 from nerve.cli.wording import counted
 

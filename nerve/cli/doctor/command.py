@@ -1,6 +1,8 @@
 """The command: examine, then show what was found, the worst first."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict
 
 import click
 
@@ -71,35 +73,28 @@ def _sorted(found: Iterable[Found]) -> list[Found]:
 
 
 def _as_object(step: Step, finding: Finding) -> dict[str, str]:
-    if finding.severity is Severity.SKIPPED:
-        finding = _skipped(finding)
-    return {
-        "check": step.name,
-        "severity": finding.severity,
-        "message": finding.message,
-        "why": finding.why,
-        "hint": finding.hint,
-    }
-
-
-def _skipped(finding: Finding) -> Finding:
-    return Finding(Severity.SKIPPED, f"not looked at, because of {finding.message}")
+    is_skipped = finding.severity is Severity.SKIPPED
+    because = f"not looked at, because of {finding.message}"
+    told = {"message": because} if is_skipped else {}
+    return {"check": step.name, **asdict(finding), **told}
 
 
 def _show(found: list[Found]) -> None:
-    shown: dict[tuple[str, Severity], int] = {}
+    shown = Counter[tuple[str, Severity]]()
     skipped: dict[str, list[str]] = {}
     for step, finding in found:
-        key = (step.name, finding.severity)
-        shown[key] = shown.get(key, 0) + 1
         if finding.severity is Severity.SKIPPED:
             skipped.setdefault(finding.message, []).append(step.name)
-        elif shown[key] <= MAX_SHOWN:
-            _show_one(step.name, finding)
-    for need, names in skipped.items():
-        _show_one("", Finding(Severity.SKIPPED, f"{', '.join(names)}: because of {need}"))
-    for (name, severity), number in shown.items():
-        if number > MAX_SHOWN and severity is not Severity.SKIPPED:
+    for step, finding in found:
+        shown[step.name, finding.severity] += 1
+        if finding.severity is not Severity.SKIPPED:
+            if shown[step.name, finding.severity] <= MAX_SHOWN:
+                _show_one(step.name, finding)
+        elif names := skipped.pop(finding.message, None):
+            told = f"{', '.join(names)}: because of {finding.message}"
+            _show_one("", Finding(Severity.SKIPPED, told))
+    for (name, _), number in shown.items():
+        if number > MAX_SHOWN:
             say(f"{name}: {counted(number - MAX_SHOWN, 'more finding')}; `--json` shows all")
     _sum_up([finding.severity for _, finding in found])
 

@@ -1,33 +1,31 @@
-"""logs.db and the databases of the senses: sound, where they stand, what waits in them."""
+"""The databases of the senses: sound, where they stand, what waits in them."""
 
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nerve.cli.doctor.finding import Finding, LookedInVain, error, note, sound, warning
-from nerve.cli.doctor.patient import Patient, wal_of
-from nerve.cli.journal import READABLE
+from nerve.cli.doctor.finding import Finding, error, note, sound, warning
+from nerve.cli.doctor.journal import (
+    CHECK_BUDGET_S,
+    DAMAGE_HINT,
+    DAMAGE_WHY,
+    NEWER_HINT,
+    damage_in,
+    wal_findings,
+)
+from nerve.cli.doctor.patient import Patient
 from nerve.cli.wording import counted
 from nerve.clock import US_PER_S
-from nerve.config.sizes import BYTES_PER_UNIT, show_size
-from nerve.errors import ConfigurationInvalid, DatabaseError, StateError
-from nerve.store.schema import JOURNAL_HEAD, SENSE_HEAD, VERSION_TABLE, current_revisions
+from nerve.errors import ConfigurationInvalid, StateError
+from nerve.store.schema import SENSE_HEAD, VERSION_TABLE, current_revisions
 
 AUTHORS_VERSION_TABLE = "alembic_version"
-CHECK_BUDGET_S = 1.5
-"""For the pages of logs.db, and once more for those of all senses together."""
 DATABASES_BUDGET_S = 3.0
 """For looking at all senses' databases; ten thousand take longer."""
-STEPS_PER_LOOK = 10_000
-"""Of SQLite's machine between two looks at the time; below a millisecond."""
-LARGE_WAL_BYTES = 64 * BYTES_PER_UNIT["MB"]
-"""A WAL is folded in at 4 MB and shortened to 8; far beyond that something keeps it."""
 UNTOLD_US = 60 * US_PER_S
 """So old a signal of a running nerve should have been taken over."""
-NEWER_HINT = "a newer version wrote it: install that one, or restore an older database"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,97 +45,6 @@ class Standing:
     waiting: int = 0
     oldest_us: int | None = None
     damage: str = ""
-
-
-# --- logs.db ---------------------------------------------------------------------------------
-
-
-def look_at_journal(patient: Patient) -> Iterator[Finding]:
-    """Look whether logs.db can be read, is sound, and of which version it is."""
-    path = patient.state.journal_path
-    if not path.exists():
-        yield _no_journal(patient)
-        raise LookedInVain
-    with patient.reading(path) as reader:
-        found = current_revisions(reader, VERSION_TABLE)
-        yield from journal_findings(path, found)
-        damage = damage_in(reader, time.monotonic() + CHECK_BUDGET_S)
-    if damage:
-        yield error(f"{path} is damaged: {damage}", why=_DAMAGE_WHY, hint=_DAMAGE_HINT)
-    yield from wal_findings(path, is_held=patient.holder is not None)
-    if not damage:
-        yield sound(f"logs.db, {show_size(path.stat().st_size)}")
-
-
-_DAMAGE_WHY = "what stands there cannot be relied on, and nerve refuses it when it meets that"
-_DAMAGE_HINT = (
-    "stop nerve, copy it with its -wal, and restore it or let `sqlite3 FILE .recover` try"
-)
-
-
-def _no_journal(patient: Patient) -> Finding:
-    state = patient.state
-    left = [path.name for path in sorted(state.senses.glob("*.db"))]
-    if not left:
-        return sound("there is no logs.db yet; the first start makes it")
-    return warning(
-        f"{state.journal_path} is missing, and {counted(len(left), 'sense')} have a database",
-        why="signals, log and positions were in it; the next start begins a new one",
-        hint="restore it from a copy; or else move archive/ away before the next start",
-    )
-
-
-def journal_findings(path: Path, found: Sequence[str]) -> Iterator[Finding]:
-    """Say where logs.db stands; LookedInVain where nothing can be read there."""
-    if not found:
-        yield sound("logs.db has no tables yet: a first start was cut off; the next one goes on")
-        raise LookedInVain
-    if len(found) > 1 or not READABLE.issuperset(found):
-        stands = ", ".join(found)
-        fact = f"{path} stands at revision {stands}, and this nerve knows {JOURNAL_HEAD}"
-        raise DatabaseError(fact, path=path, hint=NEWER_HINT)
-    if found[0] != JOURNAL_HEAD:
-        yield note(
-            f"logs.db stands at revision {found[0]}; the next start brings it to {JOURNAL_HEAD}",
-            why="an older nerve cannot use it after that: copy it first if you may want to go back",
-        )
-
-
-def wal_findings(path: Path, *, is_held: bool) -> Iterator[Finding]:
-    """Say when a WAL has grown beyond what nerve lets it."""
-    wal = wal_of(path)
-    try:
-        size_bytes = wal.stat().st_size
-    except OSError:
-        return
-    if size_bytes < LARGE_WAL_BYTES:
-        return
-    fact = f"{wal.name} has {show_size(size_bytes)}"
-    if is_held:
-        yield warning(
-            fact,
-            why="a reader that stays in one transaction keeps it from being folded in; it grows on",
-            hint=f"find who with `fuser -v {path}`, and end it; never delete the -wal",
-        )
-    else:
-        yield note(fact, why="it holds committed data; the next start folds it in")
-
-
-def damage_in(reader: sqlite3.Connection, until: float) -> str:
-    """Run quick_check until a moment on the monotonic clock; return what it finds by then."""
-    reader.set_progress_handler(lambda: time.monotonic() > until, STEPS_PER_LOOK)
-    try:
-        (first,) = reader.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError as ended:
-        if ended.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-            raise
-        return ""
-    finally:
-        reader.set_progress_handler(None, 0)
-    return "" if first == "ok" else " ".join(str(first).split())
-
-
-# --- the senses' databases ---------------------------------------------------------------------
 
 
 def look_at_databases(patient: Patient) -> Iterator[Finding]:
@@ -193,7 +100,7 @@ def standing_findings(
         is_held: whether nerve runs.
     """
     if standing.damage:
-        yield error(f"{path} is damaged: {standing.damage}", why=_DAMAGE_WHY, hint=_DAMAGE_HINT)
+        yield error(f"{path} is damaged: {standing.damage}", why=DAMAGE_WHY, hint=DAMAGE_HINT)
     yield from _revision_findings(sense, path, standing, known, is_held=is_held)
     if not standing.waiting:
         return
@@ -223,7 +130,7 @@ def _revision_findings(
         stands = ", ".join(standing.nerves)
         fact = f"{path} has tables of a newer nerve: revision {stands}, this one has {SENSE_HEAD}"
         yield error(fact, why=why, hint=NEWER_HINT)
-    if known is None or not standing.authors:
+    if (not known and not standing.authors) or known is None or not standing.nerves:
         return
     ahead = [revision for revision in standing.authors if revision not in known]
     if ahead:
@@ -233,10 +140,8 @@ def _revision_findings(
         yield error(fact, why=why, hint=NEWER_HINT)
     elif list(standing.authors) != [known[-1]]:
         when = "a restart" if is_held else "the next start"
-        stands = ", ".join(standing.authors)
-        yield note(
-            f"the database of {sense} stands at revision {stands}; {when} brings it to {known[-1]}"
-        )
+        stands = f"at revision {', '.join(standing.authors)}" if standing.authors else "before any"
+        yield note(f"the database of {sense} stands {stands}; {when} brings it to {known[-1]}")
 
 
 def stray_findings(strays: Sequence[Path]) -> Iterator[Finding]:

@@ -136,7 +136,7 @@ def look_at_leftovers(patient: Patient) -> Iterator[Finding]:
             tuple(_alive(slates, boots)),
             tuple(unfinished),
             len(slates),
-            tuple(_unwritten_back(state.root, state.senses)),
+            () if is_held else tuple(_unwritten_back(state.root, state.senses)),
         )
     )
 
