@@ -285,6 +285,19 @@ def test_a_journal_of_a_newer_nerve_is_an_error_and_a_missing_one_too_where_sens
     assert doctor.one("logs.db")[0] == "warning"
 
 
+def test_what_the_log_tells_of_the_last_run_is_what_still_holds(doctor, log):
+    """LOG-1"""
+    fatal = [log(group, "group.fatal", "error") for group in ("web", "web", "host")]
+    ready = [log("host", "worker.ready"), log("nerve", "storage.trouble", "error")]
+    doctor.project.record(log("nerve", "nerve.started"), *fatal, *ready)
+    given_up, storage = doctor.of("log")
+    assert given_up[0] == "warning"
+    assert "group web was given up in the last run" in given_up[1]
+    assert storage[0] == "error"
+    doctor.project.record(log("nerve", "storage.recovered"), log("nerve", "nerve.started"))
+    assert doctor.one("log")[0] == "ok"
+
+
 def test_a_wal_without_its_database_is_an_error_and_stays(doctor):
     wal = doctor.has_run().state.senses / "gone.db-wal"
     wal.write_bytes(b"x" * 100)

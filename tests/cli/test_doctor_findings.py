@@ -277,6 +277,12 @@ def test_what_is_open_to_others_depends_on_the_directory_above(top, expected):
     assert expected is NOTE or "chmod -R go=" in found.hint
 
 
+def test_what_is_closed_to_its_own_owner_is_an_error_but_not_for_root():
+    assert severities(accessed(entries(("logs.db", 0o400, 1000)))) == [ERROR]
+    assert severities(accessed(entries(("logs.db", 0o400, 0), owner=0), asking=0)) == [OK]
+    assert severities(accessed(entries(("archive/x.jsonl", 0o400, 1000)))) == [OK]
+
+
 def test_a_link_has_no_mode_of_its_own():
     link = access.Entry("x", stat.S_IFLNK | 0o777, 1000)
     assert severities(accessed([*entries(), link])) == [OK]

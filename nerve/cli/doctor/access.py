@@ -15,6 +15,8 @@ from nerve.cli.wording import counted
 
 MAX_FILES = 20_000
 """Looked at; blobs alone may be millions, and are all made by the same code."""
+_WRITTEN = (".db", "lock")
+"""How the files end that nerve writes into where they are."""
 _OTHERS = 0o077
 _OTHERS_WRITE = 0o022
 
@@ -74,6 +76,7 @@ def access_findings(
     top, *inner = entries
     found = [
         *_owner_findings(root, top, inner, asking, runs_as),
+        *_closed_findings(root, top.owner if runs_as is None else runs_as, inner),
         *_mode_findings(root, stat.S_IMODE(top.mode), inner),
     ]
     yield from found
@@ -104,6 +107,24 @@ def _owner_findings(
             f"{_some(foreign)} in {root} {_belongs(foreign)} to {_name(foreign[0].owner)}",
             why="root writes there all the same; another user cannot be given only a part of it",
         )
+
+
+def _closed_findings(root: Path, user: int, inner: list[Entry]) -> Iterator[Finding]:
+    """Say what is closed to its own owner; root may do everything."""
+    closed = [e for e in inner if user and e.owner == user and _is_closed(e)]
+    if closed:
+        yield error(
+            f"{_some(closed)} in {root} cannot be read and written by {_name(user)}, the owner",
+            why="nerve refuses a database, and a directory, in which it cannot write",
+            hint=f"chmod -R u+rwX {root}",
+        )
+
+
+def _is_closed(entry: Entry) -> bool:
+    if stat.S_ISDIR(entry.mode):
+        return entry.mode & stat.S_IRWXU != stat.S_IRWXU
+    needed = stat.S_IRUSR | stat.S_IWUSR
+    return entry.path.endswith(_WRITTEN) and entry.mode & needed != needed
 
 
 def _mode_findings(root: Path, mode: int, inner: list[Entry]) -> Iterator[Finding]:

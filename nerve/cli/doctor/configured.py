@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from nerve.cli.check import problems_of, summary
-from nerve.cli.doctor.finding import Finding, LookedInVain, error, note, sound, warning
+from nerve.cli.doctor.finding import Finding, LookedInVain, error, note, sound
 from nerve.cli.doctor.patient import Patient
 from nerve.cli.wording import counted
 from nerve.config import ConfigFaults, Fault, Loaded
@@ -51,7 +51,7 @@ def look_at_senses(patient: Patient) -> Iterator[Finding]:
     finally:
         shut_down()
     if left := len(names) - len(patient.described):
-        yield warning(
+        yield note(
             f"{counted(left, 'sense')} of {len(names):,} were not loaded: the "
             f"others took {SENSES_BUDGET_S:.0f} s",
             hint="`nerve check` loads them all",

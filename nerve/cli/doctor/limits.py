@@ -198,8 +198,10 @@ def memory_findings(config: Config, given: Allowance) -> Iterator[Finding]:
         )
     yield from found
     if not found:
-        memory = "no limit" if given.memory_bytes is None else show_size(given.memory_bytes)
-        yield sound(f"{memory} on memory from a control group")
+        memory = (
+            "no limit is known" if given.memory_bytes is None else show_size(given.memory_bytes)
+        )
+        yield sound(f"{memory}, of control groups")
 
 
 def _memory_findings(config: Config, given_bytes: int, wants: Wants) -> Iterator[Finding]:

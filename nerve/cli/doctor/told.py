@@ -36,8 +36,8 @@ def look_at_log(patient: Patient) -> Iterator[Finding]:
     with patient.reading(patient.state.journal_path) as reader:
         started = _newest(reader, "nerve.started")
         found = [
-            *_ended_senses(reader, failed, started, is_held=is_held),
-            *group_findings(_rows(reader, "group.fatal", started), zone, is_held=is_held),
+            *_unavailable_findings(reader, failed, started, is_held=is_held),
+            *group_findings(_given_up(reader, started), zone, is_held=is_held),
             *_storage_findings(reader, zone),
             *crash_findings(_rows(reader, "nerve.crashed", 0), now_us),
             *_time_findings(reader, zone, now_us),
@@ -110,10 +110,10 @@ def time_findings(newest_us: int, now_us: int, zone: ZoneInfo) -> Iterator[Findi
     )
 
 
-def _ended_senses(
+def _unavailable_findings(
     reader: sqlite3.Connection, failed: set[str], started: int, *, is_held: bool
 ) -> Iterator[Finding]:
-    """Senses that were unavailable in this run, have not run since, and can be loaded now."""
+    """Say which senses were unavailable in this run, have not run since, and can be loaded now."""
     if not is_held:  # then the next start tries them, and what loading says is news enough
         return
     outcomes = dict(reader.execute("SELECT sense, max(last_at_us) FROM outcomes GROUP BY sense"))
@@ -124,6 +124,16 @@ def _ended_senses(
             f"{row.source} is unavailable in the running nerve: {sentence(row.payload)}",
             hint=_hint(row.payload) or "mend it, and restart nerve",
         )
+
+
+def _given_up(reader: sqlite3.Connection, started: int) -> list[Entry]:
+    """Return the last word on each group that was given up in this run, and has no worker since."""
+    query = (
+        "SELECT source, max(id) FROM logs WHERE type = 'worker.ready' AND id > ? GROUP BY source"
+    )
+    ready = dict(reader.execute(query, (started,)))
+    rows = _latest_each(_rows(reader, "group.fatal", started))
+    return [row for row in rows if row.id > ready.get(row.source, 0)]
 
 
 def _storage_findings(reader: sqlite3.Connection, zone: ZoneInfo) -> Iterator[Finding]:
