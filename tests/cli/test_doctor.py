@@ -24,7 +24,7 @@ OF_THE_MACHINE = {
 ALONE = "senses: {disk: {}}\nreflexes: [{kind: sense, sense: disk, interval: 100ms}]\n"
 TELLING = "def compute(db, peers, ctx):\n    return 1\n"
 CALL = "import sys\n{}\nsys.argv = ['nerve', *sys.argv[1:]]\nfrom nerve.cli import main\nmain()\n"
-QUICK = "from nerve.cli.doctor import configured\nconfigured.SENSE_TIMEOUT_S = 2.0"
+QUICK = "from nerve.cli.doctor import configured\nconfigured.SENSE_TIMEOUT_S = 4.0"
 ONLY = "from nerve.cli.doctor import command as c\nc.STEPS = [s for s in c.STEPS if s.name in {}]"
 NOBODY = "import os\nif os.getuid() == 0: os.setuid(65534)"
 FIRST = ("state_dir", "config", "logs.db")
@@ -290,7 +290,7 @@ def test_what_the_log_tells_of_the_last_run_is_what_still_holds(doctor, log):
     fatal = [log(group, "group.fatal", "error") for group in ("web", "web", "host")]
     ready = [log("host", "worker.ready"), log("nerve", "storage.trouble", "error")]
     doctor.project.record(log("nerve", "nerve.started"), *fatal, *ready)
-    given_up, storage = doctor.of("log")
+    storage, given_up = doctor.of("log")
     assert given_up[0] == "warning"
     assert "group web was given up in the last run" in given_up[1]
     assert storage[0] == "error"
@@ -337,7 +337,7 @@ def test_signals_that_nobody_has_recorded_are_told(doctor):
         doctor.state.sense_db("disk"),
         "INSERT INTO nerve_outbox (at_us, trigger_id, payload, cause) VALUES (1, 1, '1', '{}')",
     )
-    message = "1 signal of disk wait in its database; the next start tells them"
+    message = "1 signal of disk not recorded yet; the next start tells them"
     assert doctor.one("databases") == ("note", message)
 
 

@@ -108,13 +108,13 @@ def standing_findings(
     age_us = now_us - (standing.oldest_us or now_us)
     if is_held and age_us > UNTOLD_US:
         yield warning(
-            f"{number} of {sense} wait in its database, the oldest for {age_us // US_PER_S:,} s",
+            f"{number} of {sense} not recorded yet, the oldest for {age_us // US_PER_S:,} s",
             why="the running nerve has not recorded them",
             hint="see `nerve logs --type storage.trouble`, `--type worker.died` and `nerve list "
             "senses`",
         )
     elif not is_held:
-        yield note(f"{number} of {sense} wait in its database; the next start tells them")
+        yield note(f"{number} of {sense} not recorded yet; the next start tells them")
 
 
 def _revision_findings(
@@ -170,7 +170,7 @@ def _standing(
         authors = current_revisions(reader, AUTHORS_VERSION_TABLE)
         waiting, oldest_us = 0, None
         if received is not None and nerves:
-            (epoch,) = reader.execute("SELECT epoch FROM nerve_identity").fetchone()
+            (epoch,) = reader.execute("SELECT epoch FROM nerve_identity").fetchone() or ("",)
             last = received.get((path.stem, epoch), 0)
             query = "SELECT count(*), min(at_us) FROM nerve_outbox WHERE seq > ?"
             waiting, oldest_us = reader.execute(query, (last,)).fetchone()

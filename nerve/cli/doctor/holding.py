@@ -146,10 +146,10 @@ def leftover_findings(remains: Remains) -> Iterator[Finding]:
     found = []
     if remains.alive:
         pids = ", ".join(map(str, remains.alive[:MAX_SHOWN]))
-        number = counted(len(remains.alive), "process")
+        number, verb = counted(len(remains.alive), "process"), _verb(len(remains.alive))
         found.append(
             warning(
-                f"{number} of an earlier run still there: {pids}",
+                f"{number} of an earlier run {verb} still there: {pids}",
                 why="they may hold files and ports that the next run wants",
                 hint="the next start of nerve ends them; or end them yourself",
             )
@@ -172,6 +172,10 @@ def leftover_findings(remains: Remains) -> Iterator[Finding]:
     yield from found
     if not found:
         yield sound("nothing is left of earlier runs")
+
+
+def _verb(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _alive(slates: list[Found], boots: set[str]) -> list[int]:

@@ -198,10 +198,8 @@ def memory_findings(config: Config, given: Allowance) -> Iterator[Finding]:
         )
     yield from found
     if not found:
-        memory = (
-            "no limit is known" if given.memory_bytes is None else show_size(given.memory_bytes)
-        )
-        yield sound(f"{memory}, of control groups")
+        memory = given.memory_bytes
+        yield sound("no limit is known" if memory is None else f"{show_size(memory)} at most")
 
 
 def _memory_findings(config: Config, given_bytes: int, wants: Wants) -> Iterator[Finding]:

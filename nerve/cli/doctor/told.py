@@ -128,10 +128,7 @@ def _unavailable_findings(
 
 def _given_up(reader: sqlite3.Connection, started: int) -> list[Entry]:
     """Return the last word on each group that was given up in this run, and has no worker since."""
-    query = (
-        "SELECT source, max(id) FROM logs WHERE type = 'worker.ready' AND id > ? GROUP BY source"
-    )
-    ready = dict(reader.execute(query, (started,)))
+    ready = {row.source: row.id for row in _latest_each(_rows(reader, "worker.ready", started))}
     rows = _latest_each(_rows(reader, "group.fatal", started))
     return [row for row in rows if row.id > ready.get(row.source, 0)]
 
@@ -165,16 +162,11 @@ def _newest(reader: sqlite3.Connection, type_: str) -> int:
 def _rows(reader: sqlite3.Connection, type_: str, after: int) -> list[Entry]:
     """Return the rows of a type after an id, the newest first; damaged ones are left out."""
     rows = reader.execute(
-        "SELECT id, at_us, source, type, level, ref, payload, NULL FROM logs"
+        "SELECT id, at_us, source, type, level, ref, payload, 'null' FROM logs"
         " WHERE type = ? AND id > ? ORDER BY id DESC LIMIT ?",
         (type_, after, MAX_ROWS),
     ).fetchall()
-    return [entry for entry in map(_entry, rows) if not isinstance(entry, Damaged)]
-
-
-def _entry(row: tuple[Any, ...]) -> Entry | Damaged:
-    *rest, _ = row
-    return of_table((*rest, "null"))
+    return [entry for entry in map(of_table, rows) if not isinstance(entry, Damaged)]
 
 
 def _latest_each(rows: Iterable[Entry]) -> list[Entry]:
