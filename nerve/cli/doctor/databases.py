@@ -77,7 +77,7 @@ def look_at_databases(patient: Patient) -> Iterator[Finding]:
         left = counted(len(senses) - looked_at, "database")
         yield note(f"{left} more; these took {DATABASES_BUDGET_S:.0f} s")
     elif not found:
-        yield sound(f"{counted(seen, 'database')} of senses")
+        yield sound(f"{counted(seen, 'database')} of senses can be read")
 
 
 def standing_findings(

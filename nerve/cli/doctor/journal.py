@@ -40,7 +40,7 @@ def look_at_journal(patient: Patient) -> Iterator[Finding]:
         yield error(f"{path} is damaged: {damage}", why=DAMAGE_WHY, hint=DAMAGE_HINT)
     yield from wal_findings(path, is_held=patient.holder is not None)
     if not damage:
-        yield sound(f"logs.db, {show_size(path.stat().st_size)}")
+        yield sound(f"can be read, {show_size(path.stat().st_size)}")
 
 
 def _no_journal(patient: Patient) -> Finding:

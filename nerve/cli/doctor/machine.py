@@ -30,7 +30,7 @@ def look_at_shared_memory(_patient: Patient) -> Iterator[Finding]:
             hint="remove what programs that are gone have left there; containers: --shm-size",
         )
         return
-    yield sound(f"{SHARED_MEMORY} can be used")
+    yield sound("can be written in")
 
 
 def look_at_clock(_patient: Patient) -> Iterator[Finding]:
