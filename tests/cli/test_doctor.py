@@ -247,7 +247,7 @@ def test_a_state_directory_without_access_is_an_error_and_the_rest_is_looked_at(
             folder.chmod(0o711)
     code, found = doctor.run(before="\n".join([ONLY.format((*FIRST, "lock")), NOBODY]))
     by_check = {f["check"]: f for f in found}
-    assert code == 1
+    assert code == 1, found
     assert by_check["state_dir"]["message"].startswith("no access to ")
     assert by_check["config"]["severity"] == "ok"
     assert by_check["lock"]["severity"] == "skipped"

@@ -29,6 +29,12 @@ def hang(_patient):
     yield note("before")
     time.sleep(600)
 
+def compute(_patient):
+    end = time.process_time() + 1
+    while time.process_time() < end:
+        pass
+    yield sound("done")
+
 def die(_patient):
     os.kill(os.getpid(), 11)
     yield
@@ -83,6 +89,10 @@ def test_a_step_that_hangs_is_told_with_what_it_looked_at_and_the_next_one_runs(
         ("s", "error", "the state directory /srv/data did not answer within 0 s"),
         ("fine", "ok", "fine"),
     ]
+
+
+def test_a_step_that_only_lacks_the_processor_is_waited_for(examined):
+    assert examined('Step("s", compute, timeout_s=0.1)') == [("s", "ok", "done")]
 
 
 def test_a_step_that_kills_its_process_is_told_with_the_signal(examined):

@@ -21,13 +21,17 @@ from nerve.cli.doctor.finding import Finding, LookedInVain, Severity, error
 from nerve.cli.doctor.patient import Patient
 from nerve.clock import MS_PER_S
 from nerve.errors import NerveError
-from nerve.process.kernel import die_with_parent
+from nerve.process.kernel import die_with_parent, is_runnable
 from nerve.process.tree import kill_tree, wait_for_end
 
 STEP_TIMEOUT_S = 5.0
 """For a step that says nothing else: a few looks at a disk."""
 END_TIMEOUT_S = 1.0
 """For a killed helper; one in the kernel's hands is left behind."""
+BUSY_TIMEOUT_S = 30.0
+"""The same for a helper that waits for nothing but the processor, on a machine with much to do."""
+LOOK_S = 0.5
+"""Between two looks whether that is so."""
 PATIENCE_S = 2.0
 """After this a person is told what is waited for."""
 READ_BYTES = 64 * 1024
@@ -167,8 +171,7 @@ class _Helper:
         ready = select.poll()
         ready.register(self._out, select.POLLIN)
         assert self.step is not None  # noqa: S101  it is None only after the last line
-        give_up = self._began + self.step.timeout_s
-        while (left_s := give_up - time.monotonic()) > 0:
+        while (left_s := self._left_s(self.step)) > 0:
             if ready.poll((left_s if self._is_told else min(left_s, PATIENCE_S)) * MS_PER_S):
                 return os.read(self._out, READ_BYTES)
             if not self._is_told:
@@ -176,6 +179,13 @@ class _Helper:
                 waiting(self.step)
         self._has_hung = True
         return b""
+
+    def _left_s(self, step: Step) -> float:
+        """How long to wait before the next look; 0 or less when it is over."""
+        taken_s = time.monotonic() - self._began
+        left_s = step.timeout_s - taken_s
+        is_busy = left_s <= 0 and taken_s < BUSY_TIMEOUT_S and is_runnable(self._pid)
+        return LOOK_S if is_busy else left_s
 
 
 def _serve(
