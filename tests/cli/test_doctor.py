@@ -13,8 +13,12 @@ from contextlib import closing
 import pytest
 
 from nerve.cli.doctor.steps import STEPS
+from nerve.cli.journal import READABLE
 from nerve.clock import US_PER_S, SystemClock
 from nerve.process.remains import BOOT_VARIABLE
+from nerve.store.migrations import JOURNAL_SCHEMA, upgrade
+from nerve.store.schema import JOURNAL_HEAD
+from nerve.store.sqlite import open_owner
 from nerve.version import VERSION
 from tests.faults.test_storage import Disk
 
@@ -206,10 +210,13 @@ def test_of_a_killed_nerve_it_says_that_nothing_is_to_be_done(doctor, background
     process = start(background)
     process.send_signal(signal.SIGKILL)
     process.wait(30)
+    files = [path for path in doctor.state.root.rglob("*.db*") if path.suffix != ".db-shm"]
+    before = [path.read_bytes() for path in files]
     severity, message = doctor.one("lock")
     assert severity == "note"
     assert f"the run of process {process.pid}" in message
-    assert [severity for severity, _ in doctor.of("databases")] == ["ok"]
+    assert doctor.one("databases")[0] == doctor.one("logs.db")[0] == "ok"
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_a_process_of_an_earlier_run_is_found_by_that_runs_name(doctor):
@@ -265,6 +272,13 @@ def test_a_corrupt_journal_is_an_error_and_left_as_it_is(doctor, content):
     assert doctor.state.journal_path.read_bytes() == content
 
 
+def test_a_first_start_that_was_cut_off_is_no_damage(doctor):
+    doctor.state.create()
+    doctor.state.journal_path.touch()
+    assert doctor.one("logs.db")[0] == "note"
+    assert doctor.of("log") == []
+
+
 def test_pages_that_were_overwritten_are_found(doctor):
     """BOOT-6"""
     path = doctor.has_run().state.journal_path
@@ -296,6 +310,28 @@ def test_what_the_log_tells_of_the_last_run_is_what_still_holds(doctor, log):
     assert storage[0] == "error"
     doctor.project.record(log("nerve", "storage.recovered"), log("nerve", "nerve.started"))
     assert doctor.one("log")[0] == "ok"
+
+
+@pytest.mark.parametrize("revision", sorted(READABLE - {JOURNAL_HEAD}))
+def test_a_journal_of_an_older_nerve_is_looked_at_as_far_as_it_goes(doctor, revision):
+    """DB-2"""
+    doctor.state.create()
+    with closing(open_owner(doctor.state.journal_path, full_sync=False)) as raw:
+        upgrade(raw, JOURNAL_SCHEMA, to=revision)
+    _, found = doctor.run()
+    by_check = {f["check"]: f for f in found if f["check"] not in OF_THE_MACHINE}
+    assert f"the next start brings it to {JOURNAL_HEAD}" in by_check["logs.db"]["message"]
+    assert {f["severity"] for f in by_check.values()} == {"note", "ok"}
+
+
+def test_a_sense_that_is_held_back_is_told_while_it_is_configured(doctor):
+    until_us = SystemClock().now_us() + 3_600 * US_PER_S
+    held = [(sense, 1, 0, until_us, "it crashed") for sense in ("disk", "gone")]
+    path = doctor.has_run().state.journal_path
+    doctor.write(path, f"INSERT INTO quarantine VALUES {', '.join(map(str, held))}")
+    severity, message = doctor.one("log")
+    assert severity == "warning"
+    assert message.startswith("disk is in quarantine until ")
 
 
 def test_a_wal_without_its_database_is_an_error_and_stays(doctor):

@@ -33,13 +33,17 @@ def look_at_journal(patient: Patient) -> Iterator[Finding]:
     if not path.is_file():
         raise StateError(f"{path} is not a file", path=path, hint="move it away")
     with patient.reading(path) as reader:
-        found = current_revisions(reader, VERSION_TABLE)
-        yield from journal_findings(path, found)
+        revisions = current_revisions(reader, VERSION_TABLE)
+        if not revisions:
+            yield note("it has no tables yet: a first start was cut off; the next one goes on")
+            raise LookedInVain
+        begun = list(journal_findings(path, revisions))
         damage = damage_in(reader, time.monotonic() + CHECK_BUDGET_S)
+    found = [*begun, *wal_findings(path, is_held=patient.holder is not None)]
     if damage:
-        yield error(f"{path} is damaged: {damage}", why=DAMAGE_WHY, hint=DAMAGE_HINT)
-    yield from wal_findings(path, is_held=patient.holder is not None)
-    if not damage:
+        found.append(error(f"{path} is damaged: {damage}", why=DAMAGE_WHY, hint=DAMAGE_HINT))
+    yield from found
+    if not found:
         yield sound(f"can be read, {show_size(path.stat().st_size)}")
 
 
@@ -56,10 +60,7 @@ def _no_journal(patient: Patient) -> Finding:
 
 
 def journal_findings(path: Path, found: Sequence[str]) -> Iterator[Finding]:
-    """Say where logs.db stands; LookedInVain where nothing can be read there."""
-    if not found:
-        yield sound("logs.db has no tables yet: a first start was cut off; the next one goes on")
-        raise LookedInVain
+    """Say where logs.db stands; raises DatabaseError where it cannot be read for that reason."""
     if len(found) > 1 or not READABLE.issuperset(found):
         stands = ", ".join(found)
         fact = f"{path} stands at revision {stands}, and this nerve knows {JOURNAL_HEAD}"

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from nerve.cli.doctor.finding import Finding, note, sound, warning
@@ -16,8 +16,11 @@ from nerve.cli.quarantines import end_of, held_in, is_on_trial
 from nerve.cli.wording import counted, local_time, sentence
 from nerve.clock import US_PER_S
 from nerve.config.durations import format_duration
+from nerve.errors import ConfigurationInvalid
 from nerve.store.batch import Pause, Quarantine
 from nerve.store.journal_reading import newest_id, pauses
+
+Held = TypeVar("Held", Quarantine, Pause)
 
 MAX_ROWS = 1_000
 """Of one type, the newest."""
@@ -41,10 +44,10 @@ def look_at_log(patient: Patient) -> Iterator[Finding]:
             *_storage_findings(reader, zone),
             *crash_findings(_rows(reader, "nerve.crashed", 0), now_us),
             *_time_findings(reader, zone, now_us),
-            *quarantine_findings(held_in(reader).values(), now_us, zone),
+            *quarantine_findings(_configured(patient, held_in(reader).values()), now_us, zone),
         ]
         if has_table(reader, "paused"):
-            found += pause_findings(pauses(reader), zone)
+            found += pause_findings(_configured(patient, pauses(reader)), zone)
     yield from found
     if not found:
         yield sound("no trouble that lasts")
@@ -108,6 +111,16 @@ def time_findings(newest_us: int, now_us: int, zone: ZoneInfo) -> Iterator[Findi
         "go by it",
         hint="set the clock right, and have a time service keep it",
     )
+
+
+def _configured(patient: Patient, found: Iterable[Held]) -> Iterator[Held]:
+    """Leave out senses that are not configured any more; none where that cannot be told."""
+    try:
+        senses = patient.loaded.config.senses
+    except ConfigurationInvalid:
+        yield from found
+    else:
+        yield from (one for one in found if one.sense in senses)
 
 
 def _unavailable_findings(
