@@ -117,7 +117,7 @@ def limited(config_, *, used=0, user=1000, is_up=False, **known):
 
 
 def test_the_limits_of_a_process_are_read_from_the_kernel():
-    assert limits.limits_in(LIMITS) == limits.Limits(1024, 100, None)
+    assert limits.limits_in(LIMITS) == limits.Limits(1024, 4096, 100, None)
 
 
 def test_limits_that_are_high_enough_are_sound():
@@ -128,8 +128,12 @@ def test_limits_that_are_high_enough_are_sound():
 def test_a_group_with_more_senses_than_files_is_an_error_that_says_what_to_raise():
     own = one(limited(config(400), files=20_000))
     assert (own.severity, "groups.host.open_files" in own.hint) == (ERROR, True)
-    shell = one(limited(config(400, host={"open_files": 4096}), files=1024))
-    assert "the limit on open files" in shell.hint
+    shell = one(limited(config(400, host={"open_files": 4096}), worker_files=1024))
+    assert "the hard limit on open files" in shell.hint
+
+
+def test_too_few_files_for_the_parent_are_an_error():
+    assert severities(limited(config(10), files=64, worker_files=4096)) == [ERROR]
 
 
 def test_too_few_processes_are_an_error_but_not_for_root_nor_beside_a_running_nerve():
@@ -359,9 +363,10 @@ def test_a_database_is_at_its_head_behind_or_ahead_of_the_code():
     assert severities(standing(authors=[])) == [NOTE]
     assert standing(authors=[], known=()) == []
     assert standing(authors=["c"], known=None) == []
-    newer = databases.Standing(nerves=["9999"])
-    found = databases.standing_findings("disk", ROOT, newer, None, NOW_US, is_held=False)
-    assert severities(found) == [ERROR]
+    for revision, expected in (("9999", ERROR), ("0000", NOTE)):
+        other = databases.Standing(nerves=[revision])
+        found = databases.standing_findings("disk", ROOT, other, None, NOW_US, is_held=False)
+        assert severities(found) == [expected]
 
 
 def test_signals_that_wait_are_news_only_where_a_running_nerve_leaves_them():

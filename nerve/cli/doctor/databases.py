@@ -126,10 +126,13 @@ def _revision_findings(
     is_held: bool,
 ) -> Iterator[Finding]:
     why = f"{sense} is unavailable until then; the database is left as it is"
+    when = "a restart" if is_held else "the next start"
     if any(revision > SENSE_HEAD for revision in standing.nerves):
         stands = ", ".join(standing.nerves)
         fact = f"{path} has tables of a newer nerve: revision {stands}, this one has {SENSE_HEAD}"
         yield error(fact, why=why, hint=NEWER_HINT)
+    elif standing.nerves and SENSE_HEAD not in standing.nerves:
+        yield note(f"{path} has tables of an older nerve; {when} brings them to {SENSE_HEAD}")
     if (not known and not standing.authors) or known is None or not standing.nerves:
         return
     ahead = [revision for revision in standing.authors if revision not in known]
@@ -139,7 +142,6 @@ def _revision_findings(
         )
         yield error(fact, why=why, hint=NEWER_HINT)
     elif list(standing.authors) != [known[-1]]:
-        when = "a restart" if is_held else "the next start"
         stands = f"at revision {', '.join(standing.authors)}" if standing.authors else "before any"
         yield note(f"the database of {sense} stands {stands}; {when} brings it to {known[-1]}")
 

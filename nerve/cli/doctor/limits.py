@@ -31,7 +31,12 @@ WORKER_BYTES = 64 * BYTES_PER_UNIT["MB"]
 """About what the first worker takes with all that is imported; the others share it."""
 MORE_WORKER_BYTES = 10 * BYTES_PER_UNIT["MB"]
 """About what each further one takes."""
-NUMBERS = {"Max open files": "files", "Max processes": "processes", "Max file size": "file_bytes"}
+NUMBERS = {
+    "Max open files": ("files", "worker_files"),
+    "Max processes": ("processes",),
+    "Max file size": ("file_bytes",),
+}
+"""What a line of /proc/PID/limits begins with, to what its soft and its hard limit are here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,13 @@ class Limits:
 
     Attributes:
         files: how many it may open.
+        worker_files: how many a process that it starts may, which raises its own limit to this.
         processes: how many processes and threads its user may have.
         file_bytes: how large a file may become.
     """
 
     files: int | None = None
+    worker_files: int | None = None
     processes: int | None = None
     file_bytes: int | None = None
 
@@ -99,9 +106,8 @@ def limits_in(text: str) -> Limits:
     """Read /proc/PID/limits."""
     found: dict[str, int | None] = {}
     for line in text.splitlines():
-        name, soft = line[:26].strip(), line[26:].split()
-        if name in NUMBERS and soft:
-            found[NUMBERS[name]] = None if soft[0] == "unlimited" else int(soft[0])
+        for key, limit in zip(NUMBERS.get(line[:26].strip(), ()), line[26:].split(), strict=False):
+            found[key] = None if limit == "unlimited" else int(limit)
     return Limits(**found)
 
 
@@ -146,11 +152,14 @@ def _files_findings(config: Config, limits: Limits, whose: str, wants: Wants) ->
         )
     for group, wanted in wants.worker_files.items():
         set_at = config.group(group).open_files
-        allowed = set_at if limits.files is None else min(set_at, limits.files - RESERVE_FILES)
+        hard = limits.worker_files
+        allowed = set_at if hard is None else min(set_at, hard - RESERVE_FILES)
         if allowed >= wanted:
             continue
         senses = (wanted - WORKER_FILES) // DATABASE_FILES
-        raised = f"groups.{group}.open_files" if allowed == set_at else "the limit on open files"
+        raised = (
+            f"groups.{group}.open_files" if allowed == set_at else "the hard limit on open files"
+        )
         yield error(
             f"group {group} may have {allowed:,} files open; its {counted(senses, 'sense')} need "
             f"about {wanted:,}",
