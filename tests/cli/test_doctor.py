@@ -371,7 +371,7 @@ def test_a_senses_database_that_is_corrupt_or_ahead_is_an_error(doctor):
 def test_signals_that_nobody_has_recorded_are_told(doctor):
     doctor.has_run().write(
         doctor.state.sense_db("disk"),
-        "INSERT INTO nerve_outbox (at_us, trigger_id, payload, cause) VALUES (1, 1, '1', '{}')",
+        "INSERT INTO nerve_outbox VALUES (1000, 1, 'boot', 1, '1', '{}')",
     )
     message = "1 signal of disk not recorded yet; the next start tells them"
     assert doctor.one("databases") == ("note", message)
