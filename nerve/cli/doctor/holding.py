@@ -150,7 +150,7 @@ def leftover_findings(remains: Remains) -> Iterator[Finding]:
         found.append(
             warning(
                 f"{number} of an earlier run {verb} still there: {pids}",
-                why="they may hold files and ports that the next run wants",
+                why="what is left may hold files and ports that the next run wants",
                 hint="the next start of nerve ends them; or end them yourself",
             )
         )
