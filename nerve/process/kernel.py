@@ -82,6 +82,12 @@ def is_alive(pid: int) -> bool:
     return bool(stat) and stat[0] not in {b"Z", b"X"}
 
 
+def is_runnable(pid: int) -> bool:
+    """Whether the process computes, or waits for nothing but its turn at the processor."""
+    stat = _stat(pid)
+    return bool(stat) and stat[0] == b"R"
+
+
 def start_ticks(pid: int) -> int:
     """When the process was started, in the kernel's ticks since boot; 0 when it is gone.
 

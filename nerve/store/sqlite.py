@@ -126,13 +126,18 @@ def give_back_spare_pages(raw: sqlite3.Connection) -> None:
     raw.execute(f"PRAGMA cache_size={size}")
 
 
-def open_reader(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
+def open_reader(
+    path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, immutable: bool = False
+) -> sqlite3.Connection:
     """Open a database that someone else owns; nothing can be written through it.
+
+    With `immutable` the file alone is read, and none is made beside it: only where it has no
+    WAL and nobody writes.
 
     Raises StateError: DatabaseMissing, DatabaseCorrupt, DatabaseLocked, StateForbidden,
     StateReadOnly, StateFull, StateFaulty, or DatabaseError for the rest.
     """
-    uri = read_only_uri(path)
+    uri = read_only_uri(path) + ("&immutable=1" if immutable else "")
     try:
         raw = sqlite3.connect(uri, uri=True, timeout=busy_timeout_ms / 1_000, isolation_level=None)
     except sqlite3.Error as error:

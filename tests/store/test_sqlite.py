@@ -145,6 +145,16 @@ def test_an_empty_file_is_a_start_that_was_cut_short(tmp_path, closing):
     raw.execute("CREATE TABLE t (x)")
 
 
+def test_an_immutable_reader_makes_no_file_beside_the_database(owner, tmp_path, closing):
+    raw = owner()
+    raw.execute("CREATE TABLE t (x)")
+    raw.close()
+    (only,) = tmp_path.iterdir()
+    reader = closing(open_reader(only, immutable=True))
+    assert one(reader, "SELECT count(*) FROM t") == 0
+    assert list(tmp_path.iterdir()) == [only]
+
+
 def test_a_database_without_access_is_forbidden(tmp_path, without_privileges):
     """BOOT-6"""
     sound_database(tmp_path)
