@@ -49,6 +49,11 @@ class Counted:
         first_us, last_us = min(self.first_us, at_us), max(self.last_us, at_us)
         return Counted(self.count + count, first_us, last_us, detail or self.detail)
 
+    def joined(self, other: "Counted") -> "Counted":
+        """Add others, of the same time."""
+        first_us, last_us = min(self.first_us, other.first_us), max(self.last_us, other.last_us)
+        return Counted(self.count + other.count, first_us, last_us, self.detail or other.detail)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -77,6 +82,8 @@ class Runs:
     def write(self, raw: sqlite3.Connection, counts: Mapping[Key, Counted]) -> Changes:
         """Write counts inside the caller's transaction; `adopt` what it returns after that."""
         changes = Changes()
+        if not counts:
+            return changes
         raw.executemany(
             "INSERT INTO outcomes (sense, outcome, count, last_at_us) VALUES (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET count = count + excluded.count,"

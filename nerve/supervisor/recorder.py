@@ -28,7 +28,8 @@ MAX_WAITING_ENTRIES = 50_000
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 10.0
 COUNTS_EVERY_S = 1.0
-"""Bare counts, of computes without a signal, wait this long for company."""
+"""Bare counts wait this long for company: of computes without a signal; and of signals, which the
+journal need not write with each of them."""
 MAX_DETAIL_CHARS = 500
 """Of what more there is to say of an outcome or a reason; the log has all of it."""
 
@@ -199,7 +200,7 @@ class Recorder:
         self._flush = None
         if self._in_hand is not None:
             return
-        if self._batch.is_empty():
+        if self._batch.is_empty() and self._journal.is_settled:
             self._idle.set()
             return
         self._in_hand, self._batch = self._batch, Batch()
@@ -273,7 +274,7 @@ class Recorder:
     def _continue(self) -> None:
         if self._batch.is_urgent():
             self._soon()
-        elif self._batch.counts:
+        elif self._batch.counts or not self._journal.is_settled:
             self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
         elif self._flush is None:
             self._idle.set()

@@ -299,6 +299,8 @@ def _device_of(folder):
 class Unwilling:
     """A journal that refuses more than one entry at once, one of them always, and is full for a while."""
 
+    is_settled = True
+
     def __init__(self):
         self.stored = []
         self.refusals = 2
