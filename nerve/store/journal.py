@@ -36,11 +36,20 @@ from nerve.store.journal_reading import (
 from nerve.store.marks import HighWater, Marks, note
 from nerve.store.place import Place, close_untouched
 from nerve.store.schema import JOURNAL_HEAD, is_at
-from nerve.store.sqlite import open_owner
+from nerve.store.sqlite import BUSY_TIMEOUT_MS, open_owner
 
 Result = TypeVar("Result")
 
 CORRUPT_HINT = "it is left as it is, nothing more is triggered: stop nerve, restore or repair it"
+CHECKPOINT_PAGES = 1_000
+"""About so many pages of the WAL are written back between two batches."""
+BACKSTOP_PAGES = 4 * CHECKPOINT_PAGES
+"""So many, and SQLite does it within a commit: a signal has to wait for it."""
+COMMIT_PAGES = 4
+"""That a commit touches, besides what its rows fill."""
+ROW_BYTES = 250
+"""Of a row without its payload."""
+PAGE_BYTES = 4_096
 IDS_AHEAD = 10_000
 """Ids that one sync vouches for where commits are not synced: the gap that a crash leaves."""
 _OF_THE_BATCH = frozenset({sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG})
@@ -71,6 +80,7 @@ class Journal:
         self._is_broken = False
         self._restored = 0
         self._runs = Runs()
+        self._wal_pages = 0
         self._open()
         try:
             prepare_journal(self._raw)
@@ -92,26 +102,68 @@ class Journal:
         written now. Another exception: no database would take this batch.
         """
         self._require_usable()
+        try:
+            self._wait_for_locks(BUSY_TIMEOUT_MS)
+            self._grant(len(batch.entries))
+            return self._write(batch)
+        except sqlite3.Error as error:
+            if primary_code(error) in _OF_THE_BATCH:
+                raise
+            raise self._explained(error) from error
+
+    def commit_at_once(self, batch: Batch) -> list[int | None] | None:
+        """Commit where nothing has to be waited for: no sync, no lock, no repair.
+
+        That takes some microseconds, so the loop may do it. None where it would have to, or where
+        it fails; then nothing was stored, and `commit` finds out why.
+        """
+        is_well = not (self._full_sync or self._damage or self._is_broken)
+        if not is_well or not self._is_granted(len(batch.entries)):
+            return None
+        try:
+            if not self._place.is_held():
+                return None
+            self._wait_for_locks(0)
+            return self._write(batch)
+        except Exception:  # noqa: BLE001  whatever it is, `commit` meets it again and tells
+            return None
+
+    def _write(self, batch: Batch) -> list[int | None]:
         new: Marks = {}
         try:
-            self._grant(len(batch.entries))
             self._raw.execute("BEGIN IMMEDIATE")
             ids = self._insert(batch, new)
             self._move(batch)
             settles, changes = self._count(batch, new)
             self._place.require()  # once more: an insert may have waited long for the disk
             self._raw.execute("COMMIT")
-        except BaseException as error:
+        except BaseException:
             self._roll_back()
-            if isinstance(error, sqlite3.Error) and primary_code(error) not in _OF_THE_BATCH:
-                raise self._explained(error) from error
             raise
         self._next_id += sum(1 for entry_id in ids if entry_id is not None)
         self._high_water.take(new)
         self._runs.adopt(changes)
         if settles:
             self._high_water.settled()
+        size = sum(ROW_BYTES + len(entry.payload) for entry in batch.entries)
+        self._wal_pages += COMMIT_PAGES + size // PAGE_BYTES
         return ids
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        """Whether about CHECKPOINT_PAGES wait in the WAL."""
+        return self._wal_pages >= CHECKPOINT_PAGES
+
+    def checkpoint(self) -> None:
+        """Write the WAL back into the file, so that no commit has to; raises StateError."""
+        self._wal_pages = 0
+        self._require_usable()
+        try:
+            self._raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+        if not self._full_sync and not self.is_settled:
+            self.settle()  # the first commit after it syncs the head of the WAL
 
     def perform(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Let `work` do something of its own to the database, e.g. delete what was archived.
@@ -165,7 +217,11 @@ class Journal:
 
     def _open(self) -> None:
         self._raw = open_owner(self._path, full_sync=self._full_sync, any_thread=True)
+        self._busy_ms = BUSY_TIMEOUT_MS
         try:
+            # Where commits are not synced, none should come to sync for a checkpoint.
+            pages = BACKSTOP_PAGES if self._full_sync else 0
+            self._raw.execute(f"PRAGMA wal_autocheckpoint={pages}")
             self._place = Place(self._path)
         except BaseException:
             self._raw.close()
@@ -192,12 +248,20 @@ class Journal:
         it has answered, a reader which entry it saw last. So a bound is synced before ids below it
         are used, and the next start goes on behind it.
         """
-        if self._full_sync or self._next_id + number <= self._granted_id:
+        if self._is_granted(number):
             return
         granted = self._next_id + number + IDS_AHEAD
         with self._synced():
             self._put_meta({GRANTED: str(granted)})
         self._granted_id = granted
+
+    def _is_granted(self, number: int) -> bool:
+        return self._full_sync or self._next_id + number <= self._granted_id
+
+    def _wait_for_locks(self, most_ms: int) -> None:
+        if self._busy_ms != most_ms:
+            self._raw.execute(f"PRAGMA busy_timeout={most_ms}")
+            self._busy_ms = most_ms
 
     def _settle_from(self, signal_id: int) -> None:
         """In a journal where nothing says up to where `received` goes, it goes to the end."""
