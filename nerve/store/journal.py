@@ -50,6 +50,8 @@ COMMIT_PAGES = 4
 ROW_BYTES = 250
 """Of a row without its payload."""
 PAGE_BYTES = 4_096
+AT_ONCE_ROWS = 100
+"""Rows that the loop may write itself; about a millisecond, for which ticks are late."""
 IDS_AHEAD = 10_000
 """Ids that one sync vouches for where commits are not synced: the gap that a crash leaves."""
 _OF_THE_BATCH = frozenset({sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG})
@@ -118,7 +120,8 @@ class Journal:
         it fails; then nothing was stored, and `commit` finds out why.
         """
         is_well = not (self._full_sync or self._damage or self._is_broken)
-        if not is_well or not self._is_granted(len(batch.entries)):
+        is_short = self._rows(batch) <= AT_ONCE_ROWS
+        if not (is_well and is_short and self._is_granted(len(batch.entries))):
             return None
         try:
             if not self._place.is_held():
@@ -148,6 +151,14 @@ class Journal:
         size = sum(ROW_BYTES + len(entry.payload) for entry in batch.entries)
         self._wal_pages += COMMIT_PAGES + size // PAGE_BYTES
         return ids
+
+    def _settles(self, batch: Batch) -> bool:
+        return self._high_water.is_due() or not batch.entries
+
+    def _rows(self, batch: Batch) -> int:
+        """About how many rows a commit changes."""
+        marks = self._high_water.unsettled if self._settles(batch) else 0
+        return len(batch.entries) + len(batch.cursors) + len(batch.counts) + marks
 
     @property
     def is_checkpoint_due(self) -> bool:
@@ -208,7 +219,7 @@ class Journal:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is left for `settle`."""
-        return self._high_water.is_settled
+        return not self._high_water.unsettled
 
     def take_restored(self) -> int:
         """How often the file had to be written back, because it was deleted; counts anew."""
@@ -337,7 +348,7 @@ class Journal:
         """Write the counts, those of signals now and then; whether they are settled with this."""
         counts = dict(batch.counts)
         settles = bool(new or not self.is_settled)
-        settles = settles and (self._high_water.is_due() or not batch.entries)
+        settles = settles and self._settles(batch)
         if settles:
             newest = max((mark.signal_id for mark in new.values()), default=self.newest_id)
             # First: it is the older word.

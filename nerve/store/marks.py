@@ -66,9 +66,9 @@ class HighWater:
         return entry.seq <= (mark.seq if mark is not None else self.seqs.get(key, 0))
 
     @property
-    def is_settled(self) -> bool:
-        """Whether all that is recorded is written down."""
-        return not self._unsettled
+    def unsettled(self) -> int:
+        """Of how many outboxes something is recorded that is not written down."""
+        return len(self._unsettled)
 
     def is_due(self) -> bool:
         """Whether what is not should be now."""

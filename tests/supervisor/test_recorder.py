@@ -11,7 +11,7 @@ import pytest
 
 from nerve.errors import DatabaseError
 from nerve.store.batch import LogEntry
-from nerve.store.journal import BACKSTOP_PAGES, CHECKPOINT_PAGES, PAGE_BYTES, Journal
+from nerve.store.journal import AT_ONCE_ROWS, BACKSTOP_PAGES, CHECKPOINT_PAGES, PAGE_BYTES, Journal
 from nerve.supervisor.recorder import Recorder
 
 PATIENCE_S = 30
@@ -127,6 +127,22 @@ def test_what_is_synced_is_committed_in_the_thread_and_what_is_not_on_the_loop(
     assert synced == ([] if full_sync else ["journal"])  # the first: ids are granted with it
     thread = "journal" if full_sync else "MainThread"
     assert said_by(told, "COMMIT")[len(synced) : 3] == [thread] * (3 - len(synced))
+
+
+def test_many_rows_are_written_in_the_thread_even_where_nothing_is_synced(recording):
+    """SIG-4: the loop has ticks to keep."""
+    told = []
+
+    async def scenario(recorder, committed):
+        for number in (1, 1, AT_ONCE_ROWS + 1):
+            committed.clear()
+            for n in range(number):
+                recorder.count(f"s{n}", "no_signal", 1)
+            recorder.log(ROW)
+            await asyncio.wait_for(committed.wait(), PATIENCE_S)
+
+    recording(scenario, full_sync=False, told=told)
+    assert said_by(told, "COMMIT")[:3] == ["journal", "MainThread", "journal"]
 
 
 def test_a_locked_journal_does_not_hold_the_loop_where_it_commits_itself(recording, tmp_path):
