@@ -29,7 +29,7 @@ class Place:
 
     def __init__(self, path: Path) -> None:
         """Note what stands at `path` now; raises StateError where that cannot be told."""
-        self._path, self._name = path, os.fspath(path)
+        self._path = path
         self._opened = self._found()
 
     def is_held(self) -> bool:
@@ -74,7 +74,7 @@ class Place:
 
     def _found(self) -> tuple[int, int] | None:
         try:
-            found = os.stat(self._name)  # noqa: PTH116  with each commit; half of what Path takes
+            found = self._path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
