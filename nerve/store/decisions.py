@@ -49,6 +49,11 @@ class Counted:
         first_us, last_us = min(self.first_us, at_us), max(self.last_us, at_us)
         return Counted(self.count + count, first_us, last_us, detail or self.detail)
 
+    def joined(self, other: "Counted") -> "Counted":
+        """Add others, of the same time."""
+        first_us, last_us = min(self.first_us, other.first_us), max(self.last_us, other.last_us)
+        return Counted(self.count + other.count, first_us, last_us, self.detail or other.detail)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -82,6 +87,8 @@ class Runs:
         They are by sense and word, those of a sense in the order in which they began.
         """
         changes = Changes()
+        if not counts:
+            return changes
         flat = [
             ((sense, word), counted)
             for sense, words in counts.items()

@@ -15,6 +15,8 @@ from nerve.store.batch import Pair, Pause, Quarantine
 
 GRANTED = "granted_id"
 """The key in `meta` of the id up to which ids may have been handed out."""
+SETTLED = "settled_id"
+"""The key in `meta` of the id up to which signals are in `received` and in the counts."""
 UNKNOWN_ID = 2**63 - 1
 """Of a signal that was received before its id was noted."""
 
@@ -35,6 +37,13 @@ def granted_id(reader: sqlite3.Connection) -> int:
     return int(granted)
 
 
+def settled_id(reader: sqlite3.Connection) -> int | None:
+    """The id up to which signals are in `received` and in the counts; None where nothing says."""
+    found = reader.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?", (SETTLED,))
+    (settled,) = found.fetchone() or (None,)
+    return settled
+
+
 def cursors_in(reader: sqlite3.Connection) -> dict[Pair, int]:
     """All cursors: (target, source) to the last signal whose consequence is recorded."""
     rows = reader.execute("SELECT target, source, signal_id FROM cursors")
@@ -47,7 +56,11 @@ def last_signals_in(reader: sqlite3.Connection) -> dict[str, int]:
         f"SELECT sense, iif(min(signal_id) > 0, max(signal_id), {UNKNOWN_ID})"  # noqa: S608  a number
         " FROM received GROUP BY sense"
     )
-    return dict(rows.fetchall())
+    last = dict(rows.fetchall())
+    query = "SELECT sense, max(id) FROM signals WHERE id > ? GROUP BY sense"
+    for sense, signal_id in reader.execute(query, (settled_id(reader) or 0,)):
+        last[sense] = max(signal_id, last.get(sense, 0))
+    return last
 
 
 def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:
