@@ -138,6 +138,7 @@ class KillTimer:
             error = ctypes.get_errno()
             raise OSError(error, f"timer_create: {os.strerror(error)}")
         self._when = _TimerSpec()
+        self._by_reference = ctypes.byref(self._when)
 
     def arm(self, delay_s: float) -> None:
         """Die in `delay_s` seconds, counted from now."""
@@ -150,7 +151,7 @@ class KillTimer:
 
     def _set(self, seconds: int, nanoseconds: int) -> None:
         self._when.seconds, self._when.nanoseconds = seconds, nanoseconds
-        _libc.timer_settime(self._id, 0, ctypes.byref(self._when), None)
+        _libc.timer_settime(self._id, 0, self._by_reference, None)
 
 
 class _SigEvent(ctypes.Structure):
