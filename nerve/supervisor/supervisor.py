@@ -64,7 +64,7 @@ GATE_PATIENCE_S = 20.0
 """How long all groups wait for the slowest one at the start. After that they begin without it:
 one import that hangs must not keep everybody waiting."""
 GATE_PATIENCE_PER_SENSE_S = 0.02
-"""So much longer for each sense: a first start makes ten thousand databases in 50 s."""
+"""So much longer for each sense: a first start makes ten thousand databases in 25 s."""
 DRAIN_TIMEOUT_S = 10.0
 """How long a stop waits for a journal that cannot be written."""
 HURRY_AFTER_S = 0.5

@@ -12,7 +12,7 @@ from nerve.store.migrations import JOURNAL_SCHEMA, SENSE_SCHEMA, Migrations, upg
 SENSE_TABLES = {"nerve_outbox", "nerve_position", "nerve_identity", "nerve_version"}
 JOURNAL_TABLES = {
     *("signals", "logs", "received", "cursors", "outcomes", "boots", "meta"),
-    *("quarantine", "decisions", "paused", "archives"),
+    *("quarantine", "decisions", "paused", "archives", "spans"),
     "nerve_version",
 }
 
@@ -50,7 +50,7 @@ def test_a_database_made_anew_has_another_epoch(owner):
 def test_the_journal_is_made_once(owner, tables):
     """DB-2"""
     raw = owner()
-    assert journal.prepare_journal(raw) == ["0001", "0002", "0003", "0004"]
+    assert journal.prepare_journal(raw) == ["0001", "0002", "0003", "0004", "0005"]
     assert journal.prepare_journal(raw) == []
     assert tables(raw) == JOURNAL_TABLES
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 VERSION_TABLE = "nerve_version"
 SENSE_HEAD = "0002"
-JOURNAL_HEAD = "0004"
+JOURNAL_HEAD = "0005"
 SCHEMA_FOLDER = Path(__file__).parent
 SENSE_FOLDER = SCHEMA_FOLDER / "sense"
 JOURNAL_FOLDER = SCHEMA_FOLDER / "journal"
