@@ -74,16 +74,26 @@ class Runs:
         self._runs: dict[Key, Run] = {}
         self._latest: dict[str, str] = {}
 
-    def write(self, raw: sqlite3.Connection, counts: Mapping[Key, Counted]) -> Changes:
-        """Write counts inside the caller's transaction; `adopt` what it returns after that."""
+    def write(
+        self, raw: sqlite3.Connection, counts: Mapping[str, Mapping[str, Counted]]
+    ) -> Changes:
+        """Write counts inside the caller's transaction; `adopt` what it returns after that.
+
+        They are by sense and word, those of a sense in the order in which they began.
+        """
         changes = Changes()
+        flat = [
+            ((sense, word), counted)
+            for sense, words in counts.items()
+            for word, counted in words.items()
+        ]
         raw.executemany(
             "INSERT INTO outcomes (sense, outcome, count, last_at_us) VALUES (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET count = count + excluded.count,"
             " last_at_us = excluded.last_at_us",
-            [(*key, counted.count, counted.last_us) for key, counted in counts.items()],
+            [(*key, counted.count, counted.last_us) for key, counted in flat],
         )
-        for key, counted in counts.items():
+        for key, counted in flat:
             changes.runs[key] = self._go_on(raw, key, counted, changes)
             changes.latest[key[0]] = key[1]
         return changes

@@ -179,6 +179,9 @@ def _by_file_system(error: sqlite3.Error, path: Path, *, opening: bool = False) 
     if opening and isinstance(found, PermissionError):  # beside it -wal and -shm are made
         return _forbidden(error, path)
     if found is not None and found.errno in _NO_DESCRIPTORS:
+        error.__cause__ = (
+            found  # which SQLite does not tell; whoever looks for a limit finds it here
+        )
         return refused(found, path)
     fact = f"{path} cannot be read or written: {error}"
     return StateFaulty(fact, path=path, hint=FAULTY_HINT)

@@ -6,10 +6,15 @@ of one moment begins a transaction around them.
 """
 
 import contextlib
+import json
 import sqlite3
+from array import array
+from collections.abc import Iterable, Sequence
 
 from nerve.store.batch import Pair, Pause, Quarantine
 
+GRANTED = "granted_id"
+"""The key in `meta` of the id up to which ids may have been handed out."""
 UNKNOWN_ID = 2**63 - 1
 """Of a signal that was received before its id was noted."""
 
@@ -21,6 +26,13 @@ def newest_id(reader: sqlite3.Connection) -> int:
         "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN ('signals', 'logs')"
     ).fetchone()
     return int(newest)
+
+
+def granted_id(reader: sqlite3.Connection) -> int:
+    """The id up to which one may have been handed out whose row a power loss took; 0 for none."""
+    found = reader.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?", (GRANTED,))
+    (granted,) = found.fetchone() or (0,)
+    return int(granted)
 
 
 def cursors_in(reader: sqlite3.Connection) -> dict[Pair, int]:
@@ -50,21 +62,42 @@ def pauses(reader: sqlite3.Connection) -> list[Pause]:
     return [Pause(*row) for row in rows]
 
 
-def signals_after(
-    reader: sqlite3.Connection, sense: str, signal_id: int, limit: int, max_bytes: int
-) -> tuple[list[tuple[int, int, str, str]], int]:
-    """The newest signals of a sense after an id, oldest first, and how many more there are.
+def signal_ids_after(
+    reader: sqlite3.Connection, positions: Iterable[tuple[str, int]]
+) -> dict[str, "array[int]"]:
+    """For each sense of `positions` the ids of its signals after the lowest of them, rising.
 
-    Each is (id, at_us, payload, cause), as stored: at most `limit` of them, and about `max_bytes`
-    of payload.
+    In one pass, so ask for all at once: no index tells the signals of a sense, because each
+    signal would pay for it.
     """
-    where = "FROM signals WHERE id > ? AND sense = ?"
-    (count,) = reader.execute(f"SELECT count(*) {where}", (signal_id, sense)).fetchone()
+    lowest: dict[str, int] = {}
+    for sense, signal_id in positions:
+        lowest[sense] = min(signal_id, lowest.get(sense, signal_id))
+    found = {sense: array("q") for sense in lowest}
+    rows = reader.execute(
+        "SELECT sense, id FROM signals"
+        " WHERE id > ? AND sense IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (min(lowest.values(), default=UNKNOWN_ID), json.dumps(list(lowest))),
+    )
+    for sense, signal_id in rows:
+        if signal_id > lowest[sense]:
+            found[sense].append(signal_id)
+    return found
+
+
+def signals_of(
+    reader: sqlite3.Connection, ids: Sequence[int], max_bytes: int
+) -> list[tuple[int, int, str, str]]:
+    """The signals of these ids, oldest first: the newest of them, up to about `max_bytes`.
+
+    Each is (id, at_us, payload, cause), as stored.
+    """
     found: list[tuple[int, int, str, str]] = []
     size = 0
     newest_first = reader.execute(
-        f"SELECT id, at_us, payload, cause {where} ORDER BY id DESC LIMIT ?",
-        (signal_id, sense, limit),
+        "SELECT id, at_us, payload, cause FROM signals"
+        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
+        (json.dumps(list(ids)),),
     )
     with contextlib.closing(newest_first):
         for row in newest_first:
@@ -72,4 +105,4 @@ def signals_after(
             size += len(row[2])
             if size >= max_bytes:
                 break
-    return found[::-1], count - len(found)
+    return found[::-1]

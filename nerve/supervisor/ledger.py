@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import starmap
 from typing import Any
 
+from pydantic_core import to_json
+
 from nerve.clock import Clock, rfc3339
 from nerve.config import Redactor
 from nerve.reflex.causes import MAX_ATTEMPTS, PendingTrigger
@@ -83,7 +85,7 @@ class Ledger:
 
     def take_signal(self, message: SignalMessage, running: Running | None) -> None:
         """Record a durable signal: the outcome of `running`, or a repeat from an outbox."""
-        payload, cause = _to_json(message.payload), message.cause.model_dump_json()
+        payload, cause = to_json(message.payload).decode(), to_json(message.cause).decode()
         self._recorder.signal(
             SignalEntry(message.sense, message.epoch, message.seq, message.at_us, payload, cause)
         )

@@ -5,6 +5,9 @@ never holds the loop. While a commit is under way the next batch fills, so the
 busier nerve is, the more goes into each commit. `committed` is called on the loop
 after a batch is durable, and only then; acknowledgements and reflexes hang on it.
 
+Counts go with what is told of the same sense. Those of others wait for COUNTS_EVERY_S: with ten
+thousand senses each has its own page, and a signal would write all that came since the last.
+
 A commit that fails keeps its batch, and the thread tries it again with growing pauses.
 Meanwhile `is_healthy` is False and the supervisor starts nothing new, so what
 has to be kept stays below MAX_WAITING_ENTRIES; log rows beyond it are counted
@@ -28,7 +31,7 @@ MAX_WAITING_ENTRIES = 50_000
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 10.0
 COUNTS_EVERY_S = 1.0
-"""Bare counts, of computes without a signal, wait this long for company."""
+"""Bare counts, of senses that do not tell anything, wait this long for each other."""
 MAX_DETAIL_CHARS = 500
 """Of what more there is to say of an outcome or a reason; the log has all of it."""
 
@@ -81,6 +84,8 @@ class Recorder:
         self._batch = Batch()
         self._in_hand: Batch | None = None
         self._flush: asyncio.Handle | None = None
+        self._counting: asyncio.TimerHandle | None = None
+        self._are_counts_due = False
         self._fault = ""
         self._closing = threading.Event()
         self._jobs: queue.SimpleQueue[Batch | _Chore[Any] | None] = queue.SimpleQueue()
@@ -115,11 +120,11 @@ class Recorder:
     def count(
         self, sense: str, outcome: str, at_us: int, number: int = 1, detail: str = ""
     ) -> None:
-        """Count an outcome or a reason; it travels with the next batch."""
+        """Count an outcome or a reason; it waits for COUNTS_EVERY_S, or for word of its sense."""
         self._batch.count(sense, outcome, at_us, number, detail[:MAX_DETAIL_CHARS])
         self._idle.clear()
-        if self._flush is None and self._in_hand is None:
-            self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
+        if self._counting is None:
+            self._counting = self._loop.call_later(COUNTS_EVERY_S, self._submit_counts)
 
     def forget(self, target: str, source: str) -> None:
         """Delete a cursor with this turn's batch; one that is put in the same turn stays."""
@@ -171,7 +176,7 @@ class Recorder:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until all is durable; False when that takes longer than `timeout_s`."""
-        self._soon()
+        self._submit_counts()
         try:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         except TimeoutError:
@@ -185,24 +190,30 @@ class Recorder:
         self._thread.join()
 
     def _soon(self) -> None:
-        """Commit at the end of this turn; a wait for bare counts is cut short."""
+        """Commit at the end of this turn."""
         self._idle.clear()
-        if self._in_hand is not None:
-            return
-        if isinstance(self._flush, asyncio.TimerHandle):
-            self._flush.cancel()
-            self._flush = None
-        if self._flush is None:
+        if self._in_hand is None and self._flush is None:
             self._flush = self._loop.call_soon(self._submit)
+
+    def _submit_counts(self) -> None:
+        """Commit all that is counted, with the next batch."""
+        if self._counting is not None:
+            self._counting.cancel()
+            self._counting = None
+        self._are_counts_due = True
+        self._soon()
 
     def _submit(self) -> None:
         self._flush = None
         if self._in_hand is not None:
             return
         if self._batch.is_empty():
+            self._are_counts_due = False
             self._idle.set()
             return
-        self._in_hand, self._batch = self._batch, Batch()
+        self._in_hand = self._batch
+        self._batch = Batch() if self._are_counts_due else self._in_hand.leave_counts()
+        self._are_counts_due = False
         self._jobs.put(self._in_hand)
 
     def _run(self) -> None:
@@ -271,11 +282,9 @@ class Recorder:
             self._continue()
 
     def _continue(self) -> None:
-        if self._batch.is_urgent():
+        if self._batch.is_urgent() or self._are_counts_due:
             self._soon()
-        elif self._batch.counts:
-            self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
-        elif self._flush is None:
+        elif not self._batch.counts and self._flush is None:
             self._idle.set()
 
     def _on_failure(self, error: StateError) -> None:

@@ -41,7 +41,7 @@ from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
-from nerve.supervisor.child import ENTRY, Threads
+from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.group import Group
 from nerve.supervisor.housekeeping import Housekeeping
@@ -121,7 +121,7 @@ class Supervisor:
             starting=ThreadPoolExecutor(STARTER_THREADS, thread_name_prefix="starter"),
             ending=ThreadPoolExecutor(ENDER_THREADS, thread_name_prefix="ender"),
             sweeping=ThreadPoolExecutor(1, thread_name_prefix="sweeper"),
-            reserve=Reserve(ENTRY),
+            reserve=Reserve(ENTRY, ENTRY_IN_RESERVE),
         )
         self._recorder = Recorder(
             journal,

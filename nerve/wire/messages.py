@@ -20,6 +20,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import to_json
 
 from nerve.config.models import GroupConfig, SenseConfig
 from nerve.errors import MessageInvalid
@@ -59,6 +60,8 @@ def _something(payload: JsonValue) -> JsonValue:
 
 Payload = Annotated[JsonValue, AfterValidator(_something)]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Acknowledged = dict[str, tuple[str, Count]]
+"""Sense to (epoch, seq): its signals up to there are durable with the parent."""
 
 
 class Message(BaseModel):
@@ -120,7 +123,7 @@ class ComputeMessage(Message):
 
     Attributes:
         positions: for each source among the causes, the last signal this run deals with.
-        depth: length of the chain of signals that led here; 0 for a trigger by time.
+        acknowledged: what has become durable meanwhile, of this sense and others.
     """
 
     type: Literal["compute"] = "compute"
@@ -133,15 +136,14 @@ class ComputeMessage(Message):
     chain: tuple[str, ...] = Field((), max_length=MAX_CHAIN)
     due_us: Count | None = None
     positions: dict[str, Count] = Field(default_factory=dict)
+    acknowledged: Acknowledged = Field(default_factory=dict)
 
 
 class AcknowledgeMessage(Message):
-    """Signals of this sense up to `seq` are durable with the parent."""
+    """What has become durable, where no compute goes that could tell it."""
 
     type: Literal["acknowledge"] = "acknowledge"
-    sense: str
-    epoch: str
-    seq: Count
+    acknowledged: Acknowledged
 
 
 class DescribeMessage(Message):
@@ -268,6 +270,13 @@ class StoredCause(Message):
     merged: Count = 0
 
 
+def _writable_as_json(payload: JsonValue) -> JsonValue:
+    text = to_json(payload)
+    if b"NaN" in text or b"Infinity" in text:  # in a string it may stand
+        json.dumps(payload, allow_nan=False)
+    return payload
+
+
 class SignalMessage(UpMessage):
     """A signal that is durable in the sense's outbox.
 
@@ -281,7 +290,7 @@ class SignalMessage(UpMessage):
     epoch: str
     seq: Count
     at_us: Count
-    payload: Payload
+    payload: Annotated[Payload, AfterValidator(_writable_as_json)]
     cause: StoredCause
     duration_us: Count | None = None
 

@@ -34,10 +34,11 @@ from nerve.errors import DatabaseCorrupt, NerveError, SenseError, StateError
 from nerve.store.engine import core_connection
 from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, is_of_the_file
 from nerve.store.migrations import SENSE_SCHEMA, Migrations, upgrade
+from nerve.store.newborn import make_if_missing
 from nerve.store.outbox import Mark, Outbox
 from nerve.store.peers import PeerDatabases
 from nerve.store.place import Place, close_untouched
-from nerve.store.sqlite import open_owner
+from nerve.store.sqlite import give_back_spare_pages, open_owner
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense, parse_options
 from nerve.worker.pruning import Pruning
@@ -88,6 +89,7 @@ class Resident:
 
         Raises DatabaseError and its kin, SenseError where the retention does not fit the tables.
         """
+        make_if_missing(self._path)
         self._connect()
         upgrade(self._raw, SENSE_SCHEMA)
         if self._migrations is not None:
@@ -97,10 +99,9 @@ class Resident:
         self._raw.set_authorizer(self._authorize)
 
     def _connect(self) -> None:
-        self._raw = open_owner(
-            self._path, full_sync=self.config.durability == "full", busy_timeout_ms=self._busy_ms
-        )
+        self._raw = self._opened()
         self._place = Place(self._path)
+        give_back_spare_pages(self._raw)
         # Prepared here: what a first use between two computes takes and keeps may come to lie above
         # all that a greedy compute has filled, and then the allocator gives none of that back.
         with self._explained():
@@ -111,6 +112,11 @@ class Resident:
         self.db = core_connection(self._raw)
         sqlalchemy.event.listen(self.db, "commit", self._refuse_commit)
         sqlalchemy.event.listen(self.db.engine, "handle_error", self._note_raised)
+
+    def _opened(self) -> sqlite3.Connection:
+        return open_owner(
+            self._path, full_sync=self.config.durability == "full", busy_timeout_ms=self._busy_ms
+        )
 
     def begin(self) -> None:
         """Start the transaction of a compute; what was acknowledged is dropped in it.

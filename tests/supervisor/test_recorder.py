@@ -1,4 +1,4 @@
-"""Chores: what the journal's thread does between two batches."""
+"""What goes into one batch, and chores: what the journal's thread does between two batches."""
 
 import asyncio
 import sqlite3
@@ -9,9 +9,11 @@ import pytest
 from nerve.errors import DatabaseError
 from nerve.store.batch import LogEntry
 from nerve.store.journal import Journal
+from nerve.supervisor import recorder
 from nerve.supervisor.recorder import Recorder
 
 ROW = LogEntry(1, "s", "log", "info", None, "{}")
+PATIENCE_S = 10.0
 
 
 @pytest.fixture
@@ -89,4 +91,40 @@ def test_a_chore_that_nobody_waits_for_any_more_is_not_done(recording):
         await asyncio.wrap_future(recorder.chore(lambda _: None))
         assert done == []
 
+    recording(scenario)
+
+
+def test_counts_go_with_what_is_told_of_their_sense_and_others_wait(recording):
+    """SIG-8"""
+    counted = "SELECT sense, outcome, count FROM outcomes ORDER BY sense, outcome"
+
+    async def scenario(recorder, committed):
+        recorder.count("other", "no_signal", 1)
+        recorder.count("s", "no_signal", 1)
+        recorder.count("s", "error", 2)
+        recorder.log(ROW)
+        await committed.wait()
+        rows = recorder.chore(lambda raw: raw.execute(counted).fetchall())
+        assert await asyncio.wrap_future(rows) == [("s", "error", 1), ("s", "no_signal", 1)]
+        assert await recorder.drain(PATIENCE_S)
+        rows = recorder.chore(lambda raw: raw.execute(counted).fetchall())
+        assert await asyncio.wrap_future(rows) == [
+            ("other", "no_signal", 1),
+            ("s", "error", 1),
+            ("s", "no_signal", 1),
+        ]
+
+    recording(scenario)
+
+
+def test_counts_alone_are_written_after_a_while(recording, monkeypatch):
+    """SIG-8"""
+
+    async def scenario(recorder, committed):
+        recorder.count("s", "no_signal", 1)
+        await committed.wait()
+        count = recorder.chore(lambda raw: raw.execute("SELECT count FROM outcomes").fetchone())
+        assert await asyncio.wrap_future(count) == (1,)
+
+    monkeypatch.setattr(recorder, "COUNTS_EVERY_S", 0.01)
     recording(scenario)

@@ -155,6 +155,24 @@ def test_a_signal_without_a_payload_is_refused():
         parse_up(json.dumps({**frame, "payload": None, "cause": cause}).encode())
 
 
+@pytest.mark.parametrize(
+    ("payload", "is_refused"),
+    [("NaN", True), ("[1e999]", True), ('{"a": -Infinity}', True), ('"NaN, Infinity"', False)],
+)
+def test_a_number_that_no_json_has_is_refused(payload, is_refused):
+    """MSG-3: it could be stored, and then nobody could read it."""
+    cause = '{"kind": "manual", "boot": "b", "trigger": 1, "depth": 0}'
+    frame = (
+        '{"type": "signal", "generation": 1, "sense": "s", "epoch": "e", "seq": 1, "at_us": 1,'
+        f' "payload": {payload}, "cause": {cause}}}'
+    )
+    if is_refused:
+        with pytest.raises(MessageInvalid, match="JSON"):
+            parse_up(frame.encode())
+    else:
+        assert parse_up(frame.encode()).payload == "NaN, Infinity"
+
+
 def test_a_refusal_never_repeats_what_came():
     """MSG-1"""
     with pytest.raises(MessageInvalid) as caught:
