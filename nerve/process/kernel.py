@@ -3,13 +3,17 @@
 Every process. Sources: prctl(2); constants from linux/prctl.h.
 """
 
+import _signal  # type: ignore[import-not-found]  # what the module signal wraps
 import ctypes
 import os
 import signal
 import time
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -17,6 +21,11 @@ PR_SET_CHILD_SUBREAPER = 36
 CLOCK_MONOTONIC = 1
 _START_TIME = 19
 """Its place among the fields of /proc/PID/stat (proc(5): the 22nd, and the state is the 3rd)."""
+
+handler_of: Callable[[int], Any] = _signal.getsignal
+"""`signal.getsignal` without making an enum of what it finds, which is nearly all that it takes."""
+set_handler: Callable[[int, Callable[[int, FrameType | None], None]], Any] = _signal.signal
+"""`signal.signal`, likewise; takes functions alone."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

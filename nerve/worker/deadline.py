@@ -14,17 +14,15 @@ Invariant: outside `armed()` nothing is raised, so nerve's own commit is never
 torn. Once the deadline has fired, a result that comes all the same is too late.
 """
 
-import inspect
 import signal
 import sqlite3
 from types import FrameType
 from typing import Self
 
 from nerve.clock import MS_PER_S, Clock
+from nerve.process.kernel import set_handler
 from nerve.sense import SoftTimeout
 
-_set_handler = inspect.unwrap(signal.signal)
-"""Without making an enum of the handler before, which is nearly all that this takes."""
 REARM_MS = 50
 PROGRESS_STEPS = 10_000
 """SQLite virtual machine steps between two looks at the clock: well under a millisecond."""
@@ -53,7 +51,7 @@ class Deadline:
         self._at = self._clock.monotonic() + self._timeout_s
         self._armed = True
         # Each time: the last sense may have put another handler in its place.
-        _set_handler(signal.SIGALRM, self._on_alarm)
+        set_handler(signal.SIGALRM, self._on_alarm)
         signal.setitimer(signal.ITIMER_REAL, self._timeout_s, REARM_MS / MS_PER_S)
         return self._at
 

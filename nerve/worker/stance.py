@@ -11,13 +11,12 @@ shares a worker with a sense that changes these shares that; a group of its own 
 """
 
 import contextlib
-import inspect
 import os
 import signal
 from typing import Final
 
-_handler_of = inspect.unwrap(signal.getsignal)
-"""Without making an enum of what is found, which is nearly all that this takes."""
+from nerve.process.kernel import handler_of
+
 IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """A Ctrl-C reaches the whole terminal, a stop of a service the whole tree; the parent decides."""
 
@@ -33,7 +32,7 @@ class Stance:
     def resume(self) -> None:
         """Set the process up in the same way again; takes 2 us."""
         for number in IGNORED:
-            if _handler_of(number) != signal.SIG_IGN:
+            if handler_of(number) != signal.SIG_IGN:
                 signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         with contextlib.suppress(OSError):  # the folder is gone, and there is no other
