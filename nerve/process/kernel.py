@@ -3,15 +3,19 @@
 Every process. Sources: prctl(2); constants from linux/prctl.h.
 """
 
+import _signal  # type: ignore[import-not-found]  # what the module signal wraps
 import ctypes
 import os
 import signal
 import time
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import cache
 from itertools import islice, takewhile
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -25,6 +29,11 @@ PIECE_BYTES = 4096
 
 MAX_PIECES = 64
 """Of a list of children: some 40,000 process ids."""
+
+handler_of: Callable[[int], Any] = _signal.getsignal
+"""`signal.getsignal` without making an enum of what it finds, which is nearly all that it takes."""
+set_handler: Callable[[int, Callable[[int, FrameType | None], None]], Any] = _signal.signal
+"""`signal.signal`, likewise; takes functions alone."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Self
 
 from nerve.clock import MS_PER_S, Clock
+from nerve.process.kernel import set_handler
 from nerve.sense import SoftTimeout
 
 REARM_MS = 50
@@ -50,7 +51,7 @@ class Deadline:
         self._at = self._clock.monotonic() + self._timeout_s
         self._armed = True
         # Each time: the last sense may have put another handler in its place.
-        signal.signal(signal.SIGALRM, self._on_alarm)
+        set_handler(signal.SIGALRM, self._on_alarm)
         signal.setitimer(signal.ITIMER_REAL, self._timeout_s, REARM_MS / MS_PER_S)
         return self._at
 

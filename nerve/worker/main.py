@@ -5,7 +5,7 @@ fixed: isolate, then for each sense load, open its database and migrate, then
 `ready`, then whatever the outboxes still hold. After that one message at a time:
 
     compute      -> signal | no_signal | failed, and then old rows are deleted
-    acknowledge  -> (nothing; the rows go with the next commit)
+    acknowledge  -> (nothing; the rows go with a later commit)
     describe     -> described
     stop         -> checkpoint, close, stopped, exit
 
