@@ -1,0 +1,103 @@
+"""What is measured: the senses, how they are triggered, and what each kind of compute says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+STATEMENTS = "{}.statements"
+"""The file, in the project's folder, with the statements of a database of that name."""
+
+INSERTING = """
+from sqlalchemy import text
+
+INSERT = text("INSERT INTO seen (at_us, said) VALUES (:at_us, :said)")
+
+def compute(db, peers, ctx):
+    db.execute(INSERT, {"at_us": 1_790_000_000_000_000, "said": "one row"})
+    return {"said": "one row"}
+"""
+SILENT = """
+def compute(db, peers, ctx):
+    return None
+"""
+WATCHED = """
+from pathlib import Path
+from tests.budget.statements import Statements
+
+FOLDER = Path(__file__).parents[2]
+unwatched = compute
+is_watched = False
+
+def compute(db, peers, ctx):
+    global is_watched
+    if not is_watched:
+        is_watched = True
+        raw = db.connection.driver_connection
+        raw.execute("PRAGMA wal_autocheckpoint=0")
+        raw.set_trace_callback(Statements(FOLDER / f"{ctx.name}.statements").note)
+    return unwatched(db, peers, ctx)
+"""
+"""Appended to a sense whose statements are counted, and whose checkpoints are not to be."""
+MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+def upgrade():
+    op.create_table(
+        "seen",
+        sa.Column("n", sa.Integer, primary_key=True),
+        sa.Column("at_us", sa.Integer),
+        sa.Column("said", sa.Text),
+    )
+"""
+NERVE_YAML = """
+senses:
+  normal: {group: normal}
+  full: {group: full, durability: full}
+  silent: {group: silent}
+  cause: {group: cause}
+  effect: {group: effect}
+reflexes:
+  - {kind: sense, sense: effect, on: [cause]}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of compute.
+
+    Attributes:
+        what: in words, for who reads the budget.
+        triggered: the sense that is triggered, again once the last has ended.
+        senses: of all whose computes follow, in order.
+    """
+
+    what: str
+    triggered: str
+    senses: tuple[str, ...]
+
+
+KINDS = {
+    "signal": Kind("one row and a signal, durability: normal", "normal", ("normal",)),
+    "signal, full": Kind("one row and a signal, durability: full", "full", ("full",)),
+    "no signal": Kind("no row and no signal", "silent", ("silent",)),
+    "reflex": Kind("a signal that a sense of another group answers", "cause", ("cause", "effect")),
+}
+
+
+def worker(sense: str) -> str:
+    """How the worker of a sense is called."""
+    return f"worker of {sense}"
+
+
+def write(folder: Path, *, watched: bool) -> None:
+    """Write the project into an empty folder; with senses whose statements can be counted."""
+    (folder / "nerve.yaml").write_text(NERVE_YAML)
+    for name in ("normal", "full", "silent", "cause", "effect"):
+        migrations = folder / "senses" / name / "migrations"
+        migrations.mkdir(parents=True)
+        source = SILENT if name == "silent" else INSERTING
+        (migrations.parent / "__init__.py").write_text(source + WATCHED * watched)
+        (migrations / "0001_seen.py").write_text(MIGRATION)
