@@ -25,7 +25,7 @@ from tests.budget.statements import Statements
 from tests.budget.tracing import Refused, Tracer
 
 WARM_UP = 50
-COMPUTES = 200
+COMPUTES = 100
 REFUSED = 3
 FRAME_BYTES = 24 + 4096
 """A page in a WAL, with its header."""

@@ -1,10 +1,13 @@
-"""What is measured: the senses, how they are triggered, and what each kind of compute says."""
+"""What is measured: the senses, and how they are triggered."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 STATEMENTS = "{}.statements"
 """The file, in the project's folder, with the statements of a database of that name."""
+
+SILENT_SENSE = "silent"
+"""The one that has no signals."""
 
 INSERTING = """
 from sqlalchemy import text
@@ -69,22 +72,22 @@ class Kind:
     """One kind of compute.
 
     Attributes:
-        what: in words, for who reads the budget.
         triggered: the sense that is triggered, again once the last has ended.
         senses: of all whose computes follow, in order.
     """
 
-    what: str
     triggered: str
     senses: tuple[str, ...]
 
 
 KINDS = {
-    "signal": Kind("one row and a signal, durability: normal", "normal", ("normal",)),
-    "signal, full": Kind("one row and a signal, durability: full", "full", ("full",)),
-    "no signal": Kind("no row and no signal", "silent", ("silent",)),
-    "reflex": Kind("a signal that a sense of another group answers", "cause", ("cause", "effect")),
+    "signal": Kind("normal", ("normal",)),
+    "signal, full": Kind("full", ("full",)),
+    "no signal": Kind(SILENT_SENSE, (SILENT_SENSE,)),
+    "reflex": Kind("cause", ("cause", "effect")),
 }
+"""One row and one signal, with each `durability`; neither; and a signal that a sense of another
+group answers with its own."""
 
 
 def worker(sense: str) -> str:
@@ -95,9 +98,9 @@ def worker(sense: str) -> str:
 def write(folder: Path, *, watched: bool) -> None:
     """Write the project into an empty folder; with senses whose statements can be counted."""
     (folder / "nerve.yaml").write_text(NERVE_YAML)
-    for name in ("normal", "full", "silent", "cause", "effect"):
+    for name in ("normal", "full", SILENT_SENSE, "cause", "effect"):
         migrations = folder / "senses" / name / "migrations"
         migrations.mkdir(parents=True)
-        source = SILENT if name == "silent" else INSERTING
+        source = SILENT if name == SILENT_SENSE else INSERTING
         (migrations.parent / "__init__.py").write_text(source + WATCHED * watched)
         (migrations / "0001_seen.py").write_text(MIGRATION)

@@ -11,8 +11,8 @@ import struct
 from collections import Counter
 from pathlib import Path
 
-BYTES = 4 * 1024 * 1024
-"""Room for the statements of a thousand computes."""
+BYTES = 1024 * 1024
+"""Room for the statements of some hundred computes."""
 _USED = struct.Struct("<Q")
 _GIST = re.compile(r"(?:INSERT INTO|REPLACE INTO|UPDATE|DELETE FROM) \w+|\w+(?: IMMEDIATE)?")
 """What is done to which table; the rest of a statement may be put otherwise and cost the same."""

@@ -6,7 +6,9 @@ from tests.budget import budget, counting, instructions
 from tests.budget.comparing import differences, verdict
 from tests.budget.tracing import Refused
 
-PATIENCE_S = 100
+PATIENCE_S = 240
+pytestmark = pytest.mark.timeout(300)
+"""Some ten seconds each; on a machine where ten others work as well, a few minutes."""
 
 
 @pytest.fixture
