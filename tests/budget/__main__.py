@@ -17,19 +17,13 @@ def main():
         try:
             figures = counting.count_in(made(folder, "counted"), PATIENCE_S)
             take(kept, budget.COUNTED, figures)
-        except Refused as error:
-            print(f"{budget.COUNTED}: left as it was: {error}")
-        if instructions.is_possible():
+            instructions.require()
             parent = instructions.of_the_parent(made(folder, "parent"))
             worker = instructions.of_the_worker(made(folder, "worker"))
-            by_build = kept[budget.INSTRUCTIONS]
-            take(
-                by_build,
-                instructions.build(),
-                {kind: parent[kind] | worker[kind] for kind in parent},
-            )
-        else:
-            print(f"{budget.INSTRUCTIONS}: left as they were: valgrind is not installed")
+            figures = {kind: parent[kind] | worker[kind] for kind in parent}
+            take(kept[budget.INSTRUCTIONS], instructions.build(), figures)
+        except Refused as error:
+            print(f"the rest is left as it was: {error}")
     budget.store(kept)
     print(budget.FILE)
     return 0

@@ -33,12 +33,9 @@ _NUMBERS = {
     232: "epoll_wait", 281: "epoll_wait", 441: "epoll_wait",
 }  # fmt: skip
 
-UNSTEADY = {
+_ANYWHERE = {
     "futex": "threads that meet: how often one has to wait depends on who comes first",
     "sched_yield": "likewise",
-    "recvfrom": "one read takes whatever is there: two frames together, or one after the other; "
-    "the frames are counted",
-    "poll": "threads that wait for log records look up by the clock",
     "restart_syscall": "a wait that was under way when the counting began",
     "clock_gettime": "the kernel is asked for the time by programs where the clock is a slow one",
     "gettimeofday": "likewise",
@@ -50,6 +47,18 @@ UNSTEADY = {
     "munmap": "likewise",
     "madvise": "likewise",
 }
+UNSTEADY = {
+    "parent": _ANYWHERE
+    | {
+        "poll": "threads that wait for log records look up by the clock",
+        "getpid": "the event loop of Python 3.11 asks for it at each turn, and none later does",
+    },
+    "worker": _ANYWHERE
+    | {
+        "recvfrom": "one read takes whatever is there: an acknowledgement and the next trigger "
+        "together, or one after the other; the frames are counted",
+    },
+}
 """What is not compared, and why."""
 
 WRITES = frozenset({"write", "pwrite64", "writev", "pwritev"})
@@ -57,4 +66,4 @@ WRITES = frozenset({"write", "pwrite64", "writev", "pwritev"})
 
 def name_of(number: int) -> str:
     """The name of a call on MACHINE."""
-    return _NUMBERS.get(number, f"call {number}")
+    return _NUMBERS.get(number, f"number {number}")

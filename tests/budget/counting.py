@@ -46,7 +46,7 @@ class Counts:
         process, name = self._processes[call.process], name_of(call.number)
         if self.is_talk(call):
             return
-        if name not in UNSTEADY:
+        if name not in UNSTEADY[process.partition(" ")[0]]:
             self.calls[process][name] += 1
         if name in WRITES and self._is_file(call):
             self.written[process] += max(0, call.returned)

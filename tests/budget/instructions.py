@@ -34,6 +34,7 @@ from nerve.wire.messages import (
     parse_up,
 )
 from tests.budget import project
+from tests.budget.tracing import Refused, seize
 
 WARM_UP = 30
 COMPUTES = 50
@@ -50,8 +51,13 @@ def build():
     return f"{python}, {platform.python_compiler()}, SQLite {sqlite3.sqlite_version}"
 
 
-def is_possible():
-    return shutil.which("valgrind") is not None and shutil.which("vgdb") is not None
+def require():
+    """Raise Refused where no instructions can be counted."""
+    if shutil.which("valgrind") is None or shutil.which("vgdb") is None:
+        raise Refused("valgrind is not installed, so no instructions are counted")
+    # With ptrace vgdb wakes a program that waits.
+    with ended(subprocess.Popen(["cat"], stdin=subprocess.PIPE)) as program:
+        seize(program.pid)
 
 
 class Callgrind:
@@ -60,22 +66,20 @@ class Callgrind:
     def __init__(self, folder, module, *arguments, **more):
         self._prefix = f"--vgdb-prefix={folder / 'vgdb'}"
         self._out = folder / "callgrind"
+        self._errors = folder / "errors"
         self._dumps = 0
-        self.process = subprocess.Popen(
-            [
-                "valgrind",
-                "--tool=callgrind",
-                "--quiet",
-                "--instr-atstart=no",
-                f"--callgrind-out-file={self._out}",
-                self._prefix,
-                *(sys.executable, "-m", module, *arguments),
-            ],
-            cwd=folder,
-            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(SITE)},
-            stderr=subprocess.DEVNULL,
-            **more,
-        )
+        command = [
+            "valgrind",
+            "--tool=callgrind",
+            "--quiet",
+            "--instr-atstart=no",
+            f"--callgrind-out-file={self._out}",
+            self._prefix,
+            *(sys.executable, "-m", module, *arguments),
+        ]
+        environ = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(SITE)}
+        with self._errors.open("w") as errors:
+            self.process = subprocess.Popen(command, cwd=folder, env=environ, stderr=errors, **more)
 
     def begin(self):
         """Count from here on; what is dumped first is the cost of the beginning."""
@@ -91,6 +95,10 @@ class Callgrind:
         lines = self._out.with_name(f"{self._out.name}.{self._dumps}").read_text().splitlines()
         (summary,) = (line for line in lines if line.startswith("totals:"))
         return int(summary.split()[1])
+
+    def last_words(self):
+        """What it has said that it should not have."""
+        return self._errors.read_text()
 
     def _command(self, *words):
         subprocess.run(
@@ -108,12 +116,12 @@ def of_the_parent(folder):
         folder, "tests.budget.entry", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with ended(callgrind.process) as parent:
-        assert parent.stdout.readline().startswith("parent="), "nerve did not come up"
+        assert parent.stdout.readline().startswith("parent="), callgrind.last_words()
 
         def run(kind, count):
             parent.stdin.write(f"{kind.triggered} {kind.senses[-1]} {count}\n")
             parent.stdin.flush()
-            assert parent.stdout.readline(), "nerve has ended"
+            assert parent.stdout.readline(), callgrind.last_words()
 
         return {
             name: {"parent": {"instructions": count}}

@@ -62,6 +62,12 @@ senses:
   silent: {group: silent}
   cause: {group: cause}
   effect: {group: effect}
+groups:  # on a crowded machine a worker that stands back would be waited for
+  normal: {nice: 0}
+  full: {nice: 0}
+  silent: {nice: 0}
+  cause: {nice: 0}
+  effect: {nice: 0}
 reflexes:
   - {kind: sense, sense: effect, on: [cause]}
 """

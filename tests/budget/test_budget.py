@@ -14,8 +14,10 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture
 def build():
     """This build, where instructions can be counted and there is a budget for them."""
-    if not instructions.is_possible():
-        pytest.skip("valgrind is not installed, so no instructions are counted")
+    try:
+        instructions.require()
+    except Refused as error:
+        pytest.skip(str(error))
     build = instructions.build()
     if build not in budget.load()[budget.INSTRUCTIONS]:
         pytest.skip(f"no instructions are budgeted for {build}; `make budget` adds them")

@@ -76,12 +76,7 @@ class Tracer:
                 self._seize(process, int(entry.name))
 
     def _seize(self, process, thread):
-        try:
-            _ptrace(PTRACE_SEIZE, thread, 0, OPTIONS)
-        except OSError as error:
-            if error.errno in {errno.EPERM, errno.ENOSYS}:
-                raise Refused(f"ptrace is refused here: {error.strerror}") from error
-            raise
+        seize(thread, OPTIONS)
         self._process_of[thread] = process
         _ptrace(PTRACE_INTERRUPT, thread, 0, 0)
 
@@ -166,6 +161,16 @@ class Tracer:
                 number = os.WSTOPSIG(status)
                 is_signal = number != SYSCALL_STOP and status >> 16 == 0
                 self._let_go(PTRACE_DETACH, thread, number if is_signal else 0)
+
+
+def seize(thread, options=0):
+    """Begin to trace a thread; raises Refused."""
+    try:
+        _ptrace(PTRACE_SEIZE, thread, 0, options)
+    except OSError as error:
+        if error.errno in {errno.EPERM, errno.ENOSYS}:
+            raise Refused(f"ptrace is refused here: {error.strerror}") from error
+        raise
 
 
 def _state(process, thread):

@@ -22,8 +22,8 @@ def setrlimit(kind, limits):
     _setrlimit(kind, limits)
 
 
+resource.setrlimit = setrlimit
 try:
     os.close(os.pidfd_open(os.getpid()))
 except OSError:
     os.pidfd_open = silent_pipe
-    resource.setrlimit = setrlimit
