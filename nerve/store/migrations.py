@@ -198,7 +198,7 @@ def _python_files(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as found:
             return [file.path for file in found if file.name.endswith(".py")]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

@@ -174,7 +174,7 @@ def test_many_rows_are_written_in_the_thread_even_where_nothing_is_synced(record
         for number in (1, 1, AT_ONCE_ROWS + 1):
             committed.clear()
             for n in range(number):
-                recorder.count(f"s{n}", "no_signal", 1)
+                recorder.cursor(f"s{n}", "source", 1)
             recorder.log(ROW)
             await asyncio.wait_for(committed.wait(), PATIENCE_S)
 
