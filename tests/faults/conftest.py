@@ -26,7 +26,7 @@ def wait_for_go():
 HEALTHY = "import os\ndef compute(db, peers, ctx): return {'pid': os.getpid()}"
 TABLE = 'op.create_table("seen", sa.Column("n", sa.Integer, primary_key=True))'
 PROGRESS = "interval: 50ms"
-IN_RESERVE = Counter({"pipe": 6, "socket": 1})
+IN_RESERVE = Counter({"pipe": 6, "socket": 1, "anon_inode": 1})
 """What the parent holds open for the one worker that may wait in reserve: each test has more
 deaths than that, so a descriptor that is lost at each of them is missed."""
 
