@@ -34,7 +34,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	$(BIN)/python benchmarks/first_figures.py
+	$(BIN)/python -m benchmarks.bench
 	$(BIN)/python benchmarks/replacement.py
 
 # The death of the parent, twenty times in each of six ways; some minutes.

@@ -7,12 +7,15 @@ beside it for orientation.
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 KIB_PER_MIB = 1024
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,40 +39,87 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Nerve beside a floor; each list has one value for each block, in `unit`."""
+    """One contestant beside one floor; each list has one value for each block, in `unit`.
 
-    name: str
-    floor_name: str
+    Attributes:
+        what: is measured, for instance "trigger, FULL, p50".
+        beside: which floor.
+        unit: of both, for instance "us" or "/s".
+        values: the contestant's.
+        floor: of the same blocks, in the same order. Empty where nothing has no cost to
+            compare with, for instance the processor time of processes that sleep.
+        who: "nerve", or a peer's name with its version.
+        section: filled in by `bench`.
+    """
+
+    what: str
+    beside: str
     unit: str
-    nerve: list[float]
+    values: list[float]
     floor: list[float]
+    who: str = field(default="nerve", kw_only=True)
+    section: str = field(default="", kw_only=True)
 
     @property
-    def ratio(self) -> Spread:
-        """How many times the floor, over the blocks."""
-        return Spread.of([n / f for n, f in zip(self.nerve, self.floor, strict=True)])
+    def ratio(self) -> Spread | None:
+        """How many times the floor, over the blocks; None beside no floor, or one of 0."""
+        if not self.floor or not all(self.floor):
+            return None
+        return Spread.of([v / f for v, f in zip(self.values, self.floor, strict=True)])
 
     def row(self) -> tuple[str, ...]:
         """As the table shows it."""
-        return (
-            self.name,
-            self.floor_name,
-            str(self.ratio),
-            f"{Spread.of(self.nerve)} {self.unit}",
-            f"{Spread.of(self.floor)} {self.unit}",
-        )
+        floor = f"{Spread.of(self.floor)} {self.unit}" if self.floor else ""
+        value = f"{Spread.of(self.values)} {self.unit}"
+        return (self.what, self.who, self.beside, str(self.ratio or ""), value, floor)
 
     def to_json(self) -> dict[str, Any]:
-        """The spreads; of the blocks, how many there were."""
+        """The spreads, and what they were made from."""
         return {
-            "name": self.name,
-            "floor_name": self.floor_name,
-            "unit": self.unit,
-            "blocks": len(self.nerve),
-            "ratio": asdict(self.ratio),
-            "nerve": asdict(Spread.of(self.nerve)),
-            "floor": asdict(Spread.of(self.floor)),
+            **asdict(self),
+            "blocks": len(self.values),
+            "ratio": asdict(self.ratio) if self.ratio else None,
+            "value": asdict(Spread.of(self.values)),
+            "floor_value": asdict(Spread.of(self.floor)) if self.floor else None,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader of the figures has to know: who was left out and why, for instance."""
+
+    who: str
+    words: str
+    section: str = ""
+
+
+Finding = Figure | Note
+
+
+class Extent(Enum):
+    """How much is measured."""
+
+    THOROUGH = "thorough"
+    QUICK = "quick"
+    """All sections in under three minutes on two processors."""
+    LEAST = "least"
+    """For a test: that there are figures, and not what they say."""
+
+    def of(self, thorough: T, quick: T, least: T) -> T:
+        """The one of these that is meant."""
+        return {Extent.THOROUGH: thorough, Extent.QUICK: quick, Extent.LEAST: least}[self]
+
+
+Section = Callable[[Path, Extent], Sequence[Finding]]
+"""Measures one part, in a process of its own that is a subreaper and ends afterwards.
+
+It may write to the directory, which is empty and removed later. It raises `Lacking` without
+something that it needs; of what it leaves out itself, it tells in a `Note`.
+"""
+
+
+class Lacking(Exception):
+    """What a section, or a peer, cannot do without on this machine."""
 
 
 def p50(values: Sequence[float]) -> float:
@@ -84,7 +134,7 @@ def p99(values: Sequence[float]) -> float:
 
 def table(figures: Iterable[Figure]) -> str:
     """Figures as aligned text."""
-    head = ("what", "beside", "ratio", "nerve", "floor")
+    head = ("what", "who", "beside", "ratio", "value", "floor")
     rows = [head, *(figure.row() for figure in figures)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
@@ -122,10 +172,18 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.2f}"  # noqa: PLR2004  three digits
 
 
-def report(machine: Mapping[str, object], figures: Sequence[Figure], *, as_json: bool) -> str:
-    """What a run of a benchmark prints: the machine and the figures."""
+def report(machine: Mapping[str, object], findings: Sequence[Finding], *, as_json: bool) -> str:
+    """What a run of a benchmark prints: the machine, the figures, and what is to be noted."""
+    figures = [finding for finding in findings if isinstance(finding, Figure)]
+    notes = [finding for finding in findings if isinstance(finding, Note)]
     if as_json:
-        found = {"machine": machine, "figures": [figure.to_json() for figure in figures]}
+        found = {
+            "machine": machine,
+            "figures": [figure.to_json() for figure in figures],
+            "notes": [asdict(note) for note in notes],
+        }
         return json.dumps(found, indent=1)
     heading = ", ".join(f"{name} {value}" for name, value in machine.items())
-    return f"{heading}\nmedian [quartiles] over blocks\n\n{table(figures)}"
+    lines = [heading, "median [quartiles] over blocks", "", table(figures)]
+    lines += [f"\n{note.who}: {note.words}" for note in notes]
+    return "\n".join(lines)

@@ -1,6 +1,6 @@
 """The floor: the same work with nothing but fork, a socketpair and sqlite3.
 
-A process of its own, started as a script by `first_figures`; its arguments are
+A process of its own, started as a script by `floor_process`; its arguments are
 modules to import first. It imports nothing of nerve, so that it is warm and small. Each line
 on stdin is a request in JSON, each line on stdout its answer: times in nanoseconds.
 All children end when this process does, because they wait on its descriptors.

@@ -1,12 +1,23 @@
 """The floor, as this process holds it: `floor.py`, asked over its stdin."""
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+WORKER_IMPORTS = (
+    "alembic.autogenerate",
+    "alembic.operations.batch",
+    "alembic.runtime.environment",
+    "alembic.script",
+    "pydantic",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+    "sqlalchemy.orm",
+)
+"""What every worker has for its senses; the floor that has it, too, shows nerve's own part."""
 SCRIPT = Path(__file__).with_name("floor.py")
 
 
@@ -39,3 +50,14 @@ class FloorProcess:
     def close(self) -> None:
         """End it, and with it its children."""
         self._process.communicate()
+
+
+@contextlib.contextmanager
+def bare_and_laden(folder: Path) -> Iterator[tuple[FloorProcess, FloorProcess]]:
+    """The bare floor, and the one that has imported what workers have."""
+    with contextlib.ExitStack() as stack:
+        bare = FloorProcess("bare fork", folder / "bare")
+        stack.callback(bare.close)
+        laden = FloorProcess("fork, a worker's imports", folder / "laden", WORKER_IMPORTS)
+        stack.callback(laden.close)
+        yield bare, laden

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import p50, p99
-from benchmarks.first_figures import describe_machine
+from benchmarks.machine import describe_machine
 from benchmarks.runtime import forgive_deaths
 from nerve import app
 from nerve.config import load_config

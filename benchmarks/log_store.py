@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks import log_appends, log_archive, log_filters
 from benchmarks.figures import Figure, report
-from benchmarks.first_figures import describe_machine
 from benchmarks.log_rows import BATCH_ROWS
+from benchmarks.machine import describe_machine
 from nerve.config import load_config
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down

@@ -1,50 +1,33 @@
-"""The three measurements; each takes turns between nerve and its floors.
+"""Starts, and many workers at once; each takes turns between nerve and its floors.
 
 A block is what one value of a figure is made from, and the first block is for warming up.
-Within a block of triggers the turns are short, because a disk that is shared is fast and
-slow for seconds at a time.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.figures import Figure, Memory, p50, p99
-from benchmarks.floor_process import FloorProcess
+from benchmarks.figures import Extent, Figure, Memory, p50
+from benchmarks.floor_process import FloorProcess, bare_and_laden
 from benchmarks.runtime import Nerve, make_project, nerve_pids, start_times_ns
 
-NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
-TURN_TRIGGERS = 10
-NORMAL, FULL = "NORMAL", "FULL"
-TRIGGERS = (
-    # What, the sense, and the floor's `synchronous` in its child and in its parent.
-    ("trigger, default", "normal", NORMAL, FULL),
-    ("trigger, durability: full", "full", FULL, FULL),
-    ("trigger, default", "normal", NORMAL, NORMAL),
-)
+GROUPS = 50
 
 Sides = tuple[list[int], list[int]]
 Values = dict[str, float]
 
 
-async def triggers(folder: Path, floor: FloorProcess, *, blocks: int, turns: int) -> list[Figure]:
-    """Time from a trigger to its durable signal, in a closed loop."""
-    loaded = make_project(folder / "triggers", {"normal": "normal", "full": "full"})
-    seen: list[list[Sides]] = [[] for _ in TRIGGERS]
-    async with Nerve.running(loaded) as (nerve, _):
-        for _ in range(blocks + 1):
-            for (_, sense, child, parent), sides in zip(TRIGGERS, seen, strict=True):
-                sides.append(([], []))
-                for _ in range(turns):
-                    sides[-1][0].extend(await nerve.times_ns(sense, TURN_TRIGGERS))
-                    sides[-1][1].extend(
-                        floor.ask("exchange", child=child, parent=parent, count=TURN_TRIGGERS)
-                    )
-    return [
-        _figure(f"{what}, {part.__name__}", _syncs(child, parent), sides, part, NS_PER_US, "us")
-        for (what, _, child, parent), sides in zip(TRIGGERS, seen, strict=True)
-        for part in (p50, p99)
-    ]
+def measure_starts(folder: Path, extent: Extent) -> list[Figure]:
+    """A worker's start, beside both floors."""
+    with bare_and_laden(folder) as floors:
+        return starts(folder, floors, blocks=extent.of(12, 4, 1), count=extent.of(5, 4, 1))
+
+
+def measure_memory(folder: Path, extent: Extent) -> list[Figure]:
+    """Many workers: until all are ready, and what memory they take, beside both floors."""
+    with bare_and_laden(folder) as floors:
+        return asyncio.run(crowds(folder, floors, blocks=extent.of(4, 2, 1), groups=GROUPS))
 
 
 def starts(
@@ -58,7 +41,9 @@ def starts(
         for floor in floors:
             seen[floor.name].append((nerve, floor.ask("start", count=count)))
     return [
-        _figure("start of a worker, p50", name, sides, p50, NS_PER_MS, "ms")
+        Figure(
+            "start of a worker, p50", name, "ms", *map(_medians_ms, zip(*sides[1:], strict=True))
+        )
         for name, sides in seen.items()
     ]
 
@@ -107,20 +92,8 @@ def _crowd_figure(name: str, floor_name: str, nerve: list[Values], floor: list[V
     return Figure(name, floor_name, unit, [v[name] for v in nerve], [v[same] for v in floor])
 
 
-def _figure(
-    name: str,
-    floor_name: str,
-    blocks: list[Sides],
-    part: Callable[[Sequence[float]], float],
-    scale: int,
-    unit: str,
-) -> Figure:
-    both = ([part(side) / scale for side in sides] for sides in zip(*blocks[1:], strict=True))
-    return Figure(name, floor_name, unit, *both)
-
-
-def _syncs(child: str, parent: str) -> str:
-    return f"pair, child {child}, parent {parent}"
+def _medians_ms(blocks: Sequence[Sequence[int]]) -> list[float]:
+    return [p50(times) / NS_PER_MS for times in blocks]
 
 
 def _memory(when: str, children: Sequence[int], above: Sequence[int]) -> Values:

@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/replacement.py [--quick] [--json]
 
 This process is nerve's parent, and the floors are processes of their own, as in
-`first_figures`. A floor kills its child, waits for it through a pidfd and forks the
+`bench`. A floor kills its child, waits for it through a pidfd and forks the
 next one, which opens a WAL database and says so over a pipe. They take turns. nerve's
 time ends where the parent takes `ready`, before that is recorded.
 """
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure, p50, report
-from benchmarks.first_figures import describe_machine
 from benchmarks.floor_process import FloorProcess
+from benchmarks.machine import describe_machine
 from benchmarks.runtime import (
     DEATHS,
     HANGING_SENSE,

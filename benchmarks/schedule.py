@@ -25,8 +25,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.first_figures import describe_machine
 from benchmarks.keeping import BEGIN_PATIENCE_S, Kept, Plan, measure
+from benchmarks.machine import describe_machine
 from benchmarks.pacers import name_of
 from nerve.clock import MS_PER_S
 
