@@ -35,7 +35,6 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench
-	$(BIN)/python benchmarks/replacement.py
 
 # The death of the parent, twenty times in each of six ways; some minutes.
 death: $(READY)

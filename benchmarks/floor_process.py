@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,22 @@ class FloorProcess:
 
 
 @contextlib.contextmanager
-def bare_and_laden(folder: Path) -> Iterator[tuple[FloorProcess, FloorProcess]]:
-    """The bare floor, and the one that has imported what workers have."""
+def floor_processes(
+    folder: Path, floors: Mapping[str, Sequence[str]]
+) -> Iterator[list[FloorProcess]]:
+    """One for each name, which imports those modules; each has a directory in `folder`."""
     with contextlib.ExitStack() as stack:
-        bare = FloorProcess("bare fork", folder / "bare")
-        stack.callback(bare.close)
-        laden = FloorProcess("fork, a worker's imports", folder / "laden", WORKER_IMPORTS)
-        stack.callback(laden.close)
-        yield bare, laden
+        processes = []
+        for number, (name, modules) in enumerate(floors.items()):
+            process = FloorProcess(name, folder / f"floor-{number}", modules)
+            stack.callback(process.close)
+            processes.append(process)
+        yield processes
+
+
+@contextlib.contextmanager
+def bare_and_laden(folder: Path) -> Iterator[list[FloorProcess]]:
+    """The bare floor, and the one that has imported what workers have."""
+    names = {"bare fork": (), "fork, a worker's imports": WORKER_IMPORTS}
+    with floor_processes(folder, names) as floors:
+        yield floors

@@ -68,6 +68,7 @@ def compute(db, peers, ctx):
 HANGING_ALLOWANCE_MS = 100
 """From the dispatch of the hanging sense to its hard deadline."""
 HANGING_TIMES = ", timeout: 50ms, grace_period: 50ms"
+HANGING, BEHIND = "hanging", "behind"
 DEATHS = frozenset({"worker.died", "worker.hard_timeout", "compute.killed"})
 """Types of log rows that tell of what is being measured here, and of nothing that went wrong."""
 
@@ -86,15 +87,28 @@ def make_project(
         source: of each of them.
         more: further keys of each, as YAML.
     """
-    lines = ["senses:"]
+    folder.mkdir(parents=True)
+    (folder / "nerve.yaml").write_text("senses:\n")
     for name, durability in senses.items():
-        migrations = folder / "senses" / name.replace("-", "_") / "migrations"
-        migrations.mkdir(parents=True)
-        (migrations.parent / "__init__.py").write_text(source)
-        (migrations / "0001_seen.py").write_text(MIGRATION)
-        lines.append(f"  {name}: {{group: {name}, durability: {durability}{more}}}")
-    (folder / "nerve.yaml").write_text("\n".join(lines) + "\n")
+        add_sense(folder, name, f"group: {name}, durability: {durability}{more}", source)
     return load_config(folder / "nerve.yaml", environ={})
+
+
+def make_hanging_project(folder: Path) -> Loaded:
+    """Write one with a group of two: HANGING, and BEHIND, which waits for it and then tells."""
+    make_project(folder, {HANGING: "normal"}, source=HANGING_SENSE, more=HANGING_TIMES)
+    add_sense(folder, BEHIND, f"group: {HANGING}")
+    return load_config(folder / "nerve.yaml", environ={})
+
+
+def add_sense(folder: Path, name: str, keys: str, source: str = SENSE) -> None:
+    """Write a sense, and append it with its keys to a nerve.yaml that has no other section yet."""
+    migrations = folder / "senses" / name.replace("-", "_") / "migrations"
+    migrations.mkdir(parents=True)
+    (migrations.parent / "__init__.py").write_text(source)
+    (migrations / "0001_seen.py").write_text(MIGRATION)
+    with (folder / "nerve.yaml").open("a") as file:
+        file.write(f"  {name}: {{{keys}}}\n")
 
 
 @contextlib.contextmanager
@@ -169,7 +183,8 @@ class Nerve:
         with _locked(loaded), workers_prepared(loaded, os.environ) as environ:
             began = time.perf_counter_ns()
             nerve = cls(loaded, environ, expected)
-            all_ready = nerve.seen("worker.ready", len(loaded.config.senses))
+            groups = {sense.group for sense in loaded.config.senses.values()}
+            all_ready = nerve.seen("worker.ready", len(groups))
             run = asyncio.create_task(nerve._supervisor.run())
             try:
                 await nerve._patiently(all_ready)
@@ -214,13 +229,19 @@ class Nerve:
         os.kill(worker, signal.SIGKILL)
         return await self._patiently(up) - self.killed_at_ns
 
-    async def rid_of_ns(self, sense: str) -> int:
-        """Run the hanging sense; the time from its hard deadline to a ready replacement."""
+    async def recovered_ns(self) -> tuple[int, int]:
+        """Run HANGING of `make_hanging_project`, and BEHIND after it.
+
+        From the hard deadline: the time to a ready replacement, and to the signal of BEHIND.
+        """
         await asyncio.sleep(PAUSE_S)
-        up = self._next_up()
-        began = time.monotonic_ns()
-        self.offer(sense)
-        return await self._patiently(up) - began - HANGING_ALLOWANCE_MS * 1_000_000
+        up, told = self._next_up(), self.seen("signal", 1)
+        deadline_ns = time.monotonic_ns() + HANGING_ALLOWANCE_MS * 1_000_000
+        self.offer(HANGING)
+        self.offer(BEHIND)
+        up_ns = await self._patiently(up) - deadline_ns
+        await self._patiently(told)
+        return up_ns, time.monotonic_ns() - deadline_ns
 
     def _next_up(self) -> asyncio.Future[int]:
         self._supervisor.up = self._loop.create_future()

@@ -4,7 +4,7 @@
 
 Stamps in this process, the parent, and in the worker (`stamps`), put in order. What a span
 is called is what was over at its end. The stamps themselves cost some hundredths of a
-millisecond; the figures without them are those of `replacement.py`.
+millisecond; the figures without them are those of `recovery`.
 """
 
 import asyncio

@@ -1,0 +1,92 @@
+"""From a worker that hangs, or was killed, to the next result, beside a kill and a fork.
+
+The section's process is nerve's parent. A floor kills its child, waits for it through a pidfd and
+forks the next one, which opens a WAL database, says so, inserts a row and says that. All take
+turns. nerve's `ready` is where the parent takes it, before that is recorded; a result is
+a durable signal.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.figures import Extent, Figure, Finding, Lacking, Note, p50
+from benchmarks.floor_process import WORKER_IMPORTS, FloorProcess, floor_processes
+from benchmarks.recovery_peers import CANNOT, pebble_recovered_ns, pebbles_name
+from benchmarks.runtime import (
+    DEATHS,
+    HANGING_ALLOWANCE_MS,
+    Nerve,
+    forgive_deaths,
+    make_hanging_project,
+)
+
+NS_PER_MS = 1_000_000
+FLOORS = {"bare kill and fork": (), "kill and fork, a worker's imports": WORKER_IMPORTS}
+KILLED, READY, RESULT = (
+    "SIGKILL of an idle worker to ready",
+    "hard deadline to ready",
+    "hard deadline to the next result",
+)
+COUNTERPART = {KILLED: "up", READY: "up", RESULT: "result"}
+"""Which of a floor's times stands beside which of nerve's."""
+
+Values = dict[str, float]
+"""The medians of one block, in milliseconds."""
+
+
+def measure(folder: Path, extent: Extent) -> list[Finding]:
+    """Nerve, its floors, and who else gets over a task that hangs."""
+    forgive_deaths()
+    blocks, kills = extent.of(12, 2, 1), extent.of(5, 2, 1)
+    with floor_processes(folder, FLOORS) as floors:
+        nerve, beside = asyncio.run(_alternate(folder, floors, blocks, kills))
+        figures = [
+            Figure(f"{what}, p50", name, "ms", _column(nerve, what), _column(values, of_floor))
+            for what, of_floor in COUNTERPART.items()
+            for name, values in beside.items()
+        ]
+        return [*figures, *_peers(folder, floors[0], extent.of(4, 1, 1))]
+
+
+async def _alternate(
+    folder: Path, floors: Sequence[FloorProcess], blocks: int, kills: int
+) -> tuple[list[Values], dict[str, list[Values]]]:
+    """Take turns; the first block is for warming up."""
+    nerve: list[Values] = []
+    beside: dict[str, list[Values]] = {floor.name: [] for floor in floors}
+    async with Nerve.running(make_hanging_project(folder / "nerve"), DEATHS) as (running, _):
+        for _ in range(blocks + 1):
+            nerve.append(await _nerves_turn(running, kills))
+            for floor in floors:
+                beside[floor.name].append(_floors_turn(floor, kills))
+    return nerve[1:], {name: values[1:] for name, values in beside.items()}
+
+
+async def _nerves_turn(nerve: Nerve, kills: int) -> Values:
+    killed = [await nerve.replaced_ns() for _ in range(kills)]
+    recovered = [await nerve.recovered_ns() for _ in range(kills)]
+    times = (killed, *zip(*recovered, strict=True))
+    return {what: p50(ns) / NS_PER_MS for what, ns in zip(COUNTERPART, times, strict=True)}
+
+
+def _floors_turn(floor: FloorProcess, kills: int) -> Values:
+    times: dict[str, list[int]] = floor.ask("replace", count=kills)
+    return {what: p50(ns) / NS_PER_MS for what, ns in times.items()}
+
+
+def _peers(folder: Path, floor: FloorProcess, blocks: int) -> list[Finding]:
+    notes: list[Finding] = [Note(who, why) for who, why in CANNOT.items()]
+    try:
+        name = pebbles_name()
+    except Lacking as lacking:
+        return [Note("pebble", f"left out: {lacking}"), *notes]
+    values, beside = [], []
+    for _ in range(blocks):
+        values.append(pebble_recovered_ns(folder, HANGING_ALLOWANCE_MS) / NS_PER_MS)
+        beside.append(_floors_turn(floor, 1)["result"])
+    return [Figure(f"{RESULT}, p50", floor.name, "ms", values, beside, who=name), *notes]
+
+
+def _column(values: Sequence[Values], name: str) -> list[float]:
+    return [block[name] for block in values]
