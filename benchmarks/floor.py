@@ -33,7 +33,7 @@ class Floor:
         self._crowd: list[int] = []
         self._hold = -1
 
-    def flood(  # noqa: PLR0913  they are the words of one request
+    def flood(
         self,
         folder: str,
         child: str,
@@ -48,7 +48,7 @@ class Floor:
         crew = self._crew(folder, workers, child, parent)
         return crew.flood(window, seconds, grouped=grouped)
 
-    def exchange(  # noqa: PLR0913  likewise
+    def exchange(
         self, folder: str, child: str, parent: str, *, workers: int, count: int
     ) -> list[int]:
         """Time the closed loop of one child; `child` and `parent` say their `synchronous`."""

@@ -41,7 +41,9 @@ def executor(method: str, folder: Path, workers: int) -> FuturesPeer:
     """The standard library's ProcessPoolExecutor, with a start method."""
     context = multiprocessing.get_context(method)
     pool = futures.ProcessPoolExecutor(workers, mp_context=context)
-    return FuturesPeer(functools.partial(pool.submit, work, str(folder)), pool.shutdown)
+    return FuturesPeer(
+        lambda synchronous: pool.submit(work, str(folder), synchronous), pool.shutdown
+    )
 
 
 fork = functools.partial(executor, "fork")
@@ -54,7 +56,9 @@ def loky(folder: Path, workers: int) -> FuturesPeer:
     from loky import ProcessPoolExecutor  # an extra
 
     pool = ProcessPoolExecutor(workers)
-    return FuturesPeer(functools.partial(pool.submit, work, str(folder)), pool.shutdown)
+    return FuturesPeer(
+        lambda synchronous: pool.submit(work, str(folder), synchronous), pool.shutdown
+    )
 
 
 def pebble(folder: Path, workers: int) -> FuturesPeer:

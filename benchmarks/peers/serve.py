@@ -57,7 +57,7 @@ class Caller:
             times.append(time.perf_counter_ns() - began)
         return times
 
-    def flood(  # noqa: PLR0913  they are the words of one request
+    def flood(
         self, child: str, parent: str, *, window: int, seconds: float, grouped: bool
     ) -> float:
         """Results per second with `window` under way in all; as many again as are durable.
