@@ -1,6 +1,6 @@
 """The floor: the same work with nothing but fork, a socketpair and sqlite3.
 
-A process of its own, started as a script by `floor_process`; its arguments are
+A process of its own, started by `floor_process`; its arguments are
 modules to import first. It imports nothing of nerve, so that it is warm and small. Each line
 on stdin is a request in JSON, each line on stdout its answer: times in nanoseconds.
 All children end when this process does, because they wait on its descriptors.
@@ -11,79 +11,57 @@ import json
 import os
 import select
 import signal
-import socket
-import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchmarks.crew import Crew
+from benchmarks.rows import insert, open_wal
+
 PAUSE_S = 0.5
 """Before each kill, on both sides: the process killed waits, what went before is recorded, and
 nerve has a worker in reserve again, as deaths come apart."""
-INSERT = "INSERT INTO seen (at_us, said) VALUES (?, ?)"
-
-
-def open_wal(path: Path, synchronous: str) -> sqlite3.Connection:
-    """Open a WAL database with one table, as bare as can be."""
-    raw = sqlite3.connect(path, isolation_level=None)
-    raw.execute("PRAGMA journal_mode=WAL")
-    raw.execute(f"PRAGMA synchronous={synchronous}")
-    raw.execute("CREATE TABLE IF NOT EXISTS seen (n INTEGER PRIMARY KEY, at_us INTEGER, said TEXT)")
-    return raw
-
-
-def insert(raw: sqlite3.Connection) -> None:
-    """Insert one row in a transaction of its own."""
-    raw.execute(INSERT, (time.time_ns() // 1_000, "one row"))
-
-
-class Pair:
-    """This process and one forked child, each with a database."""
-
-    def __init__(self, folder: Path, child: str, parent: str) -> None:
-        ours, theirs = socket.socketpair()
-        name = f"floor-{child}-{parent}".lower()
-        if os.fork() == 0:
-            ours.close()
-            _answer(theirs, open_wal(folder / f"{name}-child.db", child))
-        theirs.close()
-        self._socket = ours
-        self._raw = open_wal(folder / f"{name}-parent.db", parent)
-
-    def exchange(self, count: int) -> list[int]:
-        """Ask the child for one row, then insert one here; `count` times, one at a time."""
-        times = []
-        for _ in range(count):
-            began = time.perf_counter_ns()
-            self._socket.send(b"?")
-            self._socket.recv(1)
-            insert(self._raw)
-            times.append(time.perf_counter_ns() - began)
-        return times
-
-
-def _answer(questions: socket.socket, raw: sqlite3.Connection) -> NoReturn:
-    while questions.recv(1):
-        insert(raw)
-        questions.send(b"!")
-    os._exit(0)
 
 
 class Floor:
     """What can be asked for; each public method is a request."""
 
     def __init__(self) -> None:
-        self._pairs: dict[tuple[str, str], Pair] = {}
+        self._crews: dict[tuple[int, str, str], Crew] = {}
         self._crowd: list[int] = []
         self._hold = -1
 
-    def exchange(self, folder: str, child: str, parent: str, count: int) -> list[int]:
-        """Time the closed loop; `child` and `parent` are their values of `synchronous`."""
-        if (child, parent) not in self._pairs:
-            self._pairs[child, parent] = Pair(Path(folder), child, parent)
-        return self._pairs[child, parent].exchange(count)
+    def flood(
+        self,
+        folder: str,
+        child: str,
+        parent: str,
+        *,
+        workers: int,
+        window: int,
+        seconds: float,
+        grouped: bool,
+    ) -> float:
+        """Results per second of so many children, as `Crew.flood` has it."""
+        crew = self._crew(folder, workers, child, parent)
+        return crew.flood(window, seconds, grouped=grouped)
+
+    def exchange(
+        self, folder: str, child: str, parent: str, *, workers: int, count: int
+    ) -> list[int]:
+        """Time the closed loop of one child; `child` and `parent` say their `synchronous`."""
+        return self._crew(folder, workers, child, parent).exchange(count)
+
+    def workers(self, folder: str, child: str, parent: str, workers: int) -> list[int]:
+        """Process ids of so many children, each with its database open."""
+        return self._crew(folder, workers, child, parent).pids
+
+    def _crew(self, folder: str, workers: int, child: str, parent: str) -> Crew:
+        if (workers, child, parent) not in self._crews:
+            self._crews[workers, child, parent] = Crew(Path(folder), workers, child, parent)
+        return self._crews[workers, child, parent]
 
     def start(self, folder: str, count: int) -> list[int]:
         """Time a fork until the child has opened its database and said so; `count` times."""
@@ -217,6 +195,8 @@ def main(modules: list[str]) -> None:
     floor = Floor()
     actions: dict[str, Callable[..., Any]] = {
         "exchange": floor.exchange,
+        "flood": floor.flood,
+        "workers": floor.workers,
         "start": floor.start,
         "replace": floor.replace,
         "gather": floor.gather,

@@ -1,12 +1,11 @@
-"""The floor, as this process holds it: `floor.py`, asked over its stdin."""
+"""The floor, as others hold it: `floor`, asked over its stdin."""
 
 import contextlib
-import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.line_process import LineProcess
 
 WORKER_IMPORTS = (
     "alembic.autogenerate",
@@ -18,38 +17,20 @@ WORKER_IMPORTS = (
     "sqlalchemy.orm",
 )
 """What every worker has for its senses; the floor that has it, too, shows nerve's own part."""
-SCRIPT = Path(__file__).with_name("floor.py")
 
 
-class FloorProcess:
+class FloorProcess(LineProcess):
     """A warm process that forks bare children."""
 
     def __init__(self, name: str, folder: Path, modules: Sequence[str] = ()) -> None:
         """Start it; its databases lie in `folder`, and it imports `modules` first."""
-        self.name = name
         folder.mkdir()
         self._folder = str(folder)
-        self._process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), *modules],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        super().__init__(name, "benchmarks.floor", modules, folder / "errors")
 
     def ask(self, do: str, **arguments: Any) -> Any:
-        """Have something done; raises EOFError when the floor has died."""
-        assert self._process.stdin is not None  # noqa: S101  both are pipes
-        assert self._process.stdout is not None  # noqa: S101
-        request = {"do": do, "folder": self._folder, **arguments}
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        if not (line := self._process.stdout.readline()):
-            raise EOFError("the floor has died")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """End it, and with it its children."""
-        self._process.communicate()
+        """Have something done, in its directory or another; raises Died without an answer."""
+        return super().ask(do, **{"folder": self._folder, **arguments})
 
 
 @contextlib.contextmanager
@@ -58,12 +39,10 @@ def floor_processes(
 ) -> Iterator[list[FloorProcess]]:
     """One for each name, which imports those modules; each has a directory in `folder`."""
     with contextlib.ExitStack() as stack:
-        processes = []
-        for number, (name, modules) in enumerate(floors.items()):
-            process = FloorProcess(name, folder / f"floor-{number}", modules)
-            stack.callback(process.close)
-            processes.append(process)
-        yield processes
+        yield [
+            stack.enter_context(FloorProcess(name, folder / f"floor-{number}", modules))
+            for number, (name, modules) in enumerate(floors.items())
+        ]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.figures import Extent, Figure, Finding, Lacking, Note, p50
 from benchmarks.floor_process import WORKER_IMPORTS, FloorProcess, floor_processes
-from benchmarks.recovery_peers import CANNOT, pebble_recovered_ns, pebbles_name
+from benchmarks.peers.hanging import CANNOT, pebble_recovered_ns, pebbles_name
 from benchmarks.runtime import (
     DEATHS,
     HANGING_ALLOWANCE_MS,

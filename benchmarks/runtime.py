@@ -20,6 +20,8 @@ import psutil
 from benchmarks.floor import PAUSE_S
 from nerve.clock import SystemClock
 from nerve.config import Loaded, load_config
+from nerve.process.kernel import children
+from nerve.process.launch import fork_server_pid
 from nerve.reflex.causes import Cause
 from nerve.sense import TriggerKind
 from nerve.store.batch import LogEntry, SignalEntry
@@ -223,7 +225,7 @@ class Nerve:
     async def replaced_ns(self) -> int:
         """Kill the one worker, which is idle; the time until its replacement is ready."""
         await asyncio.sleep(PAUSE_S)
-        (worker,), _ = nerve_pids()
+        (worker,) = _worker_pids()
         up = self._next_up()
         self.killed_at_ns = time.monotonic_ns()
         os.kill(worker, signal.SIGKILL)
@@ -323,12 +325,8 @@ def _start_once(worker: ShortLived) -> int:
     return elapsed
 
 
-def nerve_pids() -> tuple[list[int], list[int]]:
-    """Process ids of all workers, and of the parent and the fork server."""
-    below = psutil.Process().children(recursive=True)
-    # Of all that is below, workers alone lead a session.
-    leaders = [process for process in below if os.getsid(process.pid) == process.pid]
-    workers = [process for process in leaders if process.name() != SPARE_NAME]
-    fork_servers = {process.ppid() for process in workers}
-    sentries = {psutil.Process(server).ppid() for server in fork_servers}
-    return [process.pid for process in workers], [os.getpid(), *fork_servers, *sentries]
+def _worker_pids() -> list[int]:
+    """Process ids of all workers, that in reserve apart."""
+    sentry = fork_server_pid() or 0
+    below = [pid for server in children(sentry) for pid in children(server)]
+    return [pid for pid in below if psutil.Process(pid).name() != SPARE_NAME]

@@ -1,6 +1,6 @@
 """Who else gets over a task that hangs: after its own timeout the next task has its result.
 
-    .venv/bin/python -m benchmarks.recovery_peers FOLDER TIMEOUT_MS
+    .venv/bin/python -m benchmarks.peers.hanging FOLDER TIMEOUT_MS
 
 A process of its own, started by `recovery`; prints nanoseconds. The tasks are those of the floor:
 one hangs in C and never gives up the GIL, the next one inserts a row into the worker's own WAL
@@ -10,7 +10,6 @@ database and returns a small dict, which this process stores with a sync.
 import importlib.util
 import itertools
 import json
-import sqlite3
 import subprocess
 import sys
 import time
@@ -18,30 +17,23 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.figures import Lacking
-from benchmarks.floor import INSERT, PAUSE_S, insert, open_wal
+from benchmarks.floor import PAUSE_S
+from benchmarks.peers.work import work
+from benchmarks.rows import insert, open_wal
 
 PATIENCE_S = 60.0
+MS_PER_S = 1_000
 NS_PER_MS = 1_000_000
 CANNOT = {
     "multiprocessing.Pool": "left out: it has no timeout for a task; one that hangs, hangs",
     "ProcessPoolExecutor, loky": "left out: the same; what can be killed is all workers at once",
     "APScheduler": "left out: its processes are those of ProcessPoolExecutor",
 }
-_databases: dict[str, sqlite3.Connection] = {}
-"""Of a peer's worker."""
 
 
 def hang() -> int:
     """Be busy in C for hours."""
     return sum(itertools.repeat(1, 10**13))
-
-
-def tell(path: str) -> dict[str, str]:
-    """Insert a row into the worker's own database."""
-    if path not in _databases:
-        _databases[path] = open_wal(Path(path), "NORMAL")
-    insert(_databases[path])
-    return {"said": "one row"}
 
 
 def pebbles_name() -> str:
@@ -62,14 +54,14 @@ def main(folder: Path, timeout_ms: int) -> None:
     """Have a pool of one process; it ends what hangs with SIGTERM and, 3 s later, SIGKILL."""
     from pebble import ProcessPool  # an extra
 
-    stored, path = open_wal(folder / "pebble-caller.db", "FULL"), str(folder / "pebble-worker.db")
+    stored = open_wal(folder / "pebble-stored.db", "FULL")
+    worked = (str(folder), "NORMAL")
     with ProcessPool(max_workers=1) as pool:
-        pool.schedule(tell, args=[path]).result(PATIENCE_S)
+        pool.schedule(work, worked).result(PATIENCE_S)
         time.sleep(PAUSE_S)
         deadline_ns = time.monotonic_ns() + timeout_ms * NS_PER_MS
-        hanging = pool.schedule(hang, timeout=timeout_ms / 1_000)
-        told = pool.schedule(tell, args=[path]).result(PATIENCE_S)
-        stored.execute(INSERT, (time.time_ns() // 1_000, json.dumps(told)))
+        hanging = pool.schedule(hang, timeout=timeout_ms / MS_PER_S)
+        insert(stored, json.dumps(pool.schedule(work, worked).result(PATIENCE_S)))
         elapsed_ns = time.monotonic_ns() - deadline_ns
         if hanging.exception(PATIENCE_S) is None:
             raise RuntimeError("pebble let it hang")
