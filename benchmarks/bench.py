@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, str] = {
     "recovery": "benchmarks.recovery:measure",
     "start": "benchmarks.starts:measure",
     "memory": "benchmarks.memory:measure",
+    "schedule": "benchmarks.schedule:measure",
     "at rest": "benchmarks.rest:measure",
 }
 """Name to the function, as text: who measures one has imported no other."""
