@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, str] = {
     "memory": "benchmarks.memory:measure",
     "schedule": "benchmarks.schedule:measure",
     "at rest": "benchmarks.rest:measure",
+    "growth": "benchmarks.growth:measure",
 }
 """Name to the function, as text: who measures one has imported no other."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.figures import Extent, Figure, Memory
 from benchmarks.floor_process import FloorProcess, bare_and_laden
-from benchmarks.runtime import make_project
+from benchmarks.runtime import make_crowd
 from benchmarks.usage import of_all, of_median
 from benchmarks.whole import (
     FORK_SERVER,
@@ -47,11 +47,9 @@ def measure(folder: Path, extent: Extent) -> list[Figure]:
 def _at_size(
     folder: Path, floors: Sequence[FloorProcess], size: int, *, blocks: int
 ) -> Iterator[Figure]:
-    names = [f"sense-{number}" for number in range(size)]
-    idle = make_project(folder / f"idle-{size}", dict.fromkeys(names, "normal"))
-    used = once_at_the_start(folder / f"used-{size}", names)
-    for loaded in (idle, used):
-        _nerve(loaded)  # whoever has just made its databases still has Alembic in hand
+    idle = make_crowd(folder / f"nerve-{size}", size)
+    used = once_at_the_start(idle)
+    _nerve(idle)  # it makes the databases, and that leaves traces in memory
     nerve: dict[str, list[Kinds]] = {IDLE: [], USED: []}
     beside: dict[str, list[Kinds]] = {floor.name: [] for floor in floors}
     for _ in range(blocks):

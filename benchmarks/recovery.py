@@ -52,14 +52,14 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
 async def _alternate(
     folder: Path, floors: Sequence[FloorProcess], blocks: int, kills: int
 ) -> tuple[list[Values], dict[str, list[Values]]]:
-    """Take turns; the first block is for warming up."""
+    """Take turns; the first block, of one death each, is for warming up."""
     nerve: list[Values] = []
     beside: dict[str, list[Values]] = {floor.name: [] for floor in floors}
     async with Nerve.running(make_hanging_project(folder / "nerve"), DEATHS) as (running, _):
-        for _ in range(blocks + 1):
-            nerve.append(await _nerves_turn(running, kills))
+        for count in (1, *[kills] * blocks):
+            nerve.append(await _nerves_turn(running, count))
             for floor in floors:
-                beside[floor.name].append(_floors_turn(floor, kills))
+                beside[floor.name].append(_floors_turn(floor, count))
     return nerve[1:], {name: values[1:] for name, values in beside.items()}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.figures import Extent, Figure
 from benchmarks.floor_process import FloorProcess, floor_processes
+from benchmarks.runtime import make_crowd
 from benchmarks.usage import Rates, rates
 from benchmarks.whole import Kinds, once_at_the_start, pids_of, whole
 
@@ -29,8 +30,8 @@ Block = dict[str, Rates]
 
 def measure(folder: Path, extent: Extent) -> list[Figure]:
     """All at the same time, in windows one after the other."""
-    groups, windows, seconds = extent.of(GROUPS, GROUPS, 2), extent.of(5, 2, 1), extent.of(6, 5, 1)
-    loaded = once_at_the_start(folder / "nerve", [f"sense-{n}" for n in range(groups)])
+    groups, windows, seconds = extent.of(GROUPS, GROUPS, 2), extent.of(5, 2, 1), extent.of(6, 4, 1)
+    loaded = once_at_the_start(make_crowd(folder / "nerve", groups))
     with floor_processes(folder, {TICKING: ()}) as (floor,), whole(loaded) as nerve:
         nerve.ready_us()
         nerve.await_signals(groups)

@@ -96,6 +96,11 @@ def make_project(
     return load_config(folder / "nerve.yaml", environ={})
 
 
+def make_crowd(folder: Path, size: int) -> Loaded:
+    """Write one with so many senses, which are alone in their groups."""
+    return make_project(folder, {f"sense-{number}": "normal" for number in range(size)})
+
+
 def make_hanging_project(folder: Path) -> Loaded:
     """Write one with a group of two: HANGING, and BEHIND, which waits for it and then tells."""
     make_project(folder, {HANGING: "normal"}, source=HANGING_SENSE, more=HANGING_TIMES)

@@ -80,7 +80,7 @@ def serve(folder: Path) -> None:
 
 def measure(folder: Path, extent: Extent) -> list[Finding]:
     """The section: each size beside the floor, and beside the smallest one."""
-    seconds, windows = extent.of(10.0, 2.0, 1.0), extent.of(3, 2, 1)
+    seconds, windows = extent.of(10.0, 1.5, 1.0), extent.of(3, 2, 1)
     sizes = extent.of(SIZES, SIZES[1:2], SIZES[:1])
     found: list[Finding] = []
     smallest: dict[str, list[Kept]] = {}

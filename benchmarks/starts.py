@@ -1,8 +1,8 @@
 """From the launch of workers until they are ready, beside forks; new databases, and at head.
 
-A block is what one value of a figure is made from, and the first block is for warming up. Within
-it nerve and its floors take turns, each with databases of its own, which are new for every block:
-the first start makes them, and the second one finds them at head.
+A block is what one value of a figure is made from. Within it nerve and its floors take turns, each
+with databases of its own, which are new for every block: the first start makes them, and the
+second one finds them at head.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.figures import Extent, Figure, p50
 from benchmarks.floor_process import WORKER_IMPORTS, FloorProcess, bare_and_laden
-from benchmarks.runtime import Nerve, make_project, start_times_ns
+from benchmarks.runtime import Nerve, make_crowd, make_project, start_times_ns
 from benchmarks.whole import whole
 from nerve.config import Loaded
 
@@ -30,13 +30,15 @@ Times = dict[str, float]
 def measure(folder: Path, extent: Extent) -> list[Figure]:
     """A worker, all of one group and of fifty, and the whole of `nerve run`."""
     sizes = extent.of(SIZES, SIZES, SIZES[:1])
+    # Whoever makes a journal for the first time imports Alembic; `_cold` has that in it.
+    asyncio.run(_nerve_ms(make_crowd(folder / "warm-up", 1)))
     with bare_and_laden(folder) as floors:
         return [
             *_workers(folder, floors, blocks=extent.of(12, 3, 1), count=extent.of(5, 3, 1)),
             *(
                 figure
                 for size in sizes
-                for figure in _groups(folder, floors, size, blocks=extent.of(6, 1, 1))
+                for figure in _groups(folder, floors, size, blocks=extent.of(6, 2, 1))
             ),
             _cold(folder, sizes[-1], blocks=extent.of(6, 1, 1)),
         ]
@@ -45,7 +47,7 @@ def measure(folder: Path, extent: Extent) -> list[Figure]:
 def _workers(
     folder: Path, floors: Sequence[FloorProcess], *, blocks: int, count: int
 ) -> list[Figure]:
-    """Time from the launch of a worker until it is ready, databases at head."""
+    """From the launch of a worker until it is ready, at head; the first block is to warm up."""
     loaded = make_project(folder / "one", {"one": "normal"})
     nerve: list[float] = []
     beside: dict[str, list[float]] = {floor.name: [] for floor in floors}
@@ -62,11 +64,11 @@ def _workers(
 def _groups(
     folder: Path, floors: Sequence[FloorProcess], size: int, *, blocks: int
 ) -> list[Figure]:
-    """Time until all workers are ready and that is recorded."""
-    loaded = _project(folder / f"groups-{size}", size)
+    """From the making of a supervisor until all workers are ready and that is recorded."""
+    loaded = make_crowd(folder / f"groups-{size}", size)
     nerve: list[Times] = []
     beside: dict[str, list[Times]] = {floor.name: [] for floor in floors}
-    for block in range(blocks + 1):
+    for block in range(blocks):
         shutil.rmtree(loaded.state_dir, ignore_errors=True)
         nerve.append({state: asyncio.run(_nerve_ms(loaded)) for state in (FRESH, AT_HEAD)})
         for floor in floors:
@@ -77,17 +79,15 @@ def _groups(
             )
     what = f"{size} groups to all ready" if size > 1 else "one group to ready"
     return [
-        Figure(
-            f"{what}, {state}", name, "ms", _column(nerve[1:], state), _column(values[1:], state)
-        )
+        Figure(f"{what}, {state}", name, "ms", _column(nerve, state), _column(values, state))
         for state in (AT_HEAD, FRESH)
         for name, values in beside.items()
     ]
 
 
 def _cold(folder: Path, size: int, *, blocks: int) -> Figure:
-    """Time from the launch of `nerve run` until all are ready, with all imports, at head."""
-    loaded = _project(folder / "cold", size)
+    """From the launch of `nerve run` until all are ready, at head; the first block makes those."""
+    loaded = make_crowd(folder / "cold", size)
     nerve, floor = [], []
     for block in range(blocks + 1):
         with whole(loaded) as running:
@@ -99,10 +99,6 @@ def _cold(folder: Path, size: int, *, blocks: int) -> Figure:
         process.close()
     beside = "python, a worker's imports, forks"
     return Figure(f"`nerve run`, {size} groups to all ready", beside, "ms", nerve[1:], floor[1:])
-
-
-def _project(folder: Path, size: int) -> Loaded:
-    return make_project(folder, {f"sense-{number}": "normal" for number in range(size)})
 
 
 async def _nerve_ms(loaded: Loaded) -> float:

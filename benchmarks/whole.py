@@ -8,13 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 
 import psutil
 
-from benchmarks.runtime import SPARE_NAME, make_project
+from benchmarks.runtime import SPARE_NAME
 from nerve.config import Loaded, load_config
 from nerve.errors import DatabaseMissing
 from nerve.process.kernel import children
@@ -25,11 +24,6 @@ PARENT, SENTRY, FORK_SERVER, WORKERS = "parent", "sentry", "fork server", "worke
 SPARE, TRACKER = "worker in reserve", "resource tracker"
 PATIENCE_S = 60.0
 POLL_S = 0.01
-ONCE_AT_THE_START = """reflexes:
-  - {{kind: sense, interval: 1h, sense: [{senses}]}}
-"""
-"""Each sense computes as soon as nerve runs, and is not due again for an hour."""
-
 Kinds = dict[str, list[int]]
 """Process ids by what the processes are."""
 
@@ -122,13 +116,15 @@ def whole(loaded: Loaded) -> Iterator[WholeNerve]:
         nerve.stop()
 
 
-def once_at_the_start(folder: Path, senses: Iterable[str]) -> Loaded:
-    """Make a project in which each of the senses computes once, in a group of its own."""
-    names = list(senses)
-    loaded = make_project(folder, dict.fromkeys(names, "normal"))
-    with loaded.path.open("a") as file:
-        file.write(ONCE_AT_THE_START.format(senses=", ".join(names)))
-    return load_config(loaded.path, environ={})
+def once_at_the_start(loaded: Loaded) -> Loaded:
+    """The same project, its databases too, where each sense computes as soon as nerve runs.
+
+    None is due again for an hour.
+    """
+    path = loaded.path.with_name("once.yaml")
+    reflex = f"{{kind: sense, interval: 1h, sense: [{', '.join(loaded.config.senses)}]}}"
+    path.write_text(f"{loaded.path.read_text()}reflexes:\n  - {reflex}\n")
+    return load_config(path, environ={})
 
 
 def pids_of(kinds: Mapping[str, list[int]]) -> list[int]:
