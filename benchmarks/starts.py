@@ -30,7 +30,7 @@ Times = dict[str, float]
 def measure(folder: Path, extent: Extent) -> list[Figure]:
     """A worker, all of one group and of fifty, and the whole of `nerve run`."""
     sizes = extent.of(SIZES, SIZES, SIZES[:1])
-    # Whoever makes a journal for the first time imports Alembic; `_cold` has that in it.
+    # Whoever makes a journal for the first time imports Alembic, which is none of its start.
     asyncio.run(_nerve_ms(make_crowd(folder / "warm-up", 1)))
     with bare_and_laden(folder) as floors:
         return [

@@ -1,22 +1,21 @@
 """Who else gets over a task that hangs: after its own timeout the next task has its result.
 
-    .venv/bin/python -m benchmarks.peers.hanging FOLDER TIMEOUT_MS
+    .venv/bin/python -m benchmarks.peers.hanging pebble|celery FOLDER TIMEOUT_MS
 
-A process of its own, started by `recovery`; prints nanoseconds. The tasks are those of the floor:
-one hangs in C and never gives up the GIL, the next one inserts a row into the worker's own WAL
-database and returns a small dict, which this process stores with a sync.
+A process of its own, started by `recovery`; prints nanoseconds. There is one worker. One task hangs
+in C and never gives up the GIL, the next one does `work`, and what it returns is stored with
+a sync.
 """
 
-import importlib.util
 import itertools
 import json
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from benchmarks.figures import Lacking
 from benchmarks.floor import PAUSE_S
 from benchmarks.peers.work import work
 from benchmarks.rows import insert, open_wal
@@ -28,6 +27,7 @@ CANNOT = {
     "multiprocessing.Pool": "left out: it has no timeout for a task; one that hangs, hangs",
     "ProcessPoolExecutor, loky": "left out: the same; what can be killed is all workers at once",
     "APScheduler": "left out: its processes are those of ProcessPoolExecutor",
+    "Huey, Dramatiq": "left out: neither ends a task that holds the GIL",
 }
 
 
@@ -36,37 +36,56 @@ def hang() -> int:
     return sum(itertools.repeat(1, 10**13))
 
 
-def pebbles_name() -> str:
-    """With its version; raises Lacking where it is not installed."""
-    if importlib.util.find_spec("pebble") is None:
-        raise Lacking("it is not installed: pip install -e '.[bench]'")
-    return f"pebble {version('pebble')}"
-
-
-def pebble_recovered_ns(folder: Path, timeout_ms: int) -> int:
+def recovered_ns(kind: str, folder: Path, timeout_ms: int) -> int:
     """From the timeout of a task that hangs until the result of the next one is stored."""
-    command = [sys.executable, "-m", __name__, str(folder), str(timeout_ms)]
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", __name__, kind, str(folder), str(timeout_ms)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=PATIENCE_S)
     return int(done.stdout)
 
 
-def main(folder: Path, timeout_ms: int) -> None:
-    """Have a pool of one process; it ends what hangs with SIGTERM and, 3 s later, SIGKILL."""
+def pebble(folder: Path, timeout_ms: int) -> int:
+    """A pool of one process; it ends what hangs with SIGTERM and, 3 s later, SIGKILL."""
     from pebble import ProcessPool  # an extra
 
-    stored = open_wal(folder / "pebble-stored.db", "FULL")
-    worked = (str(folder), "NORMAL")
     with ProcessPool(max_workers=1) as pool:
-        pool.schedule(work, worked).result(PATIENCE_S)
-        time.sleep(PAUSE_S)
-        deadline_ns = time.monotonic_ns() + timeout_ms * NS_PER_MS
-        hanging = pool.schedule(hang, timeout=timeout_ms / MS_PER_S)
-        insert(stored, json.dumps(pool.schedule(work, worked).result(PATIENCE_S)))
-        elapsed_ns = time.monotonic_ns() - deadline_ns
-        if hanging.exception(PATIENCE_S) is None:
-            raise RuntimeError("pebble let it hang")
-    print(elapsed_ns)
+        return _elapsed_ns(
+            folder,
+            timeout_ms,
+            lambda: pool.schedule(hang, timeout=timeout_ms / MS_PER_S),
+            lambda: pool.schedule(work, (str(folder), "NORMAL")).result(PATIENCE_S),
+        )
+
+
+def celery(folder: Path, timeout_ms: int) -> int:
+    """A worker with one process and Redis; a time limit is a SIGKILL."""
+    from benchmarks.peers.queues import Celery  # an extra
+
+    peer = Celery(folder, 1)
+    try:
+        return _elapsed_ns(
+            folder,
+            timeout_ms,
+            lambda: peer.submit_hanging(timeout_ms / MS_PER_S),
+            lambda: peer.take(peer.submit("NORMAL")),
+        )
+    finally:
+        peer.close()
+
+
+def _elapsed_ns(
+    folder: Path, timeout_ms: int, hang: Callable[[], Any], do_work: Callable[[], Any]
+) -> int:
+    (folder / "caller").mkdir(exist_ok=True)
+    stored = open_wal(folder / "caller" / "stored.db", "FULL")
+    do_work()
+    time.sleep(PAUSE_S)
+    deadline_ns = time.monotonic_ns() + timeout_ms * NS_PER_MS
+    hang()
+    insert(stored, json.dumps(do_work()))
+    return time.monotonic_ns() - deadline_ns
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    by_name = {"pebble": pebble, "celery": celery}
+    print(by_name[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3])))
