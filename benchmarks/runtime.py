@@ -31,6 +31,7 @@ from nerve.supervisor.shortlived import ShortLived, short_spec
 from nerve.supervisor.supervisor import Supervisor
 from nerve.wire.messages import ReadyMessage, StopMessage
 
+NS_PER_S = 1_000_000_000
 PATIENCE_S = 60.0
 SPARE_NAME = "nerve: spare"
 SENSE = """
@@ -76,23 +77,31 @@ T = TypeVar("T")
 
 
 def make_project(
-    folder: Path, senses: dict[str, str], *, source: str = SENSE, more: str = ""
+    folder: Path,
+    senses: dict[str, str],
+    *,
+    source: str = SENSE,
+    more: str = "",
+    group_of: Callable[[str], str] = str,
+    sections: Sequence[str] = (),
 ) -> Loaded:
-    """Write a project whose senses are alone in their groups.
+    """Write a project.
 
     Args:
         folder: a directory that does not exist yet.
         senses: name to `durability`.
         source: of each of them.
         more: further keys of each, as YAML.
+        group_of: a sense's group by its name; without it each is alone in its own.
+        sections: further lines of nerve.yaml.
     """
-    lines = ["senses:"]
+    lines = [*sections, "senses:"]
     for name, durability in senses.items():
         migrations = folder / "senses" / name.replace("-", "_") / "migrations"
         migrations.mkdir(parents=True)
         (migrations.parent / "__init__.py").write_text(source)
         (migrations / "0001_seen.py").write_text(MIGRATION)
-        lines.append(f"  {name}: {{group: {name}, durability: {durability}{more}}}")
+        lines.append(f"  {name}: {{group: {group_of(name)}, durability: {durability}{more}}}")
     (folder / "nerve.yaml").write_text("\n".join(lines) + "\n")
     return load_config(folder / "nerve.yaml", environ={})
 
@@ -169,7 +178,8 @@ class Nerve:
         with _locked(loaded), workers_prepared(loaded, os.environ) as environ:
             began = time.perf_counter_ns()
             nerve = cls(loaded, environ, expected)
-            all_ready = nerve.seen("worker.ready", len(loaded.config.senses))
+            groups = {sense.group for sense in loaded.config.senses.values()}
+            all_ready = nerve.seen("worker.ready", len(groups))
             run = asyncio.create_task(nerve._supervisor.run())
             try:
                 await nerve._patiently(all_ready)
@@ -204,6 +214,34 @@ class Nerve:
         offer()
         await self._patiently(done)
         return times
+
+    async def rate(self, senses: Sequence[str], seconds: float) -> float:
+        """Signals per second, each sense triggered again as soon as its last one is durable."""
+        seen: list[int] = []
+        until = sys.maxsize
+        under_way = len(senses)
+        done = self._loop.create_future()
+
+        def take(entry: Entry) -> None:
+            nonlocal until, under_way
+            if not isinstance(entry, SignalEntry):
+                return
+            seen.append(time.perf_counter_ns())
+            if len(seen) == len(senses):  # the first of each were for warming up
+                until = seen[-1] + int(seconds * NS_PER_S)
+            if seen[-1] < until:
+                self._loop.call_soon(self.offer, entry.sense)
+                return
+            under_way -= 1
+            if under_way == 0:
+                done.set_result(None)
+
+        self._take = take
+        for sense in senses:
+            self.offer(sense)
+        await self._patiently(done)
+        counted = [at for at in seen[len(senses) :] if at < until]
+        return len(counted) / seconds
 
     async def replaced_ns(self) -> int:
         """Kill the one worker, which is idle; the time until its replacement is ready."""
