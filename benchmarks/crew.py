@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.rows import SAID, insert, insert_together, open_wal
+from benchmarks.rows import SAID, grow, insert, insert_together, open_wal
 
 NS_PER_S = 1_000_000_000
 READ_BYTES = 4096
@@ -32,13 +32,16 @@ class Crew:
         self._poll = select.epoll()
         self.pids = [self._fork(folder / f"{name}-{n}.db", child) for n in range(workers)]
         self._raw = open_wal(folder / f"{name}-parent.db", parent)
+        grow(self._raw, parent)
 
     def _fork(self, path: Path, synchronous: str) -> int:
         # A child has what its elder brothers are asked through; they end behind it.
         ours, theirs = socket.socketpair()
         if (pid := os.fork()) == 0:
             ours.close()
-            _answer(theirs, open_wal(path, synchronous))
+            raw = open_wal(path, synchronous)
+            grow(raw, synchronous)
+            _answer(theirs, raw)
         theirs.close()
         self._sockets[ours.fileno()] = ours
         self._poll.register(ours, select.EPOLLIN)
@@ -57,14 +60,15 @@ class Crew:
         return times
 
     def flood(self, window: int, seconds: float, *, grouped: bool) -> float:
-        """Results per second with `window` under way for each child.
+        """Results per second with `window` under way in all.
 
         As many are asked for again as are durable; `grouped` puts all that one wait brings into
         one commit.
         """
+        each = window // len(self._sockets)
+        under_way = each * len(self._sockets)
         for asked in self._sockets.values():
-            asked.send(b"?" * window)
-        under_way = window * len(self._sockets)
+            asked.send(b"?" * each)
         self._see_off(under_way, grouped=grouped, again=True)  # for warming up
         done, now = 0, time.perf_counter_ns()
         began, until = now, now + int(seconds * NS_PER_S)

@@ -1,61 +1,39 @@
-"""One trigger to its durable result, then the next, beside a floor of the same durability.
+"""Dispatch: nerve and its peers beside a floor, all of whom do the same work.
 
-A block is what one value of a figure is made from, and the first block is for warming up.
-Within a block the turns are short, because a disk that is shared is fast and slow for
-seconds at a time.
+One row in a database of the worker's own, one small result stored durably by who asked for it: one
+at a time (`latencies`), as many as there is room for (`floods`), and what a worker weighs
+(`weights`). The contestants take turns within each block, because a machine that is shared is
+fast and slow for seconds at a time; a ratio is formed within a block. The first block is for
+warming up, where there is more than one.
 """
 
-import asyncio
 from pathlib import Path
 
-from benchmarks.figures import Extent, Figure, p50, p99
-from benchmarks.floor_process import FloorProcess
-from benchmarks.runtime import Nerve, make_project
+from benchmarks.contestants import field
+from benchmarks.durability import BOTH_FULL, DURABILITIES
+from benchmarks.figures import Extent, Finding
+from benchmarks.floods import floods
+from benchmarks.latencies import latencies
+from benchmarks.starters import PEERS, present, starts
+from benchmarks.weights import weights
 
-NS_PER_US = 1_000
-TURN_TRIGGERS = 10
-NORMAL, FULL = "NORMAL", "FULL"
-TRIGGERS = (
-    # What, the sense, and the floor's `synchronous` in its child and in its parent.
-    ("trigger, default", "normal", NORMAL, FULL),
-    ("trigger, durability: full", "full", FULL, FULL),
-    ("trigger, default", "normal", NORMAL, NORMAL),
-)
-
-Sides = tuple[list[int], list[int]]
+WINDOW = 16
+"""Results under way for each worker, of everybody alike. Of nerve they are as many senses, as each
+has one trigger under way at a time. A worker needs some, or it has nothing to do while the caller
+waits for the disk; with many more, what is measured is how much fits into a commit."""
 
 
-def measure(folder: Path, extent: Extent) -> list[Figure]:
-    """A trigger, in a closed loop."""
-    floor = FloorProcess("pair", folder / "floor")
-    try:
-        return asyncio.run(
-            triggers(folder, floor, blocks=extent.of(15, 4, 1), turns=extent.of(20, 20, 1))
-        )
-    finally:
-        floor.close()
-
-
-async def triggers(folder: Path, floor: FloorProcess, *, blocks: int, turns: int) -> list[Figure]:
-    """Time from a trigger to its durable signal, in a closed loop."""
-    loaded = make_project(folder / "triggers", {"normal": "normal", "full": "full"})
-    seen: list[list[Sides]] = [[] for _ in TRIGGERS]
-    async with Nerve.running(loaded) as (nerve, _):
-        for _ in range(blocks + 1):
-            for (_, sense, child, parent), sides in zip(TRIGGERS, seen, strict=True):
-                sides.append(([], []))
-                for _ in range(turns):
-                    sides[-1][0].extend(await nerve.times_ns(sense, TURN_TRIGGERS))
-                    sides[-1][1].extend(
-                        floor.ask("exchange", child=child, parent=parent, count=TURN_TRIGGERS)
-                    )
-    return [
-        Figure(
-            f"{what}, {part.__name__}",
-            f"pair, child {child}, parent {parent}",
-            "us",
-            *([part(side) / NS_PER_US for side in both] for both in zip(*sides[1:], strict=True)),
-        )
-        for (what, _, child, parent), sides in zip(TRIGGERS, seen, strict=True)
-        for part in (p50, p99)
-    ]
+def measure(folder: Path, extent: Extent) -> list[Finding]:
+    """Everything; each number of workers is a field of its own."""
+    peers, absent = present(PEERS)
+    found: list[Finding] = [*absent]
+    with field(folder / "one", starts(peers, DURABILITIES, workers=1, senses=1)) as one:
+        found += latencies(one, blocks=extent.of(16, 4, 1), turns=extent.of(20, 8, 1))
+    for workers in extent.of((2, 4, 8), (2,), (2,)):
+        crowd = starts(peers, DURABILITIES, workers=workers, senses=WINDOW)
+        with field(folder / f"flood-{workers}", crowd) as many:
+            blocks, seconds = extent.of(7, 3, 1), extent.of(0.5, 0.2, 0.05)
+            found += floods(many, workers, WINDOW, blocks=blocks, seconds=seconds)
+        each = starts(peers, (BOTH_FULL,), workers=workers, senses=1)
+        found += weights(folder / f"weights-{workers}", each, workers, blocks=extent.of(3, 1, 1))
+    return found

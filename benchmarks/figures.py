@@ -7,7 +7,7 @@ beside it for orientation.
 
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -68,10 +68,10 @@ class Figure:
         return Spread.of([v / f for v, f in zip(self.values, self.floor, strict=True)])
 
     def row(self) -> tuple[str, ...]:
-        """As the table shows it."""
-        floor = f"{Spread.of(self.floor)} {self.unit}" if self.floor else ""
-        value = f"{Spread.of(self.values)} {self.unit}"
-        return (self.what, self.who, self.beside, str(self.ratio or ""), value, floor)
+        """As a table shows it; of the absolute values the medians."""
+        floor = f"{_short(Spread.of(self.floor).median)} {self.unit}" if self.floor else ""
+        value = f"{_short(Spread.of(self.values).median)} {self.unit}"
+        return (self.what, self.beside, floor, self.who, value, str(self.ratio or ""))
 
     def to_json(self) -> dict[str, Any]:
         """The spreads, and what they were made from."""
@@ -132,13 +132,30 @@ def p99(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[-1]
 
 
+HEAD = ("what", "beside", "", "who", "", "ratio [quartiles]")
+ONCE = 3
+"""So many columns of a row are left blank if they are those of the row before."""
+
+
 def table(figures: Iterable[Figure]) -> str:
     """Figures as aligned text."""
-    head = ("what", "who", "beside", "ratio", "value", "floor")
-    rows = [head, *(figure.row() for figure in figures)]
+    rows = [HEAD, *_rows(figures)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return "\n".join(lines)
+
+
+def markdown(figures: Iterable[Figure]) -> str:
+    """The same in Markdown."""
+    rows = [HEAD, ("---",) * len(HEAD), *_rows(figures)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _rows(figures: Iterable[Figure]) -> Iterator[tuple[str, ...]]:
+    before: tuple[str, ...] = ()
+    for row in (figure.row() for figure in figures):
+        yield ("",) * ONCE + row[ONCE:] if row[:ONCE] == before[:ONCE] else row
+        before = row
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +186,8 @@ def file_system(folder: Path) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.2f}"  # noqa: PLR2004  three digits
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2  # noqa: PLR2004  three of them
+    return f"{value:,.{digits}f}"
 
 
 def report(machine: Mapping[str, object], findings: Sequence[Finding], *, as_json: bool) -> str:

@@ -23,6 +23,8 @@ from benchmarks.rows import insert, open_wal
 PAUSE_S = 0.5
 """Before each kill, on both sides: the process killed waits, what went before is recorded, and
 nerve has a worker in reserve again, as deaths come apart."""
+PROCESSOR_FIELD = 36
+"""Of /proc/PID/stat, counted behind the name (proc(5), field 39)."""
 
 
 class Floor:
@@ -57,6 +59,11 @@ class Floor:
     def workers(self, folder: str, child: str, parent: str, workers: int) -> list[int]:
         """Process ids of so many children, each with its database open."""
         return self._crew(folder, workers, child, parent).pids
+
+    def processors(self, folder: str, child: str, parent: str, workers: int) -> list[int]:
+        """On which processor the caller, and its first child, have run last."""
+        pids = (os.getpid(), self._crew(folder, workers, child, parent).pids[0])
+        return [_processor(pid) for pid in pids]
 
     def _crew(self, folder: str, workers: int, child: str, parent: str) -> Crew:
         if (workers, child, parent) not in self._crews:
@@ -132,6 +139,11 @@ class Floor:
             os.waitpid(self._crowd.pop(), 0)
 
 
+def _processor(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[PROCESSOR_FIELD])
+
+
 def _fork_once(path: Path) -> int:
     ready, ready_w = os.pipe()
     began = time.perf_counter_ns()
@@ -197,6 +209,7 @@ def main(modules: list[str]) -> None:
         "exchange": floor.exchange,
         "flood": floor.flood,
         "workers": floor.workers,
+        "processors": floor.processors,
         "start": floor.start,
         "replace": floor.replace,
         "gather": floor.gather,

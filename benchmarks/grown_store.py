@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.log_rows import BATCH_ROWS, batches
+from benchmarks.projects import BEHIND, add_sense, make_hanging_project
 from benchmarks.rows import INSERT, SAID
-from benchmarks.runtime import BEHIND, Nerve, add_sense, make_hanging_project
+from benchmarks.runtime import Nerve
 from nerve.config import Loaded, load_config
 from nerve.sense import TriggerKind
 from nerve.store.batch import Batch, LogEntry, SignalEntry

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.figures import Extent, Figure, Finding, Note, p50, p99
 from benchmarks.grown_store import ECHO, let_grow, make_project
-from benchmarks.runtime import BEHIND, DEATHS, Nerve, forgive_deaths
+from benchmarks.projects import BEHIND
+from benchmarks.runtime import DEATHS, Nerve, forgive_deaths
 from benchmarks.usage import of_median, rates
 from benchmarks.whole import PARENT, WORKERS, pids_of, whole
 from nerve.cli.program import program

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.figures import Extent, Figure, Memory
 from benchmarks.floor_process import FloorProcess, bare_and_laden
-from benchmarks.runtime import make_crowd
+from benchmarks.projects import make_crowd
 from benchmarks.usage import of_all, of_median
 from benchmarks.whole import (
     FORK_SERVER,

@@ -7,19 +7,16 @@ a durable signal.
 """
 
 import asyncio
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.figures import Extent, Figure, Finding, Lacking, Note, p50
+from benchmarks.figures import Extent, Figure, Finding, Note, p50
 from benchmarks.floor_process import WORKER_IMPORTS, FloorProcess, floor_processes
-from benchmarks.peers.hanging import CANNOT, pebble_recovered_ns, pebbles_name
-from benchmarks.runtime import (
-    DEATHS,
-    HANGING_ALLOWANCE_MS,
-    Nerve,
-    forgive_deaths,
-    make_hanging_project,
-)
+from benchmarks.peers.hanging import CANNOT, recovered_ns
+from benchmarks.projects import HANGING_ALLOWANCE_MS, make_hanging_project
+from benchmarks.runtime import DEATHS, Nerve, forgive_deaths
+from benchmarks.starters import PEERS, Peer, present
 
 NS_PER_MS = 1_000_000
 FLOORS = {"bare kill and fork": (), "kill and fork, a worker's imports": WORKER_IMPORTS}
@@ -30,6 +27,10 @@ KILLED, READY, RESULT = (
 )
 COUNTERPART = {KILLED: "up", READY: "up", RESULT: "result"}
 """Which of a floor's times stands beside which of nerve's."""
+PAUSES_S = {"Pebble": (0.5,) * 4, "Celery": (0.5, 1.5, 2.5, 3.5, 4.5)}
+"""Before each hanging task of a peer. Celery looks after its processes every 5 s, and what was
+killed may have to wait until it does; so its pauses are spread over those."""
+PAUSES_QUICK_S: dict[str, tuple[float, ...]] = {"Pebble": (0.5,), "Celery": ()}
 
 Values = dict[str, float]
 """The medians of one block, in milliseconds."""
@@ -46,7 +47,7 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
             for what, of_floor in COUNTERPART.items()
             for name, values in beside.items()
         ]
-        return [*figures, *_peers(folder, floors[0], extent.of(4, 1, 1))]
+        return [*figures, *_peers(folder, floors[0], extent.of(PAUSES_S, PAUSES_QUICK_S, {}))]
 
 
 async def _alternate(
@@ -75,17 +76,30 @@ def _floors_turn(floor: FloorProcess, kills: int) -> Values:
     return {what: p50(ns) / NS_PER_MS for what, ns in times.items()}
 
 
-def _peers(folder: Path, floor: FloorProcess, blocks: int) -> list[Finding]:
-    notes: list[Finding] = [Note(who, why) for who, why in CANNOT.items()]
-    try:
-        name = pebbles_name()
-    except Lacking as lacking:
-        return [Note("pebble", f"left out: {lacking}"), *notes]
+def _peers(
+    folder: Path, floor: FloorProcess, pauses: Mapping[str, Sequence[float]]
+) -> list[Finding]:
+    """Those that can, each alone; `pauses` has an entry for each of their values."""
+    here, notes = present([peer for peer in PEERS if peer.name in pauses])
+    found: list[Finding] = [note for note in notes if note.who in pauses]
+    found += [Note(who, why) for who, why in CANNOT.items()]
+    for peer in here:
+        try:
+            found.append(_peer(folder, floor, peer, pauses[peer.name]))
+        except subprocess.SubprocessError as error:
+            found.append(Note(peer.name, f"failed: {error}"))
+    return found
+
+
+def _peer(folder: Path, floor: FloorProcess, peer: Peer, pauses: Sequence[float]) -> Finding:
+    if not pauses:
+        return Note(peer.name, "left out of a quick run")
     values, beside = [], []
-    for _ in range(blocks):
-        values.append(pebble_recovered_ns(folder, HANGING_ALLOWANCE_MS) / NS_PER_MS)
-        beside.append(_floors_turn(floor, 1)["result"])
-    return [Figure(f"{RESULT}, p50", floor.name, "ms", values, beside, who=name), *notes]
+    for block, pause_s in enumerate(pauses):
+        place = folder / f"{peer.name}-{block}"
+        values.append(recovered_ns(peer.name, place, HANGING_ALLOWANCE_MS, pause_s) / NS_PER_MS)
+        beside.append(_floors_turn(floor, 1)[COUNTERPART[RESULT]])
+    return Figure(f"{RESULT}, p50", floor.name, "ms", values, beside, who=peer.full_name)
 
 
 def _column(values: Sequence[Values], name: str) -> list[float]:

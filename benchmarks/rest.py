@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.figures import Extent, Figure
 from benchmarks.floor_process import FloorProcess, floor_processes
-from benchmarks.runtime import make_crowd
+from benchmarks.projects import make_crowd
 from benchmarks.usage import Rates, rates
 from benchmarks.whole import Kinds, once_at_the_start, pids_of, whole
 

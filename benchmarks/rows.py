@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SAID = "one row"
+GROWTH_COMMITS = 1_100
+"""SQLite writes a WAL over once it has a thousand pages, and these add a page each. Until then the
+file grows, and every sync waits for the file system's own journal too."""
 INSERT = "INSERT INTO seen (at_us, said) VALUES (?, ?)"
 
 
@@ -29,3 +32,11 @@ def insert_together(raw: sqlite3.Connection, all_said: Iterable[str]) -> None:
     for said in all_said:
         insert(raw, said)
     raw.execute("COMMIT")
+
+
+def grow(raw: sqlite3.Connection, synchronous: str) -> None:
+    """Write so much that the WAL grows no more, as after some minutes of use."""
+    raw.execute("PRAGMA synchronous=OFF")
+    for _ in range(GROWTH_COMMITS):
+        insert(raw)
+    raw.execute(f"PRAGMA synchronous={synchronous}")

@@ -1,4 +1,4 @@
-"""Nerve's side of the figures: a project, a real supervisor, real workers.
+"""Nerve's side of the figures: a real supervisor, real workers, of a project (`projects`).
 
 The supervisor runs in this process as under `nerve run`; only triggers come from
 here instead of from a schedule. An error in the log ends the measurement: a figure of
@@ -12,14 +12,14 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import psutil
 
 from benchmarks.floor import PAUSE_S
+from benchmarks.projects import BEHIND, HANGING, HANGING_ALLOWANCE_MS
 from nerve.clock import SystemClock
-from nerve.config import Loaded, load_config
+from nerve.config import Loaded
 from nerve.process.kernel import children
 from nerve.process.launch import fork_server_pid
 from nerve.reflex.causes import Cause
@@ -33,89 +33,14 @@ from nerve.supervisor.shortlived import ShortLived, short_spec
 from nerve.supervisor.supervisor import Supervisor
 from nerve.wire.messages import ReadyMessage, StopMessage
 
+NS_PER_S = 1_000_000_000
 PATIENCE_S = 60.0
 SPARE_NAME = "nerve: spare"
-SENSE = """
-import time
-from sqlalchemy import text
-
-INSERT = text("INSERT INTO seen (at_us, said) VALUES (:at_us, :said)")
-
-def compute(db, peers, ctx):
-    db.execute(INSERT, {"at_us": time.time_ns() // 1_000, "said": "one row"})
-    return {"said": "one row"}
-"""
-MIGRATION = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = "0001"
-down_revision = None
-
-def upgrade():
-    op.create_table(
-        "seen",
-        sa.Column("n", sa.Integer, primary_key=True),
-        sa.Column("at_us", sa.Integer),
-        sa.Column("said", sa.Text),
-    )
-"""
-
-HANGING_SENSE = """
-import itertools
-
-def compute(db, peers, ctx):
-    return sum(itertools.repeat(1, 10**13))  # hours inside C, and never the GIL given up
-"""
-HANGING_ALLOWANCE_MS = 100
-"""From the dispatch of the hanging sense to its hard deadline."""
-HANGING_TIMES = ", timeout: 50ms, grace_period: 50ms"
-HANGING, BEHIND = "hanging", "behind"
 DEATHS = frozenset({"worker.died", "worker.hard_timeout", "compute.killed"})
 """Types of log rows that tell of what is being measured here, and of nothing that went wrong."""
 
 Entry = SignalEntry | LogEntry
 T = TypeVar("T")
-
-
-def make_project(
-    folder: Path, senses: dict[str, str], *, source: str = SENSE, more: str = ""
-) -> Loaded:
-    """Write a project whose senses are alone in their groups.
-
-    Args:
-        folder: a directory that does not exist yet.
-        senses: name to `durability`.
-        source: of each of them.
-        more: further keys of each, as YAML.
-    """
-    folder.mkdir(parents=True)
-    (folder / "nerve.yaml").write_text("senses:\n")
-    for name, durability in senses.items():
-        add_sense(folder, name, f"group: {name}, durability: {durability}{more}", source)
-    return load_config(folder / "nerve.yaml", environ={})
-
-
-def make_crowd(folder: Path, size: int) -> Loaded:
-    """Write one with so many senses, which are alone in their groups."""
-    return make_project(folder, {f"sense-{number}": "normal" for number in range(size)})
-
-
-def make_hanging_project(folder: Path) -> Loaded:
-    """Write one with a group of two: HANGING, and BEHIND, which waits for it and then tells."""
-    make_project(folder, {HANGING: "normal"}, source=HANGING_SENSE, more=HANGING_TIMES)
-    add_sense(folder, BEHIND, f"group: {HANGING}")
-    return load_config(folder / "nerve.yaml", environ={})
-
-
-def add_sense(folder: Path, name: str, keys: str, source: str = SENSE) -> None:
-    """Write a sense, and append it with its keys to a nerve.yaml that has no other section yet."""
-    migrations = folder / "senses" / name.replace("-", "_") / "migrations"
-    migrations.mkdir(parents=True)
-    (migrations.parent / "__init__.py").write_text(source)
-    (migrations / "0001_seen.py").write_text(MIGRATION)
-    with (folder / "nerve.yaml").open("a") as file:
-        file.write(f"  {name}: {{{keys}}}\n")
 
 
 @contextlib.contextmanager
@@ -227,10 +152,38 @@ class Nerve:
         await self._patiently(done)
         return times
 
+    async def rate(self, senses: Sequence[str], seconds: float) -> float:
+        """Signals per second, each sense triggered again as soon as its last one is durable."""
+        seen: list[int] = []
+        until = sys.maxsize
+        under_way = len(senses)
+        done = self._loop.create_future()
+
+        def take(entry: Entry) -> None:
+            nonlocal until, under_way
+            if not isinstance(entry, SignalEntry):
+                return
+            seen.append(time.perf_counter_ns())
+            if len(seen) == len(senses):  # the first of each were for warming up
+                until = seen[-1] + int(seconds * NS_PER_S)
+            if seen[-1] < until:
+                self._loop.call_soon(self.offer, entry.sense)
+                return
+            under_way -= 1
+            if under_way == 0:
+                done.set_result(None)
+
+        self._take = take
+        for sense in senses:
+            self.offer(sense)
+        await self._patiently(done)
+        counted = [at for at in seen[len(senses) :] if at < until]
+        return len(counted) / seconds
+
     async def replaced_ns(self) -> int:
         """Kill the one worker, which is idle; the time until its replacement is ready."""
         await asyncio.sleep(PAUSE_S)
-        (worker,) = _worker_pids()
+        (worker,) = worker_pids()
         up = self._next_up()
         self.killed_at_ns = time.monotonic_ns()
         os.kill(worker, signal.SIGKILL)
@@ -330,7 +283,7 @@ def _start_once(worker: ShortLived) -> int:
     return elapsed
 
 
-def _worker_pids() -> list[int]:
+def worker_pids() -> list[int]:
     """Process ids of all workers, that in reserve apart."""
     sentry = fork_server_pid() or 0
     below = [pid for server in children(sentry) for pid in children(server)]

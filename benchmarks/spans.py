@@ -16,7 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.runtime import DEATHS, Nerve, forgive_deaths, make_project
+from benchmarks.projects import make_project
+from benchmarks.runtime import DEATHS, Nerve, forgive_deaths
 from benchmarks.stamps import BEGIN, END, STAMPS, Passage, wrap
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.figures import Extent, Figure, p50
 from benchmarks.floor_process import WORKER_IMPORTS, FloorProcess, bare_and_laden
-from benchmarks.runtime import Nerve, make_crowd, make_project, start_times_ns
+from benchmarks.projects import make_crowd, make_project
+from benchmarks.runtime import Nerve, start_times_ns
 from benchmarks.whole import whole
 from nerve.config import Loaded
 

@@ -1,6 +1,6 @@
 """Who else gets over a task that hangs: after its own timeout the next task has its result.
 
-    .venv/bin/python -m benchmarks.peers.hanging pebble|celery FOLDER TIMEOUT_MS
+    .venv/bin/python -m benchmarks.peers.hanging Pebble|Celery FOLDER TIMEOUT_MS PAUSE_S
 
 A process of its own, started by `recovery`; prints nanoseconds. There is one worker. One task hangs
 in C and never gives up the GIL, the next one does `work`, and what it returns is stored with
@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.floor import PAUSE_S
 from benchmarks.peers.work import work
 from benchmarks.rows import insert, open_wal
 
@@ -36,15 +35,18 @@ def hang() -> int:
     return sum(itertools.repeat(1, 10**13))
 
 
-def recovered_ns(kind: str, folder: Path, timeout_ms: int) -> int:
+def recovered_ns(name: str, folder: Path, timeout_ms: int, pause_s: float) -> int:
     """From the timeout of a task that hangs until the result of the next one is stored."""
-    folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", __name__, kind, str(folder), str(timeout_ms)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=PATIENCE_S)
+    folder.mkdir()
+    command = [sys.executable, "-m", __name__, name, str(folder), str(timeout_ms), str(pause_s)]
+    with (folder / "errors").open("wb") as errors:
+        done = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, stderr=errors, timeout=PATIENCE_S
+        )
     return int(done.stdout)
 
 
-def pebble(folder: Path, timeout_ms: int) -> int:
+def pebble(folder: Path, timeout_ms: int, pause_s: float) -> int:
     """A pool of one process; it ends what hangs with SIGTERM and, 3 s later, SIGKILL."""
     from pebble import ProcessPool  # an extra
 
@@ -52,12 +54,13 @@ def pebble(folder: Path, timeout_ms: int) -> int:
         return _elapsed_ns(
             folder,
             timeout_ms,
+            pause_s,
             lambda: pool.schedule(hang, timeout=timeout_ms / MS_PER_S),
             lambda: pool.schedule(work, (str(folder), "NORMAL")).result(PATIENCE_S),
         )
 
 
-def celery(folder: Path, timeout_ms: int) -> int:
+def celery(folder: Path, timeout_ms: int, pause_s: float) -> int:
     """A worker with one process and Redis; a time limit is a SIGKILL."""
     from benchmarks.peers.queues import Celery  # an extra
 
@@ -66,6 +69,7 @@ def celery(folder: Path, timeout_ms: int) -> int:
         return _elapsed_ns(
             folder,
             timeout_ms,
+            pause_s,
             lambda: peer.submit_hanging(timeout_ms / MS_PER_S),
             lambda: peer.take(peer.submit("NORMAL")),
         )
@@ -74,18 +78,27 @@ def celery(folder: Path, timeout_ms: int) -> int:
 
 
 def _elapsed_ns(
-    folder: Path, timeout_ms: int, hang: Callable[[], Any], do_work: Callable[[], Any]
+    folder: Path,
+    timeout_ms: int,
+    pause_s: float,
+    submit_hanging: Callable[[], Any],
+    do_work: Callable[[], Any],
 ) -> int:
-    (folder / "caller").mkdir(exist_ok=True)
+    (folder / "caller").mkdir()
     stored = open_wal(folder / "caller" / "stored.db", "FULL")
-    do_work()
-    time.sleep(PAUSE_S)
+    insert(stored, json.dumps(do_work()))
+    time.sleep(pause_s)
     deadline_ns = time.monotonic_ns() + timeout_ms * NS_PER_MS
-    hang()
+    submit_hanging()
     insert(stored, json.dumps(do_work()))
     return time.monotonic_ns() - deadline_ns
 
 
+def main(name: str, folder: str, timeout_ms: str, pause_s: str) -> None:
+    """Be the one who gives a peer such tasks."""
+    peer = {"Pebble": pebble, "Celery": celery}[name]
+    print(peer(Path(folder), int(timeout_ms), float(pause_s)))
+
+
 if __name__ == "__main__":
-    by_name = {"pebble": pebble, "celery": celery}
-    print(by_name[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3])))
+    main(*sys.argv[1:])

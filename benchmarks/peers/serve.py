@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.peers.work import workers
-from benchmarks.rows import insert, insert_together, open_wal
+from benchmarks.rows import grow, insert, insert_together, open_wal
 
 NS_PER_S = 1_000_000_000
+START_S = 20.0
+"""Until each worker has had work; some hand it to whoever is free, so one may have had none."""
 
 
 class Peer(Protocol):
@@ -42,8 +44,10 @@ class Peer(Protocol):
 class Caller:
     """The one who gives work to a peer, and stores what comes; public methods are requests."""
 
-    def __init__(self, peer: Peer, folder: Path) -> None:
+    def __init__(self, peer: Peer, folder: Path, count: int) -> None:
+        """`count` is of the peer's workers."""
         self._peer = peer
+        self._workers = count
         self._folder = folder
         self._stores: dict[str, sqlite3.Connection] = {}
         (folder / "caller").mkdir()
@@ -97,14 +101,19 @@ class Caller:
         insert_together(store, results)
         return len(results)
 
-    def workers(self) -> list[int]:
-        """Process ids of those who have worked."""
-        return workers(self._folder)
+    def workers(self, child: str, **_: str) -> list[int]:
+        """Process ids of its workers, once each of them has worked."""
+        give_up = time.monotonic() + START_S
+        while len(pids := workers(self._folder)) < self._workers and time.monotonic() < give_up:
+            for pending in [self._peer.submit(child) for _ in range(2 * self._workers)]:
+                self._peer.take(pending)
+        return pids
 
     def _store(self, synchronous: str) -> sqlite3.Connection:
         if synchronous not in self._stores:
             path = self._folder / "caller" / f"{synchronous}.db"
             self._stores[synchronous] = open_wal(path, synchronous)
+            grow(self._stores[synchronous], synchronous)
         return self._stores[synchronous]
 
 
@@ -112,7 +121,7 @@ def main(kind: str, folder: str, count: str) -> None:
     """Be the peer until stdin ends."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     peer: Peer = pkgutil.resolve_name(kind)(Path(folder), int(count))
-    caller = Caller(peer, Path(folder))
+    caller = Caller(peer, Path(folder), int(count))
     actions: dict[str, Callable[..., Any]] = {
         "exchange": caller.exchange,
         "flood": caller.flood,

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from benchmarks.rows import SAID, insert, open_wal
+from benchmarks.rows import SAID, grow, insert, open_wal
 
 _open: dict[str, sqlite3.Connection] = {}
 
@@ -18,6 +18,7 @@ def work(folder: str, synchronous: str) -> dict[str, str]:
     if raw is None:
         path = Path(folder) / f"{os.getpid()}-{synchronous}.db"
         raw = _open[synchronous] = open_wal(path, synchronous)
+        grow(raw, synchronous)
     insert(raw)
     return {"said": SAID}
 
