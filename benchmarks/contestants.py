@@ -5,7 +5,6 @@ polls would disturb the others. Who dies is left out, and a note says so by its 
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +67,7 @@ class Field:
     def __init__(self) -> None:
         self.contestants: list[Contestant] = []
         self.notes: list[Note] = []
+        self._first = 0
 
     @property
     def names(self) -> list[str]:
@@ -84,13 +84,14 @@ class Field:
     def turns(
         self, do: str, durability: Durability, commits: str = "", **arguments: Any
     ) -> dict[str, Any]:
-        """Have something done by one after the other; their answers by name.
+        """Have something done by one after the other, each time from another on; answers by name.
 
         Those who cannot have this durability, or commit so, are passed over. Who dies over it
         takes part no longer; raises Died if that is the floor.
         """
         answers: dict[str, Any] = {}
-        for contestant in list(self.contestants):
+        self._first = (self._first + 1) % len(self.contestants)
+        for contestant in self.contestants[self._first :] + self.contestants[: self._first]:
             does = not commits or commits in contestant.commits
             if does and durability in contestant.processes:
                 answers |= self._turn(contestant, do, durability, **arguments)
@@ -127,7 +128,6 @@ def field(folder: Path, starts: Sequence[Start]) -> Iterator[Field]:
     try:
         for number, start in enumerate(starts):
             contestants.add(start(folder / str(number)))
-        os.sync()  # what they have written until now is not to be waited for later
         yield contestants
     finally:
         contestants.close()

@@ -28,11 +28,11 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
     peers, absent = present(PEERS)
     found: list[Finding] = [*absent]
     with field(folder / "one", starts(peers, DURABILITIES, workers=1, senses=1)) as one:
-        found += latencies(one, blocks=extent.of(16, 4, 1), turns=extent.of(20, 8, 1))
+        found += latencies(one, blocks=extent.of(16, 3, 1), turns=extent.of(20, 6, 1))
     for workers in extent.of((2, 4, 8), (2,), (2,)):
         crowd = starts(peers, DURABILITIES, workers=workers, senses=WINDOW)
         with field(folder / f"flood-{workers}", crowd) as many:
-            blocks, seconds = extent.of(7, 3, 1), extent.of(0.5, 0.2, 0.05)
+            blocks, seconds = extent.of(7, 3, 1), extent.of(0.5, 0.1, 0.05)
             found += floods(many, workers, WINDOW, blocks=blocks, seconds=seconds)
         each = starts(peers, (BOTH_FULL,), workers=workers, senses=1)
         found += weights(folder / f"weights-{workers}", each, workers, blocks=extent.of(3, 1, 1))

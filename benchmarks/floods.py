@@ -1,5 +1,7 @@
 """Results per second with several workers, each with a window of work under way."""
 
+import os
+
 from benchmarks.contestants import EACH, FLOOR, GROUPED, NERVE, Field
 from benchmarks.durability import DURABILITIES, Durability
 from benchmarks.figures import Figure, Finding
@@ -27,6 +29,7 @@ def floods(
 
 def _block(field: Field, durability: Durability, window: int, seconds: float) -> Rates:
     rates: Rates = {}
+    os.sync()  # so that nobody waits for what was written before
     for commits in (EACH, GROUPED):
         answers = field.turns(
             "flood",

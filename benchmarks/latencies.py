@@ -1,5 +1,6 @@
 """One trigger to its durable result, then the next, with one worker."""
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -31,6 +32,7 @@ def _block(
     field: Field, durability: Durability, turns: int, places: list[tuple[bool, float]]
 ) -> Times:
     times: dict[str, list[int]] = defaultdict(list)
+    os.sync()  # so that nobody waits for what was written before
     for _ in range(turns):
         for name, ns in field.turns("exchange", durability, count=WARMING + COUNTED).items():
             times[name] += ns[WARMING:]
