@@ -8,10 +8,13 @@ pages that both map would count half for each.
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.figures import Extent, Figure, Memory
+from benchmarks.durability import BOTH_FULL
+from benchmarks.figures import Extent, Figure, Finding, Memory, Note
 from benchmarks.floor_process import FloorProcess, bare_and_laden
 from benchmarks.projects import make_crowd
+from benchmarks.starters import PEERS, present, starts
 from benchmarks.usage import of_all, of_median
+from benchmarks.weights import weights
 from benchmarks.whole import (
     FORK_SERVER,
     PARENT,
@@ -34,14 +37,21 @@ Kinds = Mapping[str, Memory]
 """By kind of process; of several the median, but of ALL the sum."""
 
 
-def measure(folder: Path, extent: Extent) -> list[Figure]:
-    """At both sizes."""
+def measure(folder: Path, extent: Extent) -> list[Finding]:
+    """At both sizes; and, as in a dispatch, that of the peers."""
     with bare_and_laden(folder) as floors:
-        return [
+        found: list[Finding] = [
             figure
             for size in extent.of(SIZES, SIZES, SIZES[:1])
             for figure in _at_size(folder, floors, size, blocks=extent.of(4, 1, 1))
         ]
+    if extent is not Extent.THOROUGH:
+        return [*found, Note("peers", "left out of a quick run; the dispatch weighs some of each")]
+    peers, absent = present(PEERS)
+    for size in SIZES:
+        contestants = starts(peers, (BOTH_FULL,), workers=size, senses=1)
+        found += weights(folder / f"peers-{size}", contestants, size, blocks=1)
+    return [*found, *absent]
 
 
 def _at_size(
