@@ -6,7 +6,6 @@ Nothing is old enough for the archive. The journal is filled by nerve's own `Jou
 transactions, so nothing is in it that could not have come about.
 """
 
-import asyncio
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -16,7 +15,7 @@ from pathlib import Path
 from benchmarks.log_rows import BATCH_ROWS, batches
 from benchmarks.projects import BEHIND, add_sense, make_hanging_project
 from benchmarks.rows import INSERT, SAID
-from benchmarks.runtime import Nerve
+from benchmarks.whole import whole
 from nerve.config import Loaded, load_config
 from nerve.sense import TriggerKind
 from nerve.store.batch import Batch, LogEntry, SignalEntry
@@ -50,13 +49,9 @@ def make_project(folder: Path) -> Loaded:
     with (folder / "nerve.yaml").open("a") as file:
         file.write(f"reflexes:\n  - {{kind: sense, sense: {ECHO}, on: [{', '.join(TELLING)}]}}\n")
     loaded = load_config(folder / "nerve.yaml", environ={})
-    asyncio.run(_start_once(loaded))
+    with whole(loaded) as nerve:
+        nerve.ready_us()
     return loaded
-
-
-async def _start_once(loaded: Loaded) -> None:
-    async with Nerve.running(loaded):
-        pass
 
 
 def let_grow(loaded: Loaded, log_rows: int) -> None:
