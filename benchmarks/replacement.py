@@ -16,9 +16,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import Figure, p50, report
+from benchmarks.figures import Figure, p50
 from benchmarks.floor_process import FloorProcess
 from benchmarks.machine import describe_machine
+from benchmarks.report import as_json, as_text
 from benchmarks.runtime import (
     DEATHS,
     HANGING_SENSE,
@@ -112,7 +113,7 @@ def main() -> None:
                 figures = asyncio.run(measure(Path(name), floors, 4 if arguments.quick else 20))
             finally:
                 shut_down()
-    print(report(machine, figures, as_json=arguments.json))
+    print((as_json if arguments.json else as_text)(machine, figures))
 
 
 if __name__ == "__main__":
