@@ -1,6 +1,6 @@
 """All that is measured beside a floor, section by section.
 
-    .venv/bin/python -m benchmarks.bench [--quick] [--only SECTION] [--pin apart] [--json] [--save]
+    .venv/bin/python -m benchmarks.bench [--quick] [--only SECTION] [--pin free] [--json] [--save]
 
 A section is a function, as `figures.Section` has it. Each runs in a process of its own, one after
 the other, so that none finds what another has imported, started or left behind; one that fails,
@@ -30,7 +30,7 @@ SECTIONS: Mapping[str, str] = {
     "memory": "benchmarks.measurements:measure_memory",
 }
 """Name to the function, as text: who measures one has imported no other."""
-PIN_HELP = "with one worker: it and its caller on two processors, on one, or as the kernel has it"
+PIN_HELP = "one worker and its caller: on two processors, on one, or as the kernel has them"
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as of a shell."""
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer blocks, for a first look")
     parser.add_argument("--only", choices=SECTIONS, help="one section")
-    parser.add_argument("--pin", choices=list(Placement), default=Placement.FREE, help=PIN_HELP)
+    parser.add_argument("--pin", choices=list(Placement), default=Placement.APART, help=PIN_HELP)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--save", action="store_true", help=f"keep both in {RESULTS.name}/")
     arguments = parser.parse_args()

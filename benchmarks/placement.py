@@ -1,8 +1,9 @@
 """Which processors the contestants with one worker may run on.
 
-Left alone, the kernel has a caller and its worker on one processor where the other is busy, and on
-two where it is idle; a round trip between two costs twice as much. That moves a ratio to the floor
-more than anything nerve does, so it can be taken from the kernel, for all alike.
+A round trip between two processors takes twice as long as one on a single processor. Left alone, the
+kernel has caller and worker on two where another is idle, and on one where all are busy: then the
+floor is twice as fast, and everybody's ratio twice as large, because of what others do on the
+machine. So all are placed alike, as an idle machine would have them, unless told otherwise.
 """
 
 import os
@@ -20,16 +21,17 @@ VARIABLE = "BENCH_PIN"
 class Placement(StrEnum):
     """Where they run."""
 
-    FREE = "free"
     APART = "apart"
-    """The workers on one processor, everything else on another."""
+    """The worker on one processor, everything else on another."""
     TOGETHER = "together"
     """Everything on one."""
+    FREE = "free"
+    """As the kernel has it."""
 
     @classmethod
     def chosen(cls) -> "Placement":
         """What `bench` was told."""
-        return cls(os.environ.get(VARIABLE, cls.FREE))
+        return cls(os.environ.get(VARIABLE, cls.APART))
 
     def processors(self, allowed: Collection[int]) -> tuple[set[int], set[int]]:
         """For the caller and for the workers; raises Lacking with too few of them."""
