@@ -1,6 +1,6 @@
 """Which processors the contestants with one worker may run on.
 
-A round trip between two processors takes twice as long as one on a single processor. Left alone, the
+A round trip between two processors takes twice as long as one on a single one. Left alone, the
 kernel has caller and worker on two where another is idle, and on one where all are busy: then the
 floor is twice as fast, and everybody's ratio twice as large, because of what others do on the
 machine. So all are placed alike, as an idle machine would have them, unless told otherwise.
