@@ -12,9 +12,10 @@ from typing import Any
 from benchmarks.durability import Durability
 from benchmarks.figures import Note
 from benchmarks.line_process import Died, LineProcess
+from benchmarks.placement import Placement, place
 
 FLOOR, NERVE = "floor", "nerve"
-EACH, GROUPED = "a commit each", "grouped commits"
+EACH, GROUPED = "each", "grouped"
 """How a caller stores results: each in a commit of its own, or what has come by then in one."""
 
 
@@ -74,12 +75,17 @@ class Field:
         """Of those who are left."""
         return [contestant.name for contestant in self.contestants]
 
-    def add(self, contestant: Contestant) -> None:
+    def add(self, contestant: Contestant, placement: Placement) -> None:
         """Let one take part, if it gets as far as its first results."""
         self.contestants.append(contestant)
+        workers: set[int] = set()
         for durability in contestant.processes:
             if contestant in self.contestants:
-                self._turn(contestant, "workers", durability)
+                for pids in self._turn(contestant, "workers", durability).values():
+                    workers.update(pids)
+        if contestant in self.contestants:
+            for process in set(contestant.processes.values()):
+                place(process.pid, workers, placement)
 
     def turns(
         self, do: str, durability: Durability, commits: str = "", **arguments: Any
@@ -121,13 +127,15 @@ Start = Callable[[Path], Contestant]
 
 
 @contextlib.contextmanager
-def field(folder: Path, starts: Sequence[Start]) -> Iterator[Field]:
+def field(
+    folder: Path, starts: Sequence[Start], placement: Placement = Placement.FREE
+) -> Iterator[Field]:
     """Start some of them one by one, each until it has answered once and stands still."""
     folder.mkdir()
     contestants = Field()
     try:
         for number, start in enumerate(starts):
-            contestants.add(start(folder / str(number)))
+            contestants.add(start(folder / str(number)), placement)
         yield contestants
     finally:
         contestants.close()

@@ -14,6 +14,7 @@ from benchmarks.durability import BOTH_FULL, DURABILITIES
 from benchmarks.figures import Extent, Finding
 from benchmarks.floods import floods
 from benchmarks.latencies import latencies
+from benchmarks.placement import Placement
 from benchmarks.starters import PEERS, present, starts
 from benchmarks.weights import weights
 
@@ -27,7 +28,8 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
     """Everything; each number of workers is a field of its own."""
     peers, absent = present(PEERS)
     found: list[Finding] = [*absent]
-    with field(folder / "one", starts(peers, DURABILITIES, workers=1, senses=1)) as one:
+    alone = starts(peers, DURABILITIES, workers=1, senses=1)
+    with field(folder / "one", alone, Placement.chosen()) as one:
         found += latencies(one, blocks=extent.of(16, 3, 1), turns=extent.of(20, 6, 1))
     for workers in extent.of((2, 4, 8), (2,), (2,)):
         crowd = starts(peers, DURABILITIES, workers=workers, senses=WINDOW)

@@ -1,13 +1,12 @@
-"""Figures: what they are, and how they are written down. Pure, but for /proc.
+"""Figures: what they are. Pure, but for /proc.
 
 A `Figure` sets nerve beside a floor. The ratio is formed within each block, where both saw
 the same machine, and its spread is that of the blocks; the absolute values stand
 beside it for orientation.
 """
 
-import json
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -34,7 +33,7 @@ class Spread:
         return cls(*statistics.quantiles(values, n=4, method="inclusive"))
 
     def __str__(self) -> str:
-        return f"{_short(self.median)} [{_short(self.q1)}, {_short(self.q3)}]"
+        return f"{short(self.median)} [{short(self.q1)}, {short(self.q3)}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +65,6 @@ class Figure:
         if not self.floor or not all(self.floor):
             return None
         return Spread.of([v / f for v, f in zip(self.values, self.floor, strict=True)])
-
-    def row(self) -> tuple[str, ...]:
-        """As a table shows it; of the absolute values the medians."""
-        floor = f"{_short(Spread.of(self.floor).median)} {self.unit}" if self.floor else ""
-        value = f"{_short(Spread.of(self.values).median)} {self.unit}"
-        return (self.what, self.beside, floor, self.who, value, str(self.ratio or ""))
 
     def to_json(self) -> dict[str, Any]:
         """The spreads, and what they were made from."""
@@ -122,6 +115,12 @@ class Lacking(Exception):
     """What a section, or a peer, cannot do without on this machine."""
 
 
+def short(value: float) -> str:
+    """Three digits of it, or all before the point."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2  # noqa: PLR2004  three of them
+    return f"{value:,.{digits}f}"
+
+
 def p50(values: Sequence[float]) -> float:
     """The median."""
     return statistics.median(values)
@@ -130,32 +129,6 @@ def p50(values: Sequence[float]) -> float:
 def p99(values: Sequence[float]) -> float:
     """The 99th percentile."""
     return statistics.quantiles(values, n=100, method="inclusive")[-1]
-
-
-HEAD = ("what", "beside", "", "who", "", "ratio [quartiles]")
-ONCE = 3
-"""So many columns of a row are left blank if they are those of the row before."""
-
-
-def table(figures: Iterable[Figure]) -> str:
-    """Figures as aligned text."""
-    rows = [HEAD, *_rows(figures)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join(lines)
-
-
-def markdown(figures: Iterable[Figure]) -> str:
-    """The same in Markdown."""
-    rows = [HEAD, ("---",) * len(HEAD), *_rows(figures)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _rows(figures: Iterable[Figure]) -> Iterator[tuple[str, ...]]:
-    before: tuple[str, ...] = ()
-    for row in (figure.row() for figure in figures):
-        yield ("",) * ONCE + row[ONCE:] if row[:ONCE] == before[:ONCE] else row
-        before = row
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,25 +156,3 @@ def file_system(folder: Path) -> str:
     over = [m for m in mounts if folder.resolve().is_relative_to(m[1])]
     device, _, type_ = max(reversed(over), key=lambda mount: len(mount[1]))
     return f"{type_} on {device}"
-
-
-def _short(value: float) -> str:
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2  # noqa: PLR2004  three of them
-    return f"{value:,.{digits}f}"
-
-
-def report(machine: Mapping[str, object], findings: Sequence[Finding], *, as_json: bool) -> str:
-    """What a run of a benchmark prints: the machine, the figures, and what is to be noted."""
-    figures = [finding for finding in findings if isinstance(finding, Figure)]
-    notes = [finding for finding in findings if isinstance(finding, Note)]
-    if as_json:
-        found = {
-            "machine": machine,
-            "figures": [figure.to_json() for figure in figures],
-            "notes": [asdict(note) for note in notes],
-        }
-        return json.dumps(found, indent=1)
-    heading = ", ".join(f"{name} {value}" for name, value in machine.items())
-    lines = [heading, "median [quartiles] over blocks", "", table(figures)]
-    lines += [f"\n{note.who}: {note.words}" for note in notes]
-    return "\n".join(lines)
