@@ -19,7 +19,7 @@ from benchmarks.runtime import DEATHS, Nerve, forgive_deaths
 from benchmarks.starters import PEERS, Peer, present
 
 NS_PER_MS = 1_000_000
-FLOORS = {"bare kill and fork": (), "kill and fork, a worker's imports": WORKER_IMPORTS}
+FLOORS = {"kill and fork, a worker's imports": WORKER_IMPORTS, "bare kill and fork": ()}
 KILLED, READY, RESULT = (
     "SIGKILL of an idle worker to ready",
     "hard deadline to ready",
@@ -47,7 +47,7 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
             for what, of_floor in COUNTERPART.items()
             for name, values in beside.items()
         ]
-        return [*figures, *_peers(folder, floors[0], extent.of(PAUSES_S, PAUSES_QUICK_S, {}))]
+        return [*figures, *_peers(folder, floors[-1], extent.of(PAUSES_S, PAUSES_QUICK_S, {}))]
 
 
 async def _alternate(

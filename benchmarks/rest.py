@@ -10,11 +10,15 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.figures import Extent, Figure
-from benchmarks.floor_process import FloorProcess, floor_processes
+from benchmarks.contestants import NERVE, field
+from benchmarks.durability import BOTH_FULL
+from benchmarks.figures import Extent, Figure, Finding, Note
+from benchmarks.floor_process import floor_processes
 from benchmarks.projects import make_crowd
+from benchmarks.starters import PEERS, present, starts
 from benchmarks.usage import Rates, rates
 from benchmarks.whole import Kinds, once_at_the_start, pids_of, whole
+from nerve.process.tree import descendants
 
 GROUPS = 50
 SETTLE_S = 1.0
@@ -28,31 +32,54 @@ Block = dict[str, Rates]
 """By kind of process; TICKING and WAITING among them."""
 
 
-def measure(folder: Path, extent: Extent) -> list[Figure]:
-    """All at the same time, in windows one after the other."""
+def measure(folder: Path, extent: Extent) -> list[Finding]:
+    """All at the same time, in windows one after the other; then the peers, each alone."""
     groups, windows, seconds = extent.of(GROUPS, GROUPS, 2), extent.of(5, 2, 1), extent.of(6, 4, 1)
     loaded = once_at_the_start(make_crowd(folder / "nerve", groups))
-    with floor_processes(folder, {TICKING: ()}) as (floor,), whole(loaded) as nerve:
-        nerve.ready_us()
-        nerve.await_signals(groups)
-        nerve.await_reserve()
-        beside = _beside(floor, groups)
-        kinds = nerve.kinds()
-        time.sleep(SETTLE_S)
-        watched = {**kinds, ALL: pids_of(kinds), **beside}
-        blocks = [rates(watched, seconds) for _ in range(windows)]
-    return list(_figures(blocks, f"{groups} idle groups", list(kinds)))
+    with floor_processes(folder, {TICKING: ()}) as (floor,):
+        ticking = {TICKING: [floor.ask("tick", interval_s=TICK_S)]}
+        waiting = {WAITING: floor.ask("gather", size=groups)["children"]}
+        with whole(loaded) as nerve:
+            nerve.ready_us()
+            nerve.await_signals(groups)
+            nerve.await_reserve()
+            kinds = nerve.kinds()
+            time.sleep(SETTLE_S)
+            watched = {**kinds, ALL: pids_of(kinds), **ticking, **waiting}
+            blocks = [rates(watched, seconds) for _ in range(windows)]
+        found = list(_figures(blocks, f"{groups} idle workers", list(kinds)))
+        if extent is not Extent.THOROUGH:
+            return [*found, Note("peers", "left out of a quick run")]
+        return [*found, *_peers(folder, ticking, groups, seconds)]
 
 
-def _beside(floor: FloorProcess, groups: int) -> Kinds:
-    ticking = floor.ask("tick", interval_s=TICK_S)
-    return {TICKING: [ticking], WAITING: floor.ask("gather", size=groups)["children"]}
+def _peers(folder: Path, ticking: Kinds, workers: int, seconds: float) -> list[Finding]:
+    """Those of a dispatch, each of whose workers has worked; all that belongs to them counts."""
+    peers, absent = present(PEERS)
+    found: list[Finding] = [*absent]
+    for number, start in enumerate(starts(peers, (BOTH_FULL,), workers=workers, senses=1)[2:]):
+        with field(folder / f"peer-{number}", [start]) as alone:
+            for contestant in alone.contestants:
+                process = contestant.processes[BOTH_FULL]
+                process.go_on()
+                time.sleep(SETTLE_S)
+                watched = {ALL: [process.pid, *descendants(process.pid)], **ticking}
+                block = rates(watched, seconds)
+                found += _beside([block], f"{workers} idle workers", TICKING, contestant.name)
+            found += alone.notes
+    return found
 
 
 def _figures(blocks: Sequence[Block], what: str, kinds: Sequence[str]) -> Iterator[Figure]:
+    yield from _beside(blocks, what, TICKING)
+    yield from _beside(blocks, what, WAITING)
     for part, attribute, unit in PARTS:
-        found = {kind: [getattr(block[kind], attribute) for block in blocks] for kind in blocks[0]}
-        for beside in (TICKING, WAITING):
-            yield Figure(f"{part} of {what}", beside, unit, found[ALL], found[beside])
         for kind in kinds:
-            yield Figure(f"{part} of {what}: {kind}", "", unit, found[kind], [])
+            values = [getattr(block[kind], attribute) for block in blocks]
+            yield Figure(f"{part}, {what}: {kind}", "", unit, values, [])
+
+
+def _beside(blocks: Sequence[Block], what: str, beside: str, who: str = NERVE) -> Iterator[Figure]:
+    for part, attribute, unit in PARTS:
+        sides = ([getattr(block[kind], attribute) for block in blocks] for kind in (ALL, beside))
+        yield Figure(f"{part}, {what}", beside, unit, *sides, who=who)

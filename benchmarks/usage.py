@@ -1,10 +1,11 @@
 """What processes use: processor time and wake-ups, from /proc, and memory of several.
 
 A thread's /proc/PID/task/TID/schedstat has its time in nanoseconds; /proc/PID/stat counts
-ticks of 10 ms, in which a process at rest does nothing. Threads that end between two
-readings are lost; nothing that is measured here has any.
+ticks of 10 ms, in which a process at rest does nothing. What threads have used that end
+between two readings is lost; nerve at rest has none of these.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,9 +31,15 @@ class Usage:
 
     @classmethod
     def of(cls, pids: Sequence[int]) -> Self:
-        """Read it from the kernel."""
-        tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
-        return cls(sum(map(_cpu_ns, tasks)), sum(map(_wakeups, tasks)))
+        """Read it from the kernel; a process or thread that ends meanwhile does not count."""
+        cpu_ns = wakeups = 0
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    with contextlib.suppress(OSError):
+                        cpu_ns += _cpu_ns(task)
+                        wakeups += _wakeups(task)
+        return cls(cpu_ns, wakeups)
 
 
 @dataclass(frozen=True, slots=True)
