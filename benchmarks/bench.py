@@ -54,8 +54,9 @@ def main() -> None:
     os.environ[VARIABLE] = arguments.pin
     extent = Extent.QUICK if arguments.quick else Extent.THOROUGH
     names = [arguments.only] if arguments.only else list(SECTIONS)
-    # As Ctrl-C does, so that nothing is left running.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # So that nothing is left running; and Ctrl-C is ignored in a shell's background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         machine, findings = measure(names, extent)
     except KeyboardInterrupt:

@@ -1,11 +1,12 @@
 """One section in a process of its own: started here, and what it is there.
 
-It dies with the process that started it, and what it leaves behind is killed.
+It ends with the process that started it, and what it leaves behind is killed.
 """
 
 import json
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
 import traceback
@@ -14,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.figures import Extent, Figure, Finding, Lacking, Note, Section
-from nerve.process.kernel import become_subreaper, die_with_parent
+from nerve.process.kernel import become_subreaper, tell_of_parents_death
 from nerve.process.launch import shut_down
 from nerve.process.tree import kill_descendants
 
@@ -65,25 +66,30 @@ def _write(found: Path, findings: Sequence[Finding]) -> None:
     found.write_text(json.dumps({"figures": figures, "notes": notes}))
 
 
-def _measure(section: Section, name: str, folder: Path, extent: Extent) -> Sequence[Finding]:
+def _measure(function: str, folder: Path, extent: Extent) -> Sequence[Finding]:
     try:
+        section: Section = pkgutil.resolve_name(function)
         return section(folder, extent)
     except Lacking as lacking:
-        return [Note(name, f"left out: {lacking}")]
+        return [Note(folder.name, f"left out: {lacking}")]
     except Exception as error:  # noqa: BLE001  whatever it is, the other sections go on
         traceback.print_exc()
-        return [Note(name, f"failed: {error!r}")]
+        return [Note(folder.name, f"failed: {error!r}")]
     finally:
         shut_down()
 
 
 def main(function: str, folder: str, extent: str, found: str, parent: str) -> None:
-    """Be the section."""
+    """Be the section; ends itself and all below it when its parent does."""
     become_subreaper()
-    die_with_parent(int(parent))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    tell_of_parents_death(int(parent), signal.SIGTERM)
     place = Path(folder)
-    findings = _measure(pkgutil.resolve_name(function), place.name, place, Extent(extent))
-    _write(Path(found), findings)
+    try:
+        findings = _measure(function, place, Extent(extent))
+        _write(Path(found), findings)
+    finally:
+        kill_descendants(os.getpid())
 
 
 if __name__ == "__main__":
