@@ -26,8 +26,12 @@ from nerve.process.kernel import become_subreaper
 
 SECTIONS: Mapping[str, str] = {
     "dispatch": "benchmarks.dispatch:measure",
-    "start": "benchmarks.measurements:measure_starts",
-    "memory": "benchmarks.measurements:measure_memory",
+    "recovery": "benchmarks.recovery:measure",
+    "start": "benchmarks.starts:measure",
+    "memory": "benchmarks.memory:measure",
+    "schedule": "benchmarks.schedule:measure",
+    "at rest": "benchmarks.rest:measure",
+    "growth": "benchmarks.growth:measure",
 }
 """Name to the function, as text: who measures one has imported no other."""
 EXTENT_HELP = "thorough, quick, or least, which only shows that all works"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks.crew import Crew
-from benchmarks.rows import open_wal
+from benchmarks.rows import insert, open_wal
 
 PAUSE_S = 0.5
 """Before each kill, on both sides: the process killed waits, what went before is recorded, and
@@ -74,21 +74,31 @@ class Floor:
         """Time a fork until the child has opened its database and said so; `count` times."""
         return [_fork_once(Path(folder) / "floor-start.db") for _ in range(count)]
 
-    def replace(self, folder: str, count: int) -> list[int]:
-        """Time from a SIGKILL until the next child has opened the database; `count` times."""
+    def replace(self, folder: str, count: int) -> dict[str, list[int]]:
+        """Time what follows a SIGKILL; `count` times.
+
+        `up`: until the next child has opened the database. `result`: until it has inserted a row
+        there, too, and said so, and this process has inserted one that is synced.
+        """
         path = Path(folder) / "floor-replace.db"
+        stored = open_wal(Path(folder) / "floor-stored.db", "FULL")
         held, hold = os.pipe()
-        child = _fork_to_stay(path, held, hold)
-        times = []
+        child, answers = _fork_to_stay(path, held, hold)
+        times: dict[str, list[int]] = {"up": [], "result": []}
         for _ in range(count):
             time.sleep(PAUSE_S)
+            os.close(answers)
             began = time.perf_counter_ns()
             _kill(child)
-            child = _fork_to_stay(path, held, hold)
-            times.append(time.perf_counter_ns() - began)
+            child, answers = _fork_to_stay(path, held, hold)
+            times["up"].append(time.perf_counter_ns() - began)
+            os.read(answers, 1)
+            insert(stored)
+            times["result"].append(time.perf_counter_ns() - began)
         _kill(child)
-        os.close(held)
-        os.close(hold)
+        for descriptor in (answers, held, hold):
+            os.close(descriptor)
+        stored.close()
         return times
 
     def gather(self, folder: str, size: int) -> dict[str, Any]:
@@ -109,6 +119,18 @@ class Floor:
         for descriptor in (held, ready, ready_w):
             os.close(descriptor)
         return {"elapsed": elapsed, "parent": os.getpid(), "children": self._crowd}
+
+    def tick(self, folder: str, interval_s: float) -> int:  # noqa: ARG002  every request has one
+        """Fork a child that does nothing but wake up so often; its process id."""
+        held, hold = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(hold)
+            while not select.select([held], [], [], interval_s)[0]:
+                pass
+            os._exit(0)
+        os.close(held)
+        return pid
 
     def disperse(self, folder: str) -> None:  # noqa: ARG002  every request has one
         """End the children that stay."""
@@ -139,17 +161,24 @@ def _fork_once(path: Path) -> int:
     return elapsed
 
 
-def _fork_to_stay(path: Path, held: int, hold: int) -> int:
-    """Fork a child that opens a database and stays; return its process id once it has."""
-    ready, ready_w = os.pipe()
+def _fork_to_stay(path: Path, held: int, hold: int) -> tuple[int, int]:
+    """Fork a child that opens a database, inserts a row and stays; each is told by a byte.
+
+    Returns its process id once it has opened the database, and where it will tell of the row.
+    """
+    answers, answers_w = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(hold)
-        _stay(path, ready_w, held)
-    os.close(ready_w)
-    os.read(ready, 1)
-    os.close(ready)
-    return pid
+        raw = open_wal(path, "NORMAL")
+        os.write(answers_w, b"r")
+        insert(raw)
+        os.write(answers_w, b"r")
+        os.read(held, 1)
+        os._exit(0)
+    os.close(answers_w)
+    os.read(answers, 1)
+    return pid, answers
 
 
 def _kill(pid: int) -> None:
@@ -184,6 +213,7 @@ def main(modules: list[str]) -> None:
         "start": floor.start,
         "replace": floor.replace,
         "gather": floor.gather,
+        "tick": floor.tick,
         "disperse": floor.disperse,
     }
     for line in sys.stdin:

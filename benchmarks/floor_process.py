@@ -1,7 +1,7 @@
 """The floor, as others hold it: `floor`, asked over its stdin."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,25 @@ class FloorProcess(LineProcess):
         super().__init__(name, "benchmarks.floor", modules, folder / "errors")
 
     def ask(self, do: str, **arguments: Any) -> Any:
-        """Have something done; raises Died when there is no answer."""
-        return super().ask(do, folder=self._folder, **arguments)
+        """Have something done, in its directory or another; raises Died without an answer."""
+        return super().ask(do, **{"folder": self._folder, **arguments})
 
 
 @contextlib.contextmanager
-def bare_and_laden(folder: Path) -> Iterator[tuple[FloorProcess, FloorProcess]]:
+def floor_processes(
+    folder: Path, floors: Mapping[str, Sequence[str]]
+) -> Iterator[list[FloorProcess]]:
+    """One for each name, which imports those modules; each has a directory in `folder`."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(FloorProcess(name, folder / f"floor-{number}", modules))
+            for number, (name, modules) in enumerate(floors.items())
+        ]
+
+
+@contextlib.contextmanager
+def bare_and_laden(folder: Path) -> Iterator[list[FloorProcess]]:
     """The bare floor, and the one that has imported what workers have."""
-    with (
-        FloorProcess("bare fork", folder / "bare") as bare,
-        FloorProcess("fork, a worker's imports", folder / "laden", WORKER_IMPORTS) as laden,
-    ):
-        yield bare, laden
+    names = {"bare fork": (), "fork, a worker's imports": WORKER_IMPORTS}
+    with floor_processes(folder, names) as floors:
+        yield floors

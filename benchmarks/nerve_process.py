@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.projects import make_project
 from benchmarks.rows import grow, open_wal
-from benchmarks.runtime import Nerve, make_project, nerve_pids
+from benchmarks.runtime import Nerve, worker_pids
 from nerve.config import Loaded
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down
@@ -47,7 +48,7 @@ class Asked:
     async def workers(self, **_: Any) -> list[int]:
         """Process ids of the workers, each of whose senses has run."""
         await self._nerve.run_each(self._senses)
-        return nerve_pids()[0]
+        return worker_pids()
 
     def _like(self, synchronous: str) -> list[str]:
         return [name for name, said in self._senses.items() if said == synchronous.lower()]

@@ -1,4 +1,4 @@
-"""Nerve's side of the figures: a project, a real supervisor, real workers.
+"""Nerve's side of the figures: a real supervisor, real workers, of a project (`projects`).
 
 The supervisor runs in this process as under `nerve run`; only triggers come from
 here instead of from a schedule. An error in the log ends the measurement: a figure of
@@ -12,14 +12,16 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import psutil
 
 from benchmarks.floor import PAUSE_S
+from benchmarks.projects import BEHIND, HANGING, HANGING_ALLOWANCE_MS
 from nerve.clock import SystemClock
-from nerve.config import Loaded, load_config
+from nerve.config import Loaded
+from nerve.process.kernel import children
+from nerve.process.launch import fork_server_pid
 from nerve.reflex.causes import Cause
 from nerve.sense import TriggerKind
 from nerve.store.batch import LogEntry, SignalEntry
@@ -34,76 +36,11 @@ from nerve.wire.messages import ReadyMessage, StopMessage
 NS_PER_S = 1_000_000_000
 PATIENCE_S = 60.0
 SPARE_NAME = "nerve: spare"
-SENSE = """
-import time
-from sqlalchemy import text
-
-INSERT = text("INSERT INTO seen (at_us, said) VALUES (:at_us, :said)")
-
-def compute(db, peers, ctx):
-    db.execute(INSERT, {"at_us": time.time_ns() // 1_000, "said": "one row"})
-    return {"said": "one row"}
-"""
-MIGRATION = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = "0001"
-down_revision = None
-
-def upgrade():
-    op.create_table(
-        "seen",
-        sa.Column("n", sa.Integer, primary_key=True),
-        sa.Column("at_us", sa.Integer),
-        sa.Column("said", sa.Text),
-    )
-"""
-
-HANGING_SENSE = """
-import itertools
-
-def compute(db, peers, ctx):
-    return sum(itertools.repeat(1, 10**13))  # hours inside C, and never the GIL given up
-"""
-HANGING_ALLOWANCE_MS = 100
-"""From the dispatch of the hanging sense to its hard deadline."""
-HANGING_TIMES = ", timeout: 50ms, grace_period: 50ms"
 DEATHS = frozenset({"worker.died", "worker.hard_timeout", "compute.killed"})
 """Types of log rows that tell of what is being measured here, and of nothing that went wrong."""
 
 Entry = SignalEntry | LogEntry
 T = TypeVar("T")
-
-
-def make_project(
-    folder: Path,
-    senses: dict[str, str],
-    *,
-    source: str = SENSE,
-    more: str = "",
-    group_of: Callable[[str], str] = str,
-    sections: Sequence[str] = (),
-) -> Loaded:
-    """Write a project.
-
-    Args:
-        folder: a directory that does not exist yet.
-        senses: name to `durability`.
-        source: of each of them.
-        more: further keys of each, as YAML.
-        group_of: a sense's group by its name; without it each is alone in its own.
-        sections: further lines of nerve.yaml.
-    """
-    lines = [*sections, "senses:"]
-    for name, durability in senses.items():
-        migrations = folder / "senses" / name.replace("-", "_") / "migrations"
-        migrations.mkdir(parents=True)
-        (migrations.parent / "__init__.py").write_text(source)
-        (migrations / "0001_seen.py").write_text(MIGRATION)
-        lines.append(f"  {name}: {{group: {group_of(name)}, durability: {durability}{more}}}")
-    (folder / "nerve.yaml").write_text("\n".join(lines) + "\n")
-    return load_config(folder / "nerve.yaml", environ={})
 
 
 @contextlib.contextmanager
@@ -246,19 +183,25 @@ class Nerve:
     async def replaced_ns(self) -> int:
         """Kill the one worker, which is idle; the time until its replacement is ready."""
         await asyncio.sleep(PAUSE_S)
-        (worker,), _ = nerve_pids()
+        (worker,) = worker_pids()
         up = self._next_up()
         self.killed_at_ns = time.monotonic_ns()
         os.kill(worker, signal.SIGKILL)
         return await self._patiently(up) - self.killed_at_ns
 
-    async def rid_of_ns(self, sense: str) -> int:
-        """Run the hanging sense; the time from its hard deadline to a ready replacement."""
+    async def recovered_ns(self) -> tuple[int, int]:
+        """Run HANGING of `make_hanging_project`, and BEHIND after it.
+
+        From the hard deadline: the time to a ready replacement, and to the signal of BEHIND.
+        """
         await asyncio.sleep(PAUSE_S)
-        up = self._next_up()
-        began = time.monotonic_ns()
-        self.offer(sense)
-        return await self._patiently(up) - began - HANGING_ALLOWANCE_MS * 1_000_000
+        up, told = self._next_up(), self.seen("signal", 1)
+        deadline_ns = time.monotonic_ns() + HANGING_ALLOWANCE_MS * 1_000_000
+        self.offer(HANGING)
+        self.offer(BEHIND)
+        up_ns = await self._patiently(up) - deadline_ns
+        await self._patiently(told)
+        return up_ns, time.monotonic_ns() - deadline_ns
 
     def _next_up(self) -> asyncio.Future[int]:
         self._supervisor.up = self._loop.create_future()
@@ -340,12 +283,8 @@ def _start_once(worker: ShortLived) -> int:
     return elapsed
 
 
-def nerve_pids() -> tuple[list[int], list[int]]:
-    """Process ids of all workers, and of the parent and the fork server."""
-    below = psutil.Process().children(recursive=True)
-    # Of all that is below, workers alone lead a session.
-    leaders = [process for process in below if os.getsid(process.pid) == process.pid]
-    workers = [process for process in leaders if process.name() != SPARE_NAME]
-    fork_servers = {process.ppid() for process in workers}
-    sentries = {psutil.Process(server).ppid() for server in fork_servers}
-    return [process.pid for process in workers], [os.getpid(), *fork_servers, *sentries]
+def worker_pids() -> list[int]:
+    """Process ids of all workers, that in reserve apart."""
+    sentry = fork_server_pid() or 0
+    below = [pid for server in children(sentry) for pid in children(server)]
+    return [pid for pid in below if psutil.Process(pid).name() != SPARE_NAME]

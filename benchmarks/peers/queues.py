@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import redis
+from benchmarks.peers.hanging import hang
 from benchmarks.peers.work import work
 from nerve.process.tree import kill_tree
 
@@ -79,6 +80,10 @@ class Celery(QueuePeer):
         result: Result = pending.get(PATIENCE_S)
         return result
 
+    def submit_hanging(self, timeout_s: float) -> Any:
+        """Have `hang` done, which is to be ended after so long."""
+        return self._task.app.tasks["hang"].apply_async(time_limit=timeout_s)
+
 
 class Huey(QueuePeer):
     """Huey with its SQLite storage, which is told to sync nothing."""
@@ -134,6 +139,7 @@ def celery_app(url: str, prefix: str) -> Any:
         broker_connection_retry_on_startup=True,
     )
     app.task(name="work")(work)
+    app.task(name="hang")(hang)
     return app
 
 
