@@ -39,7 +39,7 @@ bench: $(READY)
 
 # The same with fewer blocks, in under three minutes; nothing is kept.
 bench-quick: $(READY)
-	$(BIN)/python -m benchmarks.bench --quick
+	$(BIN)/python -m benchmarks.bench --extent quick
 
 # The death of the parent, twenty times in each of six ways; some minutes.
 death: $(READY)

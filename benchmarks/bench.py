@@ -1,6 +1,6 @@
 """All that is measured beside a floor, section by section.
 
-    .venv/bin/python -m benchmarks.bench [--quick] [--only SECTION] [--pin free] [--json] [--save]
+    .venv/bin/python -m benchmarks.bench [--extent quick] [--only SECTION] [--json] [--save]
 
 A section is a function, as `figures.Section` has it. Each runs in a process of its own, one after
 the other, so that none finds what another has imported, started or left behind; one that fails,
@@ -34,7 +34,8 @@ SECTIONS: Mapping[str, str] = {
     "growth": "benchmarks.growth:measure",
 }
 """Name to the function, as text: who measures one has imported no other."""
-PIN_HELP = "one worker and its caller: on two processors, on one, or as the kernel has them"
+EXTENT_HELP = "thorough, quick, or least, which only shows that all works"
+PIN_HELP = "one worker and its caller: apart, together on one processor, or free"
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as of a shell."""
 
@@ -45,20 +46,20 @@ RESULTS = Path(__file__).with_name("results")
 def main() -> None:
     """Measure, print, and save if told to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer blocks, for a first look")
+    parser.add_argument("--extent", type=Extent, default=Extent.THOROUGH, help=EXTENT_HELP)
     parser.add_argument("--only", choices=SECTIONS, help="one section")
-    parser.add_argument("--pin", choices=list(Placement), default=Placement.APART, help=PIN_HELP)
+    parser.add_argument("--pin", type=Placement, help=PIN_HELP)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--save", action="store_true", help=f"keep both in {RESULTS.name}/")
     arguments = parser.parse_args()
-    os.environ[VARIABLE] = arguments.pin
-    extent = Extent.QUICK if arguments.quick else Extent.THOROUGH
+    if arguments.pin:
+        os.environ[VARIABLE] = arguments.pin
     names = [arguments.only] if arguments.only else list(SECTIONS)
     # So that nothing is left running; and Ctrl-C is ignored in a shell's background.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        machine, findings = measure(names, extent)
+        machine, findings = measure(names, arguments.extent)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     print(as_json(machine, findings) if arguments.json else as_text(machine, findings))

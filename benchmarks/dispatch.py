@@ -26,16 +26,17 @@ waits for the disk; with many more, what is measured is how much fits into a com
 
 def measure(folder: Path, extent: Extent) -> list[Finding]:
     """Everything; each number of workers is a field of its own."""
-    peers, absent = present(PEERS)
+    peers, absent = present(extent.of(PEERS, PEERS, PEERS[:0]))
     found: list[Finding] = [*absent]
     alone = starts(peers, DURABILITIES, workers=1, senses=1)
     with field(folder / "one", alone, Placement.chosen()) as one:
         found += latencies(one, blocks=extent.of(16, 3, 1), turns=extent.of(20, 6, 1))
     for workers in extent.of((2, 4, 8), (2,), (2,)):
-        crowd = starts(peers, DURABILITIES, workers=workers, senses=WINDOW)
+        window = extent.of(WINDOW, WINDOW, 2)
+        crowd = starts(peers, DURABILITIES, workers=workers, senses=window)
         with field(folder / f"flood-{workers}", crowd) as many:
             blocks, seconds = extent.of(7, 3, 1), extent.of(0.5, 0.1, 0.05)
-            found += floods(many, workers, WINDOW, blocks=blocks, seconds=seconds)
+            found += floods(many, workers, window, blocks=blocks, seconds=seconds)
         each = starts(peers, (BOTH_FULL,), workers=workers, senses=1)
         found += weights(folder / f"weights-{workers}", each, workers, blocks=extent.of(3, 1, 1))
     return found

@@ -30,8 +30,9 @@ class Placement(StrEnum):
 
     @classmethod
     def chosen(cls) -> "Placement":
-        """What `bench` was told."""
-        return cls(os.environ.get(VARIABLE, cls.APART))
+        """What `bench` was told; else apart, where that is possible."""
+        several = len(os.sched_getaffinity(0)) > 1
+        return cls(os.environ.get(VARIABLE, cls.APART if several else cls.TOGETHER))
 
     def processors(self, allowed: Collection[int]) -> tuple[set[int], set[int]]:
         """For the caller and for the workers; raises Lacking with too few of them."""
