@@ -25,6 +25,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 
 from benchmarks.figures import Extent, Figure, Finding, Note
@@ -87,12 +88,14 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
     smallest: dict[str, list[Kept]] = {}
     everything = extent is Extent.THOROUGH
     for size in sizes:
-        plan = plan_for(size, seconds)
+        plan, figures = plan_for(size, seconds), list[Figure]()
         for kept in measure_size(folder, plan, windows, all_of_them=everything):
-            found += beside_the_floor(kept)
+            figures += beside_the_floor(kept)
             smallest.setdefault(kept[0].who, kept)
             if size > sizes[0]:
-                found.append(beside_another_size(kept, smallest[kept[0].who]))
+                figures.append(beside_another_size(kept, smallest[kept[0].who]))
+        # Who was measured one after the other stands side by side.
+        found += sorted(figures, key=[figure.what for figure in figures].index)
     if not everything:
         left_out = ", ".join(f"{size:,}" for size in SIZES if size not in sizes)
         found.append(Note("schedule", f"left out: {left_out} senses, signals, APScheduler"))
@@ -113,7 +116,8 @@ def measure_size(
         place = folder / f"apscheduler-{plan.senses}"
         arguments = (str(place), str(plan.senses), str(plan.interval_ms))
         command = [sys.executable, "-m", "benchmarks.pacers", "apscheduler", *arguments]
-        yield measure_kept("APScheduler", command, place, plan, 0, windows)
+        name = f"APScheduler {metadata.version('apscheduler')}"
+        yield measure_kept(name, command, place, plan, 0, windows)
 
 
 def beside_the_floor(kept: Sequence[Kept]) -> Iterator[Figure]:
