@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,8 +76,10 @@ def measure(names: Sequence[str], extent: Extent) -> tuple[dict[str, str], list[
         machine = describe_machine(Path(name))
         findings: list[Finding] = []
         for section in names:
-            print(f"{section} ...", file=sys.stderr, flush=True)
+            print(f"{section} ...", end=" ", file=sys.stderr, flush=True)
+            began = time.monotonic()
             findings += run_section(section, SECTIONS[section], Path(name), extent)
+            print(f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return {**machine, "load at the end": load()}, findings
 
 

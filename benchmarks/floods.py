@@ -1,6 +1,7 @@
 """Results per second with several workers, each with a window of work under way."""
 
 import os
+from collections.abc import Sequence
 
 from benchmarks.contestants import EACH, FLOOR, GROUPED, NERVE, Field
 from benchmarks.durability import DURABILITIES, Durability
@@ -43,13 +44,21 @@ def _block(field: Field, durability: Durability, window: int, seconds: float) ->
     return rates
 
 
-def _figures(names: list[str], what: str, blocks: list[Rates]) -> list[Figure]:
+def _figures(names: Sequence[str], what: str, blocks: Sequence[Rates]) -> list[Figure]:
     counted = blocks[1:] or blocks
-    of = {who: [rates[who] for rates in counted] for who in counted[0] if who[0] in names}
-    beside = [(who, who[1]) for who in of if who[0] != FLOOR]
-    beside.insert(0, ((NERVE, GROUPED), EACH))  # which it never does, and others do
+    # Nerve always groups; so it stands beside both floors, as who takes it has no choice.
+    own = {GROUPED: [(name, GROUPED) for name in names]}
+    own[EACH] = [(name, GROUPED if name == NERVE else EACH) for name in names]
     return [
-        Figure(f"{what}, {commits}", FLOOR, "/s", of[who], of[FLOOR, commits], who=who[0])
-        for who, commits in beside
-        if who in of
+        Figure(
+            f"{what}, {commits}",
+            FLOOR,
+            "/s",
+            [rates[who] for rates in counted],
+            [rates[FLOOR, commits] for rates in counted],
+            who=who[0],
+        )
+        for commits in (EACH, GROUPED)
+        for who in own[commits]
+        if who[0] != FLOOR and who in counted[0]
     ]

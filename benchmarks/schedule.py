@@ -95,7 +95,9 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
             if size > sizes[0]:
                 figures.append(beside_another_size(kept, smallest[kept[0].who]))
         # Who was measured one after the other stands side by side.
-        found += sorted(figures, key=[figure.what for figure in figures].index)
+        order = [figure.what for figure in figures]
+        figures.sort(key=lambda figure: order.index(figure.what))
+        found += figures
     if not everything:
         left_out = ", ".join(f"{size:,}" for size in SIZES if size not in sizes)
         found.append(Note("schedule", f"left out: {left_out} senses, signals, APScheduler"))
