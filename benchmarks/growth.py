@@ -29,7 +29,6 @@ NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
 MIB = 1024 * 1024
 TURN_TRIGGERS = 10
-TURNS = 20
 BESIDE = "the same, fresh"
 SETTLE_S = 1.0
 COMMANDS = (
@@ -58,15 +57,15 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
     behind = f"{rows:,} log rows and {rows // 10:,} signals, {size:.0f} MiB, were behind it"
     forgive_deaths()
     return [
-        *asyncio.run(_running(pair, blocks=extent.of(12, 3, 1), kills=extent.of(3, 1, 1))),
+        *asyncio.run(_running(pair, *extent.of((12, 20, 3), (3, 10, 1), (1, 2, 1)))),
         *_starts(pair, blocks=extent.of(12, 2, 1)),
         *_commands(pair, blocks=extent.of(8, 3, 1)),
-        *_rest(pair, windows=extent.of(5, 1, 1), seconds=extent.of(6.0, 4.0, 1.0)),
+        *_rest(pair, windows=extent.of(5, 1, 1), seconds=extent.of(6.0, 3.0, 1.0)),
         Note("grown", behind),
     ]
 
 
-async def _running(pair: Pair, *, blocks: int, kills: int) -> list[Figure]:
+async def _running(pair: Pair, blocks: int, turns: int, kills: int) -> list[Figure]:
     """A trigger, and the recovery from one that hangs; the first block is for warming up."""
     times: Sides = ([], [])
     recovered: Sides = ([], [])
@@ -75,7 +74,7 @@ async def _running(pair: Pair, *, blocks: int, kills: int) -> list[Figure]:
         for _ in range(blocks + 1):
             for side in times:
                 side.append([])
-            for _ in range(TURNS):
+            for _ in range(turns):
                 for nerve, side in zip(nerves, times, strict=True):
                     side[-1] += await nerve.times_ns(BEHIND, TURN_TRIGGERS)
             for nerve, side in zip(nerves, recovered, strict=True):

@@ -44,7 +44,7 @@ def measure(folder: Path, extent: Extent) -> list[Figure]:
                 for size in sizes
                 for figure in _groups(folder, floors, size, blocks=extent.of(6, 2, 1))
             ),
-            _cold(folder, sizes[-1], blocks=extent.of(6, 1, 1)),
+            _cold(folder, extent.of(*SIZES[::-1], 1), blocks=extent.of(6, 1, 1)),
         ]
 
 
@@ -81,9 +81,10 @@ def _groups(
             beside[floor.name].append(
                 {state: _floor_ms(floor, place, size) for state in (FRESH, AT_HEAD)}
             )
-    what = f"{size} groups to all ready" if size > 1 else "one group to ready"
     return [
-        Figure(f"{what}, {state}", name, "ms", _column(nerve, state), _column(values, state))
+        Figure(
+            f"{_to_ready(size)}, {state}", name, "ms", _column(nerve, state), _column(values, state)
+        )
         for state in (AT_HEAD, FRESH)
         for name, values in beside.items()
     ]
@@ -102,7 +103,11 @@ def _cold(folder: Path, size: int, *, blocks: int) -> Figure:
         floor.append((time.perf_counter_ns() - began) / NS_PER_MS)
         process.close()
     beside = "python, a worker's imports, forks"
-    return Figure(f"`nerve run`, {size} groups to all ready", beside, "ms", nerve[1:], floor[1:])
+    return Figure(f"`nerve run`, {_to_ready(size)}", beside, "ms", nerve[1:], floor[1:])
+
+
+def _to_ready(size: int) -> str:
+    return f"{size} groups to all ready" if size > 1 else "one group to ready"
 
 
 async def _nerve_ms(loaded: Loaded) -> float:
