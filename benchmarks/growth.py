@@ -11,12 +11,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.deaths import DEATHS, forgive_deaths
+from benchmarks.family import PARENT, WORKERS, pids_of
 from benchmarks.figures import Extent, Figure, Finding, Note, p50, p99
 from benchmarks.grown_store import ECHO, let_grow, make_project
 from benchmarks.projects import BEHIND
-from benchmarks.runtime import DEATHS, Nerve, forgive_deaths
+from benchmarks.runtime import Nerve
 from benchmarks.usage import of_median, rates
-from benchmarks.whole import PARENT, WORKERS, pids_of, whole
+from benchmarks.whole import whole
 from nerve.cli.program import program
 from nerve.config import Loaded
 from nerve.store.state_dir import StateDir

@@ -9,22 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.durability import BOTH_FULL
+from benchmarks.family import FORK_SERVER, PARENT, SENTRY, SPARE, WORKERS, pids_of
 from benchmarks.figures import Extent, Figure, Finding, Memory, Note
 from benchmarks.floor_process import FloorProcess, bare_and_laden
 from benchmarks.projects import make_crowd
 from benchmarks.starters import PEERS, present, starts
 from benchmarks.usage import of_all, of_median
 from benchmarks.weights import weights
-from benchmarks.whole import (
-    FORK_SERVER,
-    PARENT,
-    SENTRY,
-    SPARE,
-    WORKERS,
-    once_at_the_start,
-    pids_of,
-    whole,
-)
+from benchmarks.whole import once_at_the_start, whole
 from nerve.config import Loaded
 
 SIZES = (1, 50)

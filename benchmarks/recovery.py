@@ -11,11 +11,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.deaths import DEATHS, forgive_deaths
 from benchmarks.figures import Extent, Figure, Finding, Note, p50
 from benchmarks.floor_process import WORKER_IMPORTS, FloorProcess, floor_processes
 from benchmarks.peers.hanging import CANNOT, recovered_ns
 from benchmarks.projects import HANGING_ALLOWANCE_MS, make_hanging_project
-from benchmarks.runtime import DEATHS, Nerve, forgive_deaths
+from benchmarks.runtime import Nerve
 from benchmarks.starters import PEERS, Peer, present
 
 NS_PER_MS = 1_000_000

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from benchmarks.contestants import NERVE, field
 from benchmarks.durability import BOTH_FULL
+from benchmarks.family import Kinds, pids_of
 from benchmarks.figures import Extent, Figure, Finding, Note
 from benchmarks.floor_process import floor_processes
 from benchmarks.projects import make_crowd
 from benchmarks.starters import PEERS, present, starts
 from benchmarks.usage import Rates, rates
-from benchmarks.whole import Kinds, once_at_the_start, pids_of, whole
+from benchmarks.whole import once_at_the_start, whole
 from nerve.process.tree import descendants
 
 GROUPS = 50

@@ -14,31 +14,23 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
-import psutil
-
+from benchmarks.family import WORKERS, below_sentries
 from benchmarks.floor import PAUSE_S
 from benchmarks.projects import BEHIND, HANGING, HANGING_ALLOWANCE_MS
 from nerve.clock import SystemClock
 from nerve.config import Loaded
-from nerve.process.kernel import children
 from nerve.process.launch import fork_server_pid
 from nerve.reflex.causes import Cause
 from nerve.sense import TriggerKind
 from nerve.store.batch import LogEntry, SignalEntry
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
-from nerve.supervisor import conduct, restarts
 from nerve.supervisor.preparation import workers_prepared
-from nerve.supervisor.shortlived import ShortLived, short_spec
 from nerve.supervisor.supervisor import Supervisor
-from nerve.wire.messages import ReadyMessage, StopMessage
+from nerve.wire.messages import ReadyMessage
 
 NS_PER_S = 1_000_000_000
 PATIENCE_S = 60.0
-SPARE_NAME = "nerve: spare"
-DEATHS = frozenset({"worker.died", "worker.hard_timeout", "compute.killed"})
-"""Types of log rows that tell of what is being measured here, and of nothing that went wrong."""
-
 Entry = SignalEntry | LogEntry
 T = TypeVar("T")
 
@@ -53,16 +45,6 @@ def _locked(loaded: Loaded) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-class _Moments(Sequence[float]):
-    """The same short rest after any number of strikes."""
-
-    def __getitem__(self, _: Any) -> Any:
-        return PAUSE_S / 4
-
-    def __len__(self) -> int:
-        return sys.maxsize
 
 
 class _Watched(Supervisor):
@@ -255,36 +237,7 @@ class Nerve:
         return done.result()
 
 
-def forgive_deaths() -> None:
-    """Let each death of a worker be the first in a while: replaced at once, and without end.
-
-    And let nothing be held against a sense for longer than the pause before the next death.
-    """
-    vars(restarts).update(DEATHS_WINDOW_S=0.0)
-    vars(conduct).update(MAX_STRIKES=sys.maxsize, RESTS_S=_Moments())
-
-
-def start_times_ns(loaded: Loaded, sense: str, count: int) -> list[int]:
-    """Start a worker with one sense until it is ready; then stop it. `count` times."""
-    own_state = StateDir(loaded.state_dir)
-    own_state.create()
-    spec = short_spec(loaded, {sense: loaded.config.senses[sense]}, own_state.senses)
-    return [_start_once(ShortLived(spec, loaded)) for _ in range(count)]
-
-
-def _start_once(worker: ShortLived) -> int:
-    began = time.perf_counter_ns()
-    with worker:
-        ready = worker.receive(PATIENCE_S)
-        elapsed = time.perf_counter_ns() - began
-        if not isinstance(ready, ReadyMessage) or ready.senses[0].fault or not ready.preloaded:
-            raise RuntimeError(f"the worker did not come up well: {ready}")
-        worker.request(StopMessage(), PATIENCE_S)
-    return elapsed
-
-
 def worker_pids() -> list[int]:
-    """Process ids of all workers, that in reserve apart."""
-    sentry = fork_server_pid() or 0
-    below = [pid for server in children(sentry) for pid in children(server)]
-    return [pid for pid in below if psutil.Process(pid).name() != SPARE_NAME]
+    """Process ids of all workers of this process, that in reserve apart."""
+    sentry = fork_server_pid()
+    return below_sentries([sentry] if sentry else [])[WORKERS]

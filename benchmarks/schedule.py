@@ -25,6 +25,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 
 from benchmarks.figures import Extent, Figure, Finding, Note
@@ -38,7 +39,8 @@ COMPUTES_PER_S = 1_000
 SIZES = (10, 100, 1_000, 10_000)
 FLOOR = "a heap and epoll"
 GROUPS = 8
-TELL_EVERY = 10
+NERVES = (("nerve", 0), ("nerve, signals", 10))
+"""With a signal from each so many computes."""
 LIMITS = "{open_files: 8192, memory: 4GB, nice: 0}"
 """Three descriptors for each sense; and no place behind the floor and APScheduler."""
 WITHOUT_APSCHEDULER = "left out, as it is not installed: pip install -e '.[bench]'"
@@ -84,15 +86,19 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
     sizes = extent.of(SIZES, SIZES[1:2], SIZES[:1])
     found: list[Finding] = []
     smallest: dict[str, list[Kept]] = {}
+    everything = extent is Extent.THOROUGH
     for size in sizes:
-        for kept in measure_size(
-            folder, plan_for(size, seconds), windows, all_of_them=extent is Extent.THOROUGH
-        ):
-            found += beside_the_floor(kept)
+        plan, figures = plan_for(size, seconds), list[Figure]()
+        for kept in measure_size(folder, plan, windows, all_of_them=everything):
+            figures += beside_the_floor(kept)
             smallest.setdefault(kept[0].who, kept)
             if size > sizes[0]:
-                found.append(beside_another_size(kept, smallest[kept[0].who]))
-    if extent is not Extent.THOROUGH:
+                figures.append(beside_another_size(kept, smallest[kept[0].who]))
+        # Who was measured one after the other stands side by side.
+        order = [figure.what for figure in figures]
+        figures.sort(key=lambda figure: order.index(figure.what))
+        found += figures
+    if not everything:
         left_out = ", ".join(f"{size:,}" for size in SIZES if size not in sizes)
         found.append(Note("schedule", f"left out: {left_out} senses, signals, APScheduler"))
     elif not has_apscheduler():
@@ -104,9 +110,7 @@ def measure_size(
     folder: Path, plan: Plan, windows: int = 1, *, all_of_them: bool = True
 ) -> Iterator[list[Kept]]:
     """Measure nerve, and all others unless told otherwise, at one size, one after the other."""
-    for who, tell_every in (("nerve", 0), ("nerve, signals", TELL_EVERY))[
-        : 2 if all_of_them else 1
-    ]:
+    for who, tell_every in NERVES if all_of_them else NERVES[:1]:
         place = folder / f"nerve-{plan.senses}-{tell_every}"
         make_project(place, plan)
         yield measure_kept(who, _nerve(place), place, plan, tell_every, windows)
@@ -114,7 +118,8 @@ def measure_size(
         place = folder / f"apscheduler-{plan.senses}"
         arguments = (str(place), str(plan.senses), str(plan.interval_ms))
         command = [sys.executable, "-m", "benchmarks.pacers", "apscheduler", *arguments]
-        yield measure_kept("APScheduler", command, place, plan, 0, windows)
+        name = f"APScheduler {metadata.version('apscheduler')}"
+        yield measure_kept(name, command, place, plan, 0, windows)
 
 
 def beside_the_floor(kept: Sequence[Kept]) -> Iterator[Figure]:

@@ -16,8 +16,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.deaths import DEATHS, forgive_deaths
 from benchmarks.projects import make_project
-from benchmarks.runtime import DEATHS, Nerve, forgive_deaths
+from benchmarks.runtime import Nerve
 from benchmarks.stamps import BEGIN, END, STAMPS, Passage, wrap
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down

@@ -14,9 +14,12 @@ from pathlib import Path
 from benchmarks.figures import Extent, Figure, p50
 from benchmarks.floor_process import WORKER_IMPORTS, FloorProcess, bare_and_laden
 from benchmarks.projects import make_crowd, make_project
-from benchmarks.runtime import Nerve, start_times_ns
+from benchmarks.runtime import PATIENCE_S, Nerve
 from benchmarks.whole import whole
 from nerve.config import Loaded
+from nerve.store.state_dir import StateDir
+from nerve.supervisor.shortlived import ShortLived, short_spec
+from nerve.wire.messages import ReadyMessage, StopMessage
 
 NS_PER_MS = 1_000_000
 US_PER_MS = 1_000
@@ -53,7 +56,7 @@ def _workers(
     nerve: list[float] = []
     beside: dict[str, list[float]] = {floor.name: [] for floor in floors}
     for _ in range(blocks + 1):
-        nerve.append(p50(start_times_ns(loaded, "one", count)) / NS_PER_MS)
+        nerve.append(p50(_start_times_ns(loaded, "one", count)) / NS_PER_MS)
         for floor in floors:
             beside[floor.name].append(p50(floor.ask("start", count=count)) / NS_PER_MS)
     return [
@@ -115,3 +118,22 @@ def _floor_ms(floor: FloorProcess, place: Path, size: int) -> float:
 
 def _column(values: Sequence[Times], state: str) -> list[float]:
     return [times[state] for times in values]
+
+
+def _start_times_ns(loaded: Loaded, sense: str, count: int) -> list[int]:
+    """Start a worker with one sense until it is ready; then stop it. `count` times."""
+    own_state = StateDir(loaded.state_dir)
+    own_state.create()
+    spec = short_spec(loaded, {sense: loaded.config.senses[sense]}, own_state.senses)
+    return [_start_once(ShortLived(spec, loaded)) for _ in range(count)]
+
+
+def _start_once(worker: ShortLived) -> int:
+    began = time.perf_counter_ns()
+    with worker:
+        ready = worker.receive(PATIENCE_S)
+        elapsed = time.perf_counter_ns() - began
+        if not isinstance(ready, ReadyMessage) or ready.senses[0].fault or not ready.preloaded:
+            raise RuntimeError(f"the worker did not come up well: {ready}")
+        worker.request(StopMessage(), PATIENCE_S)
+    return elapsed

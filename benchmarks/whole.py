@@ -8,24 +8,18 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
-import psutil
-
-from benchmarks.runtime import SPARE_NAME
+from benchmarks.family import SPARE, Kinds, below_parent
 from nerve.config import Loaded, load_config
 from nerve.errors import DatabaseMissing
-from nerve.process.kernel import children
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 
-PARENT, SENTRY, FORK_SERVER, WORKERS = "parent", "sentry", "fork server", "workers"
-SPARE, TRACKER = "worker in reserve", "resource tracker"
 PATIENCE_S = 60.0
-POLL_S = 0.01
-Kinds = dict[str, list[int]]
-"""Process ids by what the processes are."""
+POLL_S = 0.05
+"""Seldom, so that looking does not slow the start down; times are those of the rows found."""
 
 
 class WholeNerve:
@@ -59,20 +53,7 @@ class WholeNerve:
 
     def kinds(self) -> Kinds:
         """All its processes."""
-        parent = self._process.pid
-        # Of the parent's children the sentry alone has a child, the fork server.
-        sentries = [pid for pid in children(parent) if children(pid)]
-        servers = [pid for sentry in sentries for pid in children(sentry)]
-        below = [pid for server in servers for pid in children(server)]
-        spare = [pid for pid in below if _name(pid) == SPARE_NAME]
-        return {
-            PARENT: [parent],
-            SENTRY: sentries,
-            FORK_SERVER: servers,
-            WORKERS: [pid for pid in below if pid not in spare],
-            SPARE: spare,
-            TRACKER: [pid for pid in children(parent) if pid not in sentries],
-        }
+        return below_parent(self._process.pid)
 
     def stop(self) -> None:
         """Have it stop in an orderly way; kill it where that takes too long."""
@@ -125,15 +106,3 @@ def once_at_the_start(loaded: Loaded) -> Loaded:
     reflex = f"{{kind: sense, interval: 1h, sense: [{', '.join(loaded.config.senses)}]}}"
     path.write_text(f"{loaded.path.read_text()}reflexes:\n  - {reflex}\n")
     return load_config(path, environ={})
-
-
-def pids_of(kinds: Mapping[str, list[int]]) -> list[int]:
-    """Of all of them."""
-    return [pid for pids in kinds.values() for pid in pids]
-
-
-def _name(pid: int) -> str:
-    try:
-        return psutil.Process(pid).name()
-    except psutil.NoSuchProcess:
-        return ""
