@@ -96,7 +96,7 @@ class Field:
         takes part no longer; raises Died if that is the floor.
         """
         answers: dict[str, Any] = {}
-        self._first = (self._first + 1) % len(self.contestants)
+        self._first = (self._first + 1) % max(1, len(self.contestants))
         for contestant in self.contestants[self._first :] + self.contestants[: self._first]:
             does = not commits or commits in contestant.commits
             if does and durability in contestant.processes:

@@ -89,11 +89,13 @@ class Crew:
         count = sum(number for _, number in came)
         if grouped:
             insert_together(self._raw, [SAID] * count)
-        else:
-            for _ in range(count):
-                insert(self._raw)
-        for asked, number in came if again else ():
-            asked.send(b"?" * number)
+            for asked, number in came if again else ():
+                asked.send(b"?" * number)
+            return count
+        for asked in [asked for asked, number in came for _ in range(number)]:
+            insert(self._raw)
+            if again:  # at once, or the children would wait while the others are stored
+                asked.send(b"?")
         return count
 
 

@@ -35,7 +35,7 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
         window = extent.of(WINDOW, WINDOW, 2)
         crowd = starts(peers, DURABILITIES, workers=workers, senses=window)
         with field(folder / f"flood-{workers}", crowd) as many:
-            blocks, seconds = extent.of(7, 3, 1), extent.of(0.5, 0.1, 0.05)
+            blocks, seconds = extent.of(7, 3, 1), extent.of(0.3, 0.1, 0.05)
             found += floods(many, workers, window, blocks=blocks, seconds=seconds)
         each = starts(peers, (BOTH_FULL,), workers=workers, senses=1)
         found += weights(folder / f"weights-{workers}", each, workers, blocks=extent.of(3, 1, 1))

@@ -12,8 +12,8 @@ from typing import Any, Self
 from nerve.clock import MS_PER_S
 from nerve.process.tree import descendants, kill_tree, send
 
-ANSWER_S = 60.0
-"""The longest that an answer takes: the start of fifty workers on a slow disk."""
+ANSWER_S = 120.0
+"""The longest that an answer takes: the start of many workers and databases on a slow disk."""
 END_S = 10.0
 """From the end of its stdin; then it is killed with all below it."""
 TOLD_BYTES = 4096

@@ -2,7 +2,7 @@
 
     python -m benchmarks.nerve_process FOLDER JOURNAL WORKERS SENSES DURABILITY...
 
-JOURNAL is the `durability` of logs.db, or `unsaid`. Each worker has so many senses of each
+JOURNAL is the `durability` of logs.db. Each worker has so many senses of each
 DURABILITY, because a sense has one trigger under way at a time.
 """
 
@@ -21,7 +21,6 @@ from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down
 from nerve.store.state_dir import StateDir
 
-UNSAID = "unsaid"
 FULL = "full"
 JOURNAL_COMMITS = 400
 """After which the WAL of logs.db has its thousand pages; one signal writes three or more."""
@@ -68,12 +67,11 @@ async def settle(nerve: Nerve, loaded: Loaded, senses: Mapping[str, str]) -> Non
 async def serve(folder: Path, journal: str, workers: int, senses: dict[str, str]) -> None:
     """Be nerve until stdin ends."""
     groups = [f"  g{number}: {LIMITS}" for number in range(workers)]
-    durability = [] if journal == UNSAID else [f"journal: {{durability: {journal}}}"]
     loaded = make_project(
         folder,
         senses,
         group_of=lambda name: name.partition("-")[0],
-        sections=[*durability, "groups:", *groups],
+        sections=[f"journal: {{durability: {journal}}}", "groups:", *groups],
     )
     async with Nerve.running(loaded) as (nerve, _):
         await settle(nerve, loaded, senses)

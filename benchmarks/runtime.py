@@ -79,7 +79,7 @@ class Nerve:
         self._supervisor = _Watched(
             loaded,
             state,
-            Journal(state.journal_path),
+            Journal(state.journal_path, full_sync=loaded.config.journal.durability == "full"),
             clock=SystemClock(),
             environ=environ,
             observe=self._observe,

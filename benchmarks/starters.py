@@ -14,13 +14,9 @@ from benchmarks.durability import DEFAULT, FULL, NORMAL, Durability
 from benchmarks.figures import Note
 from benchmarks.floor_process import FloorProcess
 from benchmarks.line_process import LineProcess
-from benchmarks.nerve_process import UNSAID
 from benchmarks.peers import redis
-from nerve.config.models import Config
 
 WITHOUT_EXTRA = "left out, not installed: pip install -e '.[bench]'"
-WITHOUT_CHOICE = "left out in NORMAL: this one knows no journal.durability"
-HAS_CHOICE = "journal" in Config.model_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +72,9 @@ def present(
     installed: Callable[[str], bool] = is_installed,
     without_redis: Callable[[], str] = redis.lacking,
 ) -> tuple[list[Peer], list[Note]]:
-    """Peers that can take part, and why others cannot, and nerve in part."""
+    """Those who can take part, and for each of the others why it cannot."""
     here: list[Peer] = []
-    notes = [] if HAS_CHOICE else [Note(NERVE, WITHOUT_CHOICE)]
+    notes: list[Note] = []
     for peer in peers:
         if not all(map(installed, peer.distributions)):
             notes.append(Note(peer.name, WITHOUT_EXTRA))
@@ -109,10 +105,10 @@ def _floor(durabilities: Sequence[Durability], workers: int, folder: Path) -> Co
 def _nerve(
     durabilities: Sequence[Durability], workers: int, senses: int, folder: Path
 ) -> Contestant:
-    """One process for each durability of its journal that it has."""
+    """One process for each durability of its journal."""
     folder.mkdir()
     processes: dict[Durability, LineProcess] = {}
-    for caller in (NORMAL, FULL) if HAS_CHOICE else (FULL,):
+    for caller in (NORMAL, FULL):
         wanted = [durability for durability in durabilities if durability.caller == caller]
         if wanted:
             process = _nerve_process(folder, caller.lower(), wanted, workers, senses)
@@ -124,8 +120,7 @@ def _nerve_process(
     folder: Path, journal: str, wanted: Sequence[Durability], workers: int, senses: int
 ) -> LineProcess:
     durabilities = [durability.worker.lower() for durability in wanted]
-    said = journal if HAS_CHOICE else UNSAID
-    arguments = [str(folder / journal), said, str(workers), str(senses), *durabilities]
+    arguments = [str(folder / journal), journal, str(workers), str(senses), *durabilities]
     errors = folder / f"{journal}.errors"
     return LineProcess(NERVE, "benchmarks.nerve_process", arguments, errors)
 

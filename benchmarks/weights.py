@@ -6,7 +6,7 @@ Each contestant is alone for it, because pages that several of them map would co
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.contestants import FLOOR, Contestant, Start, field
+from benchmarks.contestants import FLOOR, Start, field
 from benchmarks.durability import BOTH_FULL
 from benchmarks.figures import Figure, Finding, Memory, p50
 from nerve.process.tree import descendants
@@ -22,8 +22,9 @@ def weights(folder: Path, starts: Sequence[Start], workers: int, *, blocks: int)
     for block in range(blocks):
         for number, start in enumerate(starts):
             with field(folder / f"{block}-{number}", [start]) as alone:
-                for contestant in alone.contestants:
-                    weighed.setdefault(contestant.name, []).append(_weigh(contestant))
+                for name, pids in alone.turns("workers", BOTH_FULL).items():
+                    root = alone.contestants[0].processes[BOTH_FULL].pid
+                    weighed.setdefault(name, []).append(_weigh(root, pids))
             found += alone.notes
     floor = weighed.pop(FLOOR)
     figures = (
@@ -42,11 +43,9 @@ def weights(folder: Path, starts: Sequence[Start], workers: int, *, blocks: int)
     return [*figures, *found]
 
 
-def _weigh(contestant: Contestant) -> Weight:
-    pids = contestant.turn("workers", BOTH_FULL)
-    root = contestant.processes[BOTH_FULL].pid
+def _weigh(root: int, workers: Sequence[int]) -> Weight:
     everyone = [root, *descendants(root)]
     return {
-        "PSS of one": p50([Memory.of(pid).pss for pid in pids]),
-        "PSS of all, for each": sum(Memory.of(pid).pss for pid in everyone) / len(pids),
+        "PSS of one": p50([Memory.of(pid).pss for pid in workers]),
+        "PSS of all, for each": sum(Memory.of(pid).pss for pid in everyone) / len(workers),
     }

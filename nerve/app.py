@@ -32,7 +32,8 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
     state.create()
     lock = state.lock()
     try:
-        journal = Journal(state.journal_path)
+        full_sync = loaded.config.journal.durability == "full"
+        journal = Journal(state.journal_path, full_sync=full_sync)
         # A subreaper, so that workers whose fork server was killed do not escape to init.
         become_subreaper()
         with workers_prepared(loaded, os.environ, state.fork) as environ:

@@ -18,6 +18,7 @@ from nerve.config.models import (
     Config,
     DropWorkflow,
     GroupConfig,
+    JournalConfig,
     QueueWorkflow,
     RetentionConfig,
     SenseConfig,
@@ -46,6 +47,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "senses": SenseConfig,
     "groups": GroupConfig,
     "retention": RetentionConfig,
+    "journal": JournalConfig,
 }
 _DISCRIMINATORS = {"reflexes": "kind", "workflows": "overflow"}
 _TAG_DEPTH = 2  # reflexes, index, tag

@@ -300,6 +300,17 @@ class RetentionConfig(Section):
         return self
 
 
+class JournalConfig(Section):
+    """How logs.db is written, under `journal`."""
+
+    durability: Literal["normal", "full"] = Field(
+        "full",
+        description="full: what is recorded is synced to the disk before anything follows from "
+        "it. normal: a power loss can take what was recorded last, a crash of any process cannot. "
+        "Default full.",
+    )
+
+
 class Config(Section):
     """The whole of nerve.yaml."""
 
@@ -320,6 +331,9 @@ class Config(Section):
     retention: RetentionConfig = Field(
         RetentionConfig(),
         description="How long log rows and signals stay in logs.db, and then in the archive.",
+    )
+    journal: JournalConfig = Field(
+        JournalConfig(), description="How durable what is recorded in logs.db is."
     )
     reflexes: tuple[Reflex, ...] = Field((), description="What makes senses and workflows run.")
     workflows: dict[Name, Workflow] = Field(default_factory=dict, description="Workflows by name.")

@@ -14,7 +14,7 @@ signal is told by a high-water mark per outbox, which costs less than a unique i
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +23,14 @@ from nerve.errors import DatabaseCorrupt, StateError
 from nerve.store.batch import Batch, LogEntry, Pair, Pause, Quarantine, SignalEntry
 from nerve.store.decisions import Changes, Runs
 from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, explained, primary_code
-from nerve.store.journal_reading import cursors_in, newest_id, pauses, quarantines
+from nerve.store.journal_reading import (
+    GRANTED,
+    cursors_in,
+    granted_id,
+    newest_id,
+    pauses,
+    quarantines,
+)
 from nerve.store.place import Place, close_untouched
 from nerve.store.schema import JOURNAL_HEAD, is_at
 from nerve.store.sqlite import open_owner
@@ -31,6 +38,8 @@ from nerve.store.sqlite import open_owner
 Result = TypeVar("Result")
 
 CORRUPT_HINT = "it is left as it is, nothing more is triggered: stop nerve, restore or repair it"
+IDS_AHEAD = 10_000
+"""Ids that one sync vouches for where commits are not synced: the gap that a crash leaves."""
 _OF_THE_BATCH = frozenset({sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG})
 """Errors that the same batch would meet for ever: they must not hold up what comes after."""
 
@@ -47,9 +56,14 @@ class Crash:
 class Journal:
     """The one writer of `logs.db`."""
 
-    def __init__(self, path: Path) -> None:
-        """Open, create or migrate; raises StateError: DatabaseError and its kin, and others."""
+    def __init__(self, path: Path, *, full_sync: bool = True) -> None:
+        """Open, create or migrate; raises StateError: DatabaseError and its kin, and others.
+
+        Without `full_sync` a power loss may take the last commits. The death of the process
+        takes none either way.
+        """
         self._path = path
+        self._full_sync = full_sync
         self._damage = ""
         self._is_broken = False
         self._restored = 0
@@ -57,7 +71,8 @@ class Journal:
         self._open()
         try:
             prepare_journal(self._raw)
-            self._next_id = newest_id(self._raw) + 1
+            self._granted_id = granted_id(self._raw)
+            self._next_id = max(newest_id(self._raw), self._granted_id) + 1
             rows = self._raw.execute("SELECT sense, epoch, seq FROM received")
             self._received: dict[Pair, int] = {(sense, epoch): seq for sense, epoch, seq in rows}
         except sqlite3.Error as error:
@@ -75,6 +90,7 @@ class Journal:
         """
         self._require_usable()
         try:
+            self._grant(len(batch.entries))
             self._raw.execute("BEGIN IMMEDIATE")
             ids, received, changes = self._insert(batch)
             self._place.require()  # once more: an insert may have waited long for the disk
@@ -92,12 +108,14 @@ class Journal:
     def perform(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Let `work` do something of its own to the database, e.g. delete what was archived.
 
-        It begins and ends its transactions itself. Raises StateError where the database
+        It begins and ends its transactions itself, and each is synced, because files beside the
+        database are made and deleted on the strength of it. Raises StateError where the database
         cannot be written now.
         """
         self._require_usable()
         try:
-            return work(self._raw)
+            with self._synced():
+                return work(self._raw)
         except BaseException as error:
             self._roll_back()
             if isinstance(error, sqlite3.Error):
@@ -126,12 +144,40 @@ class Journal:
         return restored
 
     def _open(self) -> None:
-        self._raw = open_owner(self._path, full_sync=True, any_thread=True)
+        self._raw = open_owner(self._path, full_sync=self._full_sync, any_thread=True)
         try:
             self._place = Place(self._path)
         except BaseException:
             self._raw.close()
             raise
+
+    @contextlib.contextmanager
+    def _synced(self) -> Iterator[None]:
+        """Sync each commit inside, outside a transaction, and with it all that came before."""
+        if self._full_sync:
+            yield
+            return
+        self._raw.execute("PRAGMA synchronous=FULL")
+        try:
+            yield
+        finally:
+            self._roll_back()  # it cannot be changed in a transaction
+            with contextlib.suppress(sqlite3.Error):  # then each commit is synced; all the better
+                self._raw.execute("PRAGMA synchronous=NORMAL")
+
+    def _grant(self, number: int) -> None:
+        """Without `full_sync`: see that no id of the next ones is ever handed out twice.
+
+        A power loss takes commits whose ids have been told: a sense's database says which signal
+        it has answered, a reader which entry it saw last. So a bound is synced before ids below it
+        are used, and the next start goes on behind it.
+        """
+        if self._full_sync or self._next_id + number <= self._granted_id:
+            return
+        granted = self._next_id + number + IDS_AHEAD
+        with self._synced():
+            self._put_meta({GRANTED: str(granted)})
+        self._granted_id = granted
 
     def _require_usable(self) -> None:
         """Raise StateError unless what is written now will be in the file at the path."""
@@ -348,6 +394,8 @@ class Journal:
             close_untouched(self._raw, self._path)
             return
         with contextlib.suppress(sqlite3.Error):
+            if self._granted_id > self.newest_id:  # what the checkpoint syncs needs no bound
+                self._put_meta({GRANTED: str(self.newest_id)})
             self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._raw.close()
 

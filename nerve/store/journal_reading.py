@@ -10,6 +10,8 @@ import sqlite3
 
 from nerve.store.batch import Pair, Pause, Quarantine
 
+GRANTED = "granted_id"
+"""The key in `meta` of the id up to which ids may have been handed out."""
 UNKNOWN_ID = 2**63 - 1
 """Of a signal that was received before its id was noted."""
 
@@ -21,6 +23,13 @@ def newest_id(reader: sqlite3.Connection) -> int:
         "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN ('signals', 'logs')"
     ).fetchone()
     return int(newest)
+
+
+def granted_id(reader: sqlite3.Connection) -> int:
+    """The id up to which one may have been handed out whose row a power loss took; 0 for none."""
+    found = reader.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?", (GRANTED,))
+    (granted,) = found.fetchone() or (0,)
+    return int(granted)
 
 
 def cursors_in(reader: sqlite3.Connection) -> dict[Pair, int]:

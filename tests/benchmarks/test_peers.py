@@ -1,8 +1,7 @@
 import pytest
 
-from benchmarks.contestants import NERVE
 from benchmarks.peers import redis
-from benchmarks.starters import HAS_CHOICE, PEERS, present
+from benchmarks.starters import PEERS, present
 
 WITHOUT = "no Redis server answers"
 
@@ -10,7 +9,7 @@ WITHOUT = "no Redis server answers"
 def here(installed=lambda _: True, reason=""):
     """Names of the peers that take part, and of those that do not why."""
     peers, notes = present(PEERS, installed=installed, without_redis=lambda: reason)
-    return {peer.name for peer in peers}, {n.who: n.words for n in notes if n.who != NERVE}
+    return {peer.name for peer in peers}, {note.who: note.words for note in notes}
 
 
 def test_all_take_part_where_everything_is_there():
@@ -37,11 +36,6 @@ def test_who_needs_a_redis_that_is_not_there_is_left_out_by_name():
     assert set(why_not) == {"Celery", "Dramatiq"}
     assert WITHOUT in why_not["Celery"]
     assert "Huey" in names
-
-
-def test_a_nerve_without_a_choice_for_its_journal_says_so():
-    _, notes = present([])
-    assert [note.who for note in notes] == ([] if HAS_CHOICE else [NERVE])
 
 
 def test_without_binary_and_server_there_is_no_redis(monkeypatch):
