@@ -121,6 +121,12 @@ def short(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
+def side_by_side(figures: Sequence[Figure]) -> list[Figure]:
+    """Bring those together that are of one thing beside one floor; else the order stays."""
+    order = [(figure.what, figure.beside) for figure in figures]
+    return sorted(figures, key=lambda figure: order.index((figure.what, figure.beside)))
+
+
 def p50(values: Sequence[float]) -> float:
     """The median."""
     return statistics.median(values)

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.contestants import NERVE, field
 from benchmarks.durability import BOTH_FULL
 from benchmarks.family import Kinds, pids_of
-from benchmarks.figures import Extent, Figure, Finding, Note
+from benchmarks.figures import Extent, Figure, Finding, Note, side_by_side
 from benchmarks.floor_process import floor_processes
 from benchmarks.projects import make_crowd
 from benchmarks.starters import PEERS, present, starts
@@ -28,6 +28,7 @@ TICK_S = 1.0
 ALL = "all processes"
 TICKING, WAITING = "one process that wakes up once a second", "forks that wait in read()"
 PARTS = (("processor time", "cpu_percent", "%"), ("wake-ups", "wakeups_per_s", "/s"))
+RESTLESS = {"Huey": "left out: here it polls every millisecond, as a dispatch needs it to"}
 
 Block = dict[str, Rates]
 """By kind of process; TICKING and WAITING among them."""
@@ -48,16 +49,20 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
             time.sleep(SETTLE_S)
             watched = {**kinds, ALL: pids_of(kinds), **ticking, **waiting}
             blocks = [rates(watched, seconds) for _ in range(windows)]
-        found = list(_figures(blocks, f"{groups} idle workers", list(kinds)))
+        figures = list(_figures(blocks, f"{groups} idle workers", list(kinds)))
         if extent is not Extent.THOROUGH:
-            return [*found, Note("peers", "left out of a quick run")]
-        return [*found, *_peers(folder, ticking, groups, seconds)]
+            return [*figures, Note("peers", "left out of a quick run")]
+        peers, notes = _peers(folder, ticking, groups, seconds)
+        return [*side_by_side([*figures, *peers]), *notes]
 
 
-def _peers(folder: Path, ticking: Kinds, workers: int, seconds: float) -> list[Finding]:
+def _peers(
+    folder: Path, ticking: Kinds, workers: int, seconds: float
+) -> tuple[list[Figure], list[Note]]:
     """Those of a dispatch, each of whose workers has worked; all that belongs to them counts."""
-    peers, absent = present(PEERS)
-    found: list[Finding] = [*absent]
+    peers, notes = present([peer for peer in PEERS if peer.name not in RESTLESS])
+    notes += [Note(who, why) for who, why in RESTLESS.items()]
+    figures: list[Figure] = []
     for number, start in enumerate(starts(peers, (BOTH_FULL,), workers=workers, senses=1)[2:]):
         with field(folder / f"peer-{number}", [start]) as alone:
             for contestant in alone.contestants:
@@ -66,9 +71,9 @@ def _peers(folder: Path, ticking: Kinds, workers: int, seconds: float) -> list[F
                 time.sleep(SETTLE_S)
                 watched = {ALL: [process.pid, *descendants(process.pid)], **ticking}
                 block = rates(watched, seconds)
-                found += _beside([block], f"{workers} idle workers", TICKING, contestant.name)
-            found += alone.notes
-    return found
+                figures += _beside([block], f"{workers} idle workers", TICKING, contestant.name)
+            notes += alone.notes
+    return figures, notes
 
 
 def _figures(blocks: Sequence[Block], what: str, kinds: Sequence[str]) -> Iterator[Figure]:

@@ -28,7 +28,7 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks.figures import Extent, Figure, Finding, Note
+from benchmarks.figures import Extent, Figure, Finding, Note, side_by_side
 from benchmarks.keeping import BEGIN_PATIENCE_S, Kept, Plan
 from benchmarks.keeping import measure as measure_kept
 from benchmarks.machine import describe_machine
@@ -94,10 +94,7 @@ def measure(folder: Path, extent: Extent) -> list[Finding]:
             smallest.setdefault(kept[0].who, kept)
             if size > sizes[0]:
                 figures.append(beside_another_size(kept, smallest[kept[0].who]))
-        # Who was measured one after the other stands side by side.
-        order = [figure.what for figure in figures]
-        figures.sort(key=lambda figure: order.index(figure.what))
-        found += figures
+        found += side_by_side(figures)
     if not everything:
         left_out = ", ".join(f"{size:,}" for size in SIZES if size not in sizes)
         found.append(Note("schedule", f"left out: {left_out} senses, signals, APScheduler"))

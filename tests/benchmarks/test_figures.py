@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.figures import Extent, Figure, Spread, p50, p99, short
+from benchmarks.figures import Extent, Figure, Spread, p50, p99, short, side_by_side
 
 
 def test_a_ratio_is_formed_within_each_block():
@@ -47,3 +47,19 @@ def test_a_value_is_shown_with_three_digits(value, text):
 
 def test_each_extent_has_its_own():
     assert [extent.of(15, 4, 1) for extent in Extent] == [15, 4, 1]
+
+
+def test_figures_of_one_thing_beside_one_floor_stand_together_and_in_order():
+    def figure(what, beside, who):
+        return Figure(what, beside, "us", [1.0], [1.0], who=who)
+
+    made = [
+        figure("late", "floor", "a"),
+        figure("cost", "floor", "a"),
+        figure("late", "floor", "b"),
+    ]
+    assert [(f.what, f.who) for f in side_by_side(made)] == [
+        ("late", "a"),
+        ("late", "b"),
+        ("cost", "a"),
+    ]
