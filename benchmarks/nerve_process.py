@@ -73,6 +73,8 @@ async def serve(folder: Path, journal: str, workers: int, senses: dict[str, str]
         group_of=lambda name: name.partition("-")[0],
         sections=[f"journal: {{durability: {journal}}}", "groups:", *groups],
     )
+    async with Nerve.running(loaded):
+        pass  # makes the databases, which leaves Alembic in the memory of who did until it ends
     async with Nerve.running(loaded) as (nerve, _):
         await settle(nerve, loaded, senses)
         asked = Asked(nerve, senses)
