@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 4
 KILLS ?= 1000
 SEED ?=
 
-.PHONY: run test lint format bench bench-quick death lateness schedule log-store storm lock clean
+.PHONY: run test lint format budget bench bench-quick death lateness schedule log-store storm lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nerve needs Python 3.11 or later; name one with: make PYTHON=python3.12 ...")'
@@ -23,6 +23,10 @@ run: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest -q -n $(TEST_PROCESSES)
+
+# What a compute costs, counted anew: tests/budget/budget.json. `make test` compares with it.
+budget: $(READY)
+	$(BIN)/python -m tests.budget
 
 lint: $(READY)
 	$(BIN)/ruff check .

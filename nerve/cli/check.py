@@ -48,7 +48,7 @@ def check(settings: Settings, no_load: bool, as_json: bool) -> Exit:
         _tell(warning, "warning", as_json=as_json)
     code = Exit.OK if no_load else _check_senses(loaded, as_json=as_json)
     if code is Exit.OK and not as_json:
-        emit(f"{_summary(loaded)}: ok")
+        emit(f"{summary(loaded)}: ok")
     return code
 
 
@@ -75,14 +75,15 @@ def _check_senses(loaded: Loaded, *, as_json: bool) -> Exit:
 def _tell_failed(loaded: Loaded, described: DescribedMessage, *, as_json: bool) -> None:
     fault = described.fault
     assert fault is not None  # noqa: S101  only the failed come here
-    for located in by_place(map(loaded.fault, _problems(described.sense, fault))):
+    for located in by_place(map(loaded.fault, problems_of(described.sense, fault))):
         _tell(located, "error", as_json=as_json)
     # Settings that do not fit are no fault of the code, whose frames would only be in the way.
     if fault.traceback and not fault.problems and not as_json:
         say("\n".join(f"    {line}" for line in visible_lines(fault.traceback)))
 
 
-def _problems(sense: str, fault: WorkerFault) -> Iterator[Problem]:
+def problems_of(sense: str, fault: WorkerFault) -> Iterator[Problem]:
+    """Yield what is wrong with a sense in terms of the configuration."""
     for setting in fault.problems:
         yield setting_problem(sense, setting.field, setting.message, setting.hint)
     if not fault.problems:
@@ -103,7 +104,8 @@ def _emit_finding(fault: Fault, severity: str) -> None:
     emit_json({"severity": severity, **asdict(fault)})
 
 
-def _summary(loaded: Loaded) -> str:
+def summary(loaded: Loaded) -> str:
+    """Return what a configuration comes to, in a few words."""
     config = loaded.config
     groups = {sense.group for sense in config.senses.values()}
     senses = f"{counted(len(config.senses), 'sense')} in {counted(len(groups), 'group')}"

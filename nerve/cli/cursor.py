@@ -66,7 +66,7 @@ def show(settings: Settings, as_json: bool) -> None:
     loaded = settings.load()
     now_us, zone = SystemClock().now_us(), ZoneInfo(loaded.config.timezone)
     with open_journal(loaded) as reader:
-        found = [_facts(reader, one) for one in cursors_of(loaded, reader)]
+        found = _facts(reader, cursors_of(loaded, reader))
     if as_json:
         for one, at_us, waiting in found:
             emit_json(_as_json(one, at_us, waiting))
@@ -107,7 +107,7 @@ def set_(settings: Settings, target: str, source: str, position: str, as_json: b
         with open_journal(loaded) as reader:
             before = cursor_of(loaded, reader, (target, source))
             new = _wanted(reader, before, position)
-            waiting = waiting_after(reader, source, new)
+            waiting = waiting_after(reader, [(source, new)])[source, new]
         if new != before.position:
             _move(loaded, journal, before, new, waiting)
     if as_json:
@@ -117,14 +117,26 @@ def set_(settings: Settings, target: str, source: str, position: str, as_json: b
         _tell(route, before, new, waiting)
 
 
-def _facts(reader: sqlite3.Connection, one: Cursor) -> tuple[Cursor, int | None, Waiting | None]:
-    """Find the time of a position, and what waits after it where anybody answers that."""
-    if one.position is None:
-        return one, None, None
-    if one.is_timer:
-        return one, one.position, None
-    waiting = waiting_after(reader, one.source, one.position) if one.is_declared else None
-    return one, time_of(reader, one.position), waiting
+def _facts(
+    reader: sqlite3.Connection, cursors: list[Cursor]
+) -> list[tuple[Cursor, int | None, Waiting | None]]:
+    """Find the time of each position, and what waits after it where anybody answers that."""
+    answered = {
+        one: (one.source, one.position)
+        for one in cursors
+        if one.position is not None and one.is_declared and not one.is_timer
+    }
+    waiting = waiting_after(reader, answered.values())
+    return [
+        (one, _time_at(reader, one), waiting[answered[one]] if one in answered else None)
+        for one in cursors
+    ]
+
+
+def _time_at(reader: sqlite3.Connection, one: Cursor) -> int | None:
+    if one.position is None or one.is_timer:
+        return one.position
+    return time_of(reader, one.position)
 
 
 def _as_json(one: Cursor, at_us: int | None, waiting: Waiting | None) -> dict[str, object]:

@@ -7,7 +7,9 @@ the time of the last tick that was answered, in UTC microseconds.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from array import array
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from nerve.cli.output import say
@@ -16,7 +18,7 @@ from nerve.config import Config, Loaded
 from nerve.errors import StateError
 from nerve.reflex.listeners import Pair, routes_of
 from nerve.reflex.timers import SOURCE_MARK, timers_of
-from nerve.store.journal_reading import cursors_in, newest_id
+from nerve.store.journal_reading import cursors_in, newest_id, signal_ids_after
 from nerve.store.positions import positions_in
 from nerve.store.state_dir import StateDir
 
@@ -87,12 +89,18 @@ def cursor_of(loaded: Loaded, reader: sqlite3.Connection, pair: Pair) -> Cursor:
     )
 
 
-def waiting_after(reader: sqlite3.Connection, source: str, signal_id: int) -> Waiting:
-    """Count the signals of a source after one."""
-    number, oldest = reader.execute(
-        "SELECT count(*), min(id) FROM signals WHERE id > ? AND sense = ?", (signal_id, source)
-    ).fetchone()
-    return Waiting(number, time_of(reader, oldest) if number else None)
+def waiting_after(
+    reader: sqlite3.Connection, positions: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], Waiting]:
+    """Count the signals after each of these positions, (source, id), in one pass."""
+    found = signal_ids_after(reader, positions)
+    return {(source, at): _waiting(reader, found[source], at) for source, at in positions}
+
+
+def _waiting(reader: sqlite3.Connection, ids: "array[int]", position: int) -> Waiting:
+    first = bisect_right(ids, position)
+    number = len(ids) - first
+    return Waiting(number, time_of(reader, ids[first]) if number else None)
 
 
 def before_oldest(reader: sqlite3.Connection, source: str) -> int | None:

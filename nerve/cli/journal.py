@@ -18,7 +18,7 @@ from nerve.store.schema import JOURNAL_HEAD, VERSION_TABLE, current_revisions
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 
-READABLE = frozenset({"0001", "0002", "0003", JOURNAL_HEAD})
+READABLE = frozenset({"0001", "0002", "0003", "0004", JOURNAL_HEAD})
 """Revisions that have what commands read, but for tables that the older ones lack."""
 
 

@@ -17,6 +17,7 @@ from nerve.version import VERSION
 COMMANDS = {
     "run": ("nerve.cli.run:run", "Start the senses and keep them running."),
     "check": ("nerve.cli.check:check", "Check the configuration and load every sense."),
+    "doctor": ("nerve.cli.doctor.command:doctor", "Look for what is wrong, and what to do."),
     "test": ("nerve.cli.trial:test", "Run one sense on a scratch database."),
     "signals": ("nerve.cli.records:signals", "Show signals, or follow them."),
     "logs": ("nerve.cli.records:logs", "Show what happened, or follow it."),

@@ -15,7 +15,7 @@ then, the reading starts anew behind the last entry.
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heapify, heappop, heapreplace
 from itertools import islice, takewhile
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from nerve.cli.entries import Damaged, Entry, of_line, of_table
-from nerve.cli.journal import open_journal
+from nerve.cli.journal import has_table, open_journal
 from nerve.cli.selection import Selection
 from nerve.config import Loaded
 from nerve.errors import DatabaseDeleted, StateError
@@ -31,6 +31,7 @@ from nerve.store.dayfile import ArchivedDay, archived_days, changes_of_archive
 from nerve.store.daylines import Complain, ascending, damaged, descending
 from nerve.store.journal_reading import newest_id
 from nerve.store.place import Place
+from nerve.store.spans import ranges_of
 from nerve.store.state_dir import StateDir
 
 PART_ROWS = 1_000
@@ -172,8 +173,21 @@ class Timeline:
 
     def _stored(self, span: _Span, days: list[ArchivedDay]) -> Iterator[Found]:
         """Yield what the tables hold, part by part, while the same files count."""
+        for after, until in self._ranges(span):
+            part = replace(span, after=max(span.after, after), until=min(span.until, until))
+            yield from self._stored_in(part, days)
+
+    def _ranges(self, span: _Span) -> list[tuple[int, int]]:
+        """Return the ids, in the order of the span, among which all that is asked for is."""
+        times = (span.selection.since_us, span.selection.until_us)
+        if times == (None, None) or not has_table(self._reader, "spans"):
+            return [(span.after, span.until)]
+        ranges = ranges_of(self._reader, *times)
+        return ranges[::-1] if span.is_falling else ranges
+
+    def _stored_in(self, span: _Span, days: list[ArchivedDay]) -> Iterator[Found]:
         size = min(span.limit, PART_ROWS)
-        while True:
+        while span.after < span.until:
             self._reader.execute("BEGIN")
             try:
                 current, rows = self._archived_days(), self._rows(span, size)

@@ -134,7 +134,7 @@ def _compute(worker: ShortLived, loaded: Loaded, name: str, number: int) -> tupl
     began = time.monotonic()
     answer = worker.request(message, allowance_s)
     if isinstance(answer, SignalMessage):
-        worker.send(AcknowledgeMessage(sense=name, epoch=answer.epoch, seq=answer.seq))
+        worker.send(AcknowledgeMessage(acknowledged={name: (answer.epoch, answer.seq)}))
     measured_us = getattr(answer, "duration_us", None)
     return answer, measured_us or int((time.monotonic() - began) * MS_PER_S * US_PER_MS)
 

@@ -290,9 +290,11 @@ def _lags(loaded: Loaded, reader: sqlite3.Connection, sense: str) -> Iterator[tu
                 except StateError as error:  # of its own database: perhaps just what is asked about
                     say(f"nerve: {visible(str(error))}; the journal alone was asked")
                     position = cursors_in(reader).get((sense, source))
-                number = 0 if position is None else waiting_after(reader, source, position).number
-                if number:
-                    yield source, number
+                if position is None:
+                    continue
+                waiting = waiting_after(reader, [(source, position)])[source, position]
+                if waiting.number:
+                    yield source, waiting.number
 
 
 def _coming(loaded: Loaded, sense: str, now_us: int) -> Iterator[Next]:

@@ -116,8 +116,8 @@ def padded(text: str, width: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Write `1 sense`, `2 senses`, `0 reflexes`, `3 entries`."""
-    plural = f"{noun}es" if noun.endswith("x") else f"{noun}s"
+    """Write `1 sense`, `2 senses`, `0 reflexes`, `3 entries`, `4 processes`."""
+    plural = f"{noun}es" if noun.endswith(("x", "ss")) else f"{noun}s"
     if noun.endswith("ry"):
         plural = f"{noun[:-1]}ies"
     return f"{number:,} {noun if number == 1 else plural}"

@@ -109,6 +109,27 @@ def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[s
     )
 
 
+def find_state_dir(
+    path: Path, *, environ: Mapping[str, str], overrides: Sequence[str] = ()
+) -> Path | None:
+    """Tell which state directory is meant, although other parts of a configuration are at fault.
+
+    The path is absolute, and nothing on its way is looked at: that may be what hangs. None where it
+    cannot be told: no such file, or one that is no YAML.
+    """
+    if known := environ.get(STATE_DIR_VARIABLE, "").strip():
+        return Path(known).absolute()
+    try:
+        tree, _ = apply_overrides(_read(path), overrides)
+        document = make_document(without_blanks(Interpolator(path.parent, environ).tree(tree)))
+        said = {key: value for key, value in plain(document.tree).items() if key == "state_dir"}
+        config = Config.model_validate(said)
+    except (ConfigFaults, ValidationError):
+        return None
+    is_known = not document.is_unresolved(("state_dir",))
+    return (path.parent / config.state_dir).absolute() if is_known else None
+
+
 def _read(path: Path) -> Node:
     source = path.name or str(path)
     try:

@@ -6,6 +6,6 @@ Each worker generation has a pipe of its own (`sending`, `receiving`) and text i
 
 from nerve.logs.rate import Rate
 from nerve.logs.receiving import RecordEvents, RecordsOf
-from nerve.logs.sending import RecordPipe, send_records_to
+from nerve.logs.sending import RecordPipe, send_records_to, set_levels
 
-__all__ = ["Rate", "RecordEvents", "RecordPipe", "RecordsOf", "send_records_to"]
+__all__ = ["Rate", "RecordEvents", "RecordPipe", "RecordsOf", "send_records_to", "set_levels"]

@@ -14,6 +14,8 @@ semaphores would be shared with the worker, and would outlive a parent that is k
 The parent closes its own copy of the write end as soon as the worker has started: then
 the pipe ends when the worker does. A child of the sense may still hold it open, so
 nothing here waits for that end: what the dead worker has left is read without waiting.
+The thread sleeps until something comes or until it is told that nothing will: fifty idle workers
+wake the parent not once.
 """
 
 import contextlib
@@ -34,8 +36,6 @@ from nerve.logs.rate import BURST_S, LINES_PER_S, Rate
 from nerve.logs.sending import RecordPipe
 
 READ_BYTES = 64 * 1024
-POLL_MS = 200
-"""Between two looks whether the pipe is to be closed, while nothing comes."""
 PACE_MS = 20
 """Between two reads of a flood, at least."""
 REST_FACTOR = 10
@@ -138,9 +138,13 @@ class _PipeReader(MultiProcessingHandler):  # type: ignore[misc]  # the library 
         self._read_at = time.monotonic()
         self._rest_owed_s = 0.0
         self._reading = threading.Lock()
-        self._closing = threading.Event()
+        self._over = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._is_ended = False
-        super().__init__(name, sub_handler=logging.NullHandler())
+        try:
+            super().__init__(name, sub_handler=logging.NullHandler())
+        except BaseException:
+            os.close(self._over)
+            raise
 
     def listen(self, events: RecordEvents, lines_per_second: int) -> None:
         """Say who is told, before anything can come."""
@@ -158,13 +162,14 @@ class _PipeReader(MultiProcessingHandler):  # type: ignore[misc]  # the library 
         self.reader, self.writer = made._reader, made._writer  # noqa: SLF001  as said
 
     def _receive(self) -> None:
-        """Read until the end of the pipe, or until it is closed here. Overrides the library's."""
+        """Read until the end of the pipe, or until it is over here. Overrides the library's."""
         os.set_blocking(self.reader.fileno(), False)
         poll = select.poll()
         poll.register(self.reader.fileno(), select.POLLIN)
-        while not self._is_ended and not self._closing.is_set():
-            if poll.poll(POLL_MS):
-                self._read_and_rest()
+        poll.register(self._over, select.POLLIN)
+        while not self._is_ended and not self._is_over():
+            poll.poll()  # without a bound: whoever has made this closes it
+            self._read_and_rest()
         self.take_rest()
         with self._reading:
             self.reader.close()
@@ -178,7 +183,13 @@ class _PipeReader(MultiProcessingHandler):  # type: ignore[misc]  # the library 
         self._rest_owed_s = max(0.0, self._rest_owed_s - (ended - self._read_at)) + rest_s
         self._read_at = ended
         if self._rest_owed_s > BURST_S:
-            self._closing.wait(rest_s)
+            self._is_over(rest_s)
+
+    def _is_over(self, timeout_s: float = 0) -> bool:
+        """Whether nobody wants to hear more; waits for that."""
+        over = select.poll()
+        over.register(self._over, select.POLLIN)
+        return bool(over.poll(timeout_s * MS_PER_S))
 
     def _read(self) -> bool:
         """Read once and pass it on; False when there is nothing (more) to read."""
@@ -196,6 +207,8 @@ class _PipeReader(MultiProcessingHandler):  # type: ignore[misc]  # the library 
             while reads < MAX_LAST_READS and self._read():
                 reads += 1
             self._is_ended = True
+            if not self.reader.closed:  # else the thread has ended
+                os.eventfd_write(self._over, 1)
             if left_out := self._rate.take_left_out(at_the_end=True):
                 self._events.left_out(left_out)
         finally:
@@ -245,7 +258,11 @@ class _PipeReader(MultiProcessingHandler):  # type: ignore[misc]  # the library 
         return None
 
     def close(self) -> None:
-        self._closing.set()
+        if self._is_closed:  # `logging` closes all handlers once more at the end of the process
+            return
+        os.eventfd_write(self._over, 1)
         with contextlib.suppress(OSError):
             self.writer.close()
         super().close()
+        if not self._receive_thread.is_alive():
+            os.close(self._over)

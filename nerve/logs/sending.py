@@ -26,7 +26,18 @@ FULL_PIPE_WAIT_MS = 200
 MAX_FORKED_CHARS = 150
 """Text and name, each, in a child that the sense has forked: its records have to fit into one
 frame, at twelve bytes for a character, because those of several processes would mix."""
-QUIET_LIBRARIES = ("alembic", "sqlalchemy", "asyncio")
+LEVELS = {
+    "": logging.INFO,
+    # Alembic tells of every step of every start; what it did is in the worker's report.
+    "alembic": logging.WARNING,
+    "sqlalchemy": logging.WARNING,
+    "asyncio": logging.WARNING,
+    # A connection that a sense has closed or broken is told as that compute's error, once.
+    "sqlalchemy.pool": logging.CRITICAL,
+}
+"""What is sent at all, by logger."""
+_FORMATTER = logging.Formatter("%(message)s")
+"""Made at the import, by the fork server: what checks its text would be copied, 0.1 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +145,19 @@ def send_records_to(pipe: RecordPipe, redactor: Redactor) -> None:
     for inherited in list(root.handlers):
         root.removeHandler(inherited)
     handler = PipeHandler(pipe, redactor)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_FORMATTER)
     root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    set_levels()
     # A process of multiprocessing runs these at its end, and not what `atexit` has.
     util.Finalize(handler, handler.tell_left_out, exitpriority=0)
-    # Alembic tells of every step of every start; what it did is in the worker's report.
-    for library in QUIET_LIBRARIES:
-        logging.getLogger(library).setLevel(logging.WARNING)
-    # A connection that a sense has closed or broken is told as that compute's error, once.
-    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+
+
+def set_levels() -> None:
+    """Set the levels from which on records are sent; in the fork server already, for all workers.
+
+    Each that is set touches every logger there is.
+    """
+    for name, level in LEVELS.items():
+        logger = logging.getLogger(name)
+        if logger.level != level:
+            logger.setLevel(level)

@@ -14,6 +14,7 @@ Sources: cgroups(7), https://systemd.io/CGROUP_DELEGATION/.
 
 import contextlib
 import os
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,33 @@ class Cgroup:
             self.path.rmdir()
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the control groups above a process let it and its kin have; None for no limit."""
+
+    memory_bytes: int | None = None
+    processes: int | None = None
+
+
+def allowance(pid: int) -> Allowance:
+    """Read the lowest limits from the process's control group up; cgroup v2 alone tells."""
+    try:
+        root = _mounted_at()
+        path = root / _own(pid).lstrip("/")
+    except (OSError, LookupError):
+        return Allowance()
+    folders = [path, *(above for above in path.parents if above.is_relative_to(root))]
+    return Allowance(_lowest(folders, "memory.max"), _lowest(folders, "pids.max"))
+
+
+def _lowest(folders: Iterable[Path], file: str) -> int | None:
+    found: list[int] = []
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError):  # not there, or `max`
+            found.append(int((folder / file).read_text()))
+    return min(found, default=None)
+
+
 def directory_name(boot: str, group: str, generation: int) -> str:
     """Name of the cgroup of one worker."""
     return f"{_PREFIX}{boot}-{group}-{generation}"
@@ -76,8 +104,8 @@ def delegated() -> Path | None:
     return path if usable and (os.geteuid() != 0 or _is_marked(path)) else None
 
 
-def _own() -> str:
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+def _own(pid: int | str = "self") -> str:
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         hierarchy, _, path = line.partition("::")
         if hierarchy == "0":
             return path

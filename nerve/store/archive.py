@@ -40,6 +40,7 @@ from nerve.store.due import DAY_US, Selection, day_start_us, older_than_us
 from nerve.store.faults import refused
 from nerve.store.journal import Result
 from nerve.store.pace import Pace
+from nerve.store.spans import note, unnoted
 from nerve.store.state_dir import DIRECTORY_MODE
 
 CLEAR_ROWS = 1_000
@@ -158,6 +159,11 @@ class Archive:
         after_id: int | None = 0
         while after_id is not None:
             after_id = self._do(partial(trim, after_id=after_id, before_us=before_us))
+
+    def note_spans(self) -> None:
+        """Note which times lie in which ids, for whoever reads by time."""
+        for span in unnoted(self._reader):
+            self._do(partial(note, span=span))
 
     def expire(self, retention: RetentionConfig, now_us: int) -> Expired:
         """Delete the files of days that are older than `archived`.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from nerve.store.decisions import Counted
 
 Pair = tuple[str, str]
-"""(target, source) of a cursor, (sense, word) of a count, (sense, epoch) of an outbox."""
+"""(target, source) of a cursor, (sense, epoch) of an outbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Batch:
         entries: in the order in which they get their ids.
         cursors: (target, source) to the last signal whose consequence is recorded.
         forgotten: cursors that stand for nothing any more; deleted before `cursors` are put.
-        counts: (sense, outcome or reason) to how many more there are of it.
+        counts: sense, then outcome or reason, to how many more there are of it.
         quarantines: sense to its quarantine, or None where that is over.
         paused: sense to its pause, or None where that is over.
         meta: facts about the installation, by their names.
@@ -91,7 +91,7 @@ class Batch:
 
     entries: list[SignalEntry | LogEntry] = field(default_factory=list)
     cursors: dict[Pair, int] = field(default_factory=dict)
-    counts: dict[Pair, Counted] = field(default_factory=dict)
+    counts: dict[str, dict[str, Counted]] = field(default_factory=dict)
     forgotten: set[Pair] = field(default_factory=set)
     quarantines: dict[str, Quarantine | None] = field(default_factory=dict)
     paused: dict[str, Pause | None] = field(default_factory=dict)
@@ -101,11 +101,21 @@ class Batch:
         self, sense: str, outcome: str, at_us: int, number: int = 1, detail: str = ""
     ) -> None:
         """Count `number` more of an outcome or a reason of a sense."""
-        before = self.counts.get((sense, outcome))
+        words = self.counts.setdefault(sense, {})
+        before = words.get(outcome)
         if before is None:
-            self.counts[sense, outcome] = Counted(number, at_us, at_us, detail)
+            words[outcome] = Counted(number, at_us, at_us, detail)
         else:
-            self.counts[sense, outcome] = before.with_later(number, at_us, detail)
+            words[outcome] = before.with_later(number, at_us, detail)
+
+    def leave_counts(self) -> "Batch":
+        """Take out the counts of senses of which there is nothing else in it; return them."""
+        told = {e.sense if isinstance(e, SignalEntry) else e.source for e in self.entries}
+        told.update((target for target, _ in self.cursors), self.quarantines, self.paused)
+        left, self.counts = self.counts, {}
+        for sense in told & left.keys():
+            self.counts[sense] = left.pop(sense)
+        return Batch(counts=left)
 
     def apart(self) -> Iterator["Batch"]:
         """Yield the entries in batches of their own, in their order, and the rest last."""

@@ -49,6 +49,11 @@ class Counted:
         first_us, last_us = min(self.first_us, at_us), max(self.last_us, at_us)
         return Counted(self.count + count, first_us, last_us, detail or self.detail)
 
+    def joined(self, other: "Counted") -> "Counted":
+        """Add others, of the same time."""
+        first_us, last_us = min(self.first_us, other.first_us), max(self.last_us, other.last_us)
+        return Counted(self.count + other.count, first_us, last_us, self.detail or other.detail)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -74,16 +79,28 @@ class Runs:
         self._runs: dict[Key, Run] = {}
         self._latest: dict[str, str] = {}
 
-    def write(self, raw: sqlite3.Connection, counts: Mapping[Key, Counted]) -> Changes:
-        """Write counts inside the caller's transaction; `adopt` what it returns after that."""
+    def write(
+        self, raw: sqlite3.Connection, counts: Mapping[str, Mapping[str, Counted]]
+    ) -> Changes:
+        """Write counts inside the caller's transaction; `adopt` what it returns after that.
+
+        They are by sense and word, those of a sense in the order in which they began.
+        """
         changes = Changes()
+        if not counts:
+            return changes
+        flat = [
+            ((sense, word), counted)
+            for sense, words in counts.items()
+            for word, counted in words.items()
+        ]
         raw.executemany(
             "INSERT INTO outcomes (sense, outcome, count, last_at_us) VALUES (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET count = count + excluded.count,"
             " last_at_us = excluded.last_at_us",
-            [(*key, counted.count, counted.last_us) for key, counted in counts.items()],
+            [(*key, counted.count, counted.last_us) for key, counted in flat],
         )
-        for key, counted in counts.items():
+        for key, counted in flat:
             changes.runs[key] = self._go_on(raw, key, counted, changes)
             changes.latest[key[0]] = key[1]
         return changes

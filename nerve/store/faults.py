@@ -153,7 +153,7 @@ def _file_system(path: Path) -> os.statvfs_result | None:
     return None
 
 
-def _refusal_of(directory: Path) -> OSError | None:
+def refusal_of(directory: Path) -> OSError | None:
     """Return why a new file in a directory cannot be written, None if it can."""
     try:
         # Never the database itself: closing it would drop SQLite's locks on it.
@@ -171,7 +171,7 @@ def _refusal_of(directory: Path) -> OSError | None:
 
 
 def _by_file_system(error: sqlite3.Error, path: Path, *, opening: bool = False) -> StateError:
-    found = _refusal_of(path.parent)
+    found = refusal_of(path.parent)
     if is_read_only(path) or (found is not None and found.errno == errno.EROFS):
         return _read_only(error, path)
     if found is not None and found.errno in _NO_SPACE:
@@ -179,6 +179,9 @@ def _by_file_system(error: sqlite3.Error, path: Path, *, opening: bool = False) 
     if opening and isinstance(found, PermissionError):  # beside it -wal and -shm are made
         return _forbidden(error, path)
     if found is not None and found.errno in _NO_DESCRIPTORS:
+        error.__cause__ = (
+            found  # which SQLite does not tell; whoever looks for a limit finds it here
+        )
         return refused(found, path)
     fact = f"{path} cannot be read or written: {error}"
     return StateFaulty(fact, path=path, hint=FAULTY_HINT)

@@ -6,12 +6,17 @@ of one moment begins a transaction around them.
 """
 
 import contextlib
+import json
 import sqlite3
+from array import array
+from collections.abc import Iterable, Sequence
 
 from nerve.store.batch import Pair, Pause, Quarantine
 
 GRANTED = "granted_id"
 """The key in `meta` of the id up to which ids may have been handed out."""
+SETTLED = "settled_id"
+"""The key in `meta` of the id up to which signals are in `received` and in the counts."""
 UNKNOWN_ID = 2**63 - 1
 """Of a signal that was received before its id was noted."""
 
@@ -32,6 +37,13 @@ def granted_id(reader: sqlite3.Connection) -> int:
     return int(granted)
 
 
+def settled_id(reader: sqlite3.Connection) -> int | None:
+    """The id up to which signals are in `received` and in the counts; None where nothing says."""
+    found = reader.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?", (SETTLED,))
+    (settled,) = found.fetchone() or (None,)
+    return settled
+
+
 def cursors_in(reader: sqlite3.Connection) -> dict[Pair, int]:
     """All cursors: (target, source) to the last signal whose consequence is recorded."""
     rows = reader.execute("SELECT target, source, signal_id FROM cursors")
@@ -44,7 +56,11 @@ def last_signals_in(reader: sqlite3.Connection) -> dict[str, int]:
         f"SELECT sense, iif(min(signal_id) > 0, max(signal_id), {UNKNOWN_ID})"  # noqa: S608  a number
         " FROM received GROUP BY sense"
     )
-    return dict(rows.fetchall())
+    last = dict(rows.fetchall())
+    query = "SELECT sense, max(id) FROM signals WHERE id > ? GROUP BY sense"
+    for sense, signal_id in reader.execute(query, (settled_id(reader) or 0,)):
+        last[sense] = max(signal_id, last.get(sense, 0))
+    return last
 
 
 def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:
@@ -59,21 +75,42 @@ def pauses(reader: sqlite3.Connection) -> list[Pause]:
     return [Pause(*row) for row in rows]
 
 
-def signals_after(
-    reader: sqlite3.Connection, sense: str, signal_id: int, limit: int, max_bytes: int
-) -> tuple[list[tuple[int, int, str, str]], int]:
-    """The newest signals of a sense after an id, oldest first, and how many more there are.
+def signal_ids_after(
+    reader: sqlite3.Connection, positions: Iterable[tuple[str, int]]
+) -> dict[str, "array[int]"]:
+    """For each sense of `positions` the ids of its signals after the lowest of them, rising.
 
-    Each is (id, at_us, payload, cause), as stored: at most `limit` of them, and about `max_bytes`
-    of payload.
+    In one pass, so ask for all at once: no index tells the signals of a sense, because each
+    signal would pay for it.
     """
-    where = "FROM signals WHERE id > ? AND sense = ?"
-    (count,) = reader.execute(f"SELECT count(*) {where}", (signal_id, sense)).fetchone()
+    lowest: dict[str, int] = {}
+    for sense, signal_id in positions:
+        lowest[sense] = min(signal_id, lowest.get(sense, signal_id))
+    found = {sense: array("q") for sense in lowest}
+    rows = reader.execute(
+        "SELECT sense, id FROM signals"
+        " WHERE id > ? AND sense IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (min(lowest.values(), default=UNKNOWN_ID), json.dumps(list(lowest))),
+    )
+    for sense, signal_id in rows:
+        if signal_id > lowest[sense]:
+            found[sense].append(signal_id)
+    return found
+
+
+def signals_of(
+    reader: sqlite3.Connection, ids: Sequence[int], max_bytes: int
+) -> list[tuple[int, int, str, str]]:
+    """The signals of these ids, oldest first: the newest of them, up to about `max_bytes`.
+
+    Each is (id, at_us, payload, cause), as stored.
+    """
     found: list[tuple[int, int, str, str]] = []
     size = 0
     newest_first = reader.execute(
-        f"SELECT id, at_us, payload, cause {where} ORDER BY id DESC LIMIT ?",
-        (signal_id, sense, limit),
+        "SELECT id, at_us, payload, cause FROM signals"
+        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
+        (json.dumps(list(ids)),),
     )
     with contextlib.closing(newest_first):
         for row in newest_first:
@@ -81,4 +118,4 @@ def signals_after(
             size += len(row[2])
             if size >= max_bytes:
                 break
-    return found[::-1], count - len(found)
+    return found[::-1]

@@ -16,6 +16,7 @@ A revision that tries to end the transaction itself is refused. A database whose
 revision the folder does not know is newer than the code and stays untouched.
 """
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -180,8 +181,9 @@ def plain_head(folder: Path) -> str | None:
     None where one of them does not, where they branch, or where there are none.
     """
     revisions: dict[str, str | None] = {}
-    for file in folder.glob("*.py"):
-        text = file.read_text(errors="replace")
+    for file in _python_files(folder):
+        with open(file, errors="replace") as opened:  # noqa: PTH123  as said below
+            text = opened.read()
         own, previous = _REVISION.findall(text), _DOWN_REVISION.findall(text)
         if len(own) != 1 or len(previous) != 1:
             return None
@@ -189,6 +191,15 @@ def plain_head(folder: Path) -> str | None:
     heads = revisions.keys() - set(revisions.values())
     roots = [revision for revision, previous in revisions.items() if previous is None]
     return next(iter(heads)) if len(heads) == len(roots) == 1 else None
+
+
+def _python_files(folder: Path) -> list[str]:
+    # Not Path.glob, which makes a worker's own copy of 0.3 MB of what it runs.
+    try:
+        with os.scandir(folder) as found:
+            return [file.path for file in found if file.name.endswith(".py")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 @contextmanager

@@ -30,6 +30,7 @@ class Place:
     def __init__(self, path: Path) -> None:
         """Note what stands at `path` now; raises StateError where that cannot be told."""
         self._path = path
+        self._text = os.fspath(path)
         self._opened = self._found()
 
     def is_held(self) -> bool:
@@ -74,7 +75,7 @@ class Place:
 
     def _found(self) -> tuple[int, int] | None:
         try:
-            found = self._path.stat()
+            found = os.stat(self._text)  # noqa: PTH116  Path.stat takes twice as long
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

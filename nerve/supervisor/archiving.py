@@ -90,6 +90,7 @@ def archive(
         moved.bytes += day.file.bytes
         outcome.unanswered.update({(target, source): n for target, source, n in day.unanswered})
     shelf.trim_decisions(older_than_us(retention.logs_ms, now_us))
+    shelf.note_spans()
     shelf.finish(due.watermark_us)
     outcome.journal_bytes = (before, shelf.journal_bytes())
     outcome.expired = shelf.expire(retention, now_us)

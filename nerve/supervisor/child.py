@@ -50,6 +50,7 @@ from nerve.wire.messages import (
 
 ENTRY = "nerve.worker.main:run"
 """By text: naming the function would import what only workers may."""
+ENTRY_IN_RESERVE = "nerve.worker.main:run_in_reserve"
 LAUNCH_TIMEOUT_S = 30.0
 """For the fork server to answer; its first start includes its imports."""
 OUTCOMES = (SignalMessage, NoSignalMessage, FailedMessage)

@@ -28,6 +28,7 @@ from nerve.supervisor.states import IllegalMove, WorkerEvent, WorkerState, move
 from nerve.supervisor.voice import Voice
 from nerve.wire.messages import (
     MEMORY_FAULT,
+    Acknowledged,
     AcknowledgeMessage,
     BootFailedMessage,
     CauseSignal,
@@ -51,6 +52,8 @@ RETRY_MAX_S = 600.0
 RETRY_WHEN_BUSY_S = 1.0
 ANSWER_PATIENCE_S = 1.0
 """At the hard deadline, for the answer of a compute that has ended as its worker reports."""
+ACKNOWLEDGE_WITHIN_S = 0.1
+"""How long an acknowledgement waits for a compute that it can go with."""
 LATE_START_S = 0.002
 """A compute that the worker started so much later than it was sent is not worth another timer."""
 
@@ -89,6 +92,8 @@ class Group:
         self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._alarm = Alarm(self._on_alarm)
+        self._acknowledged: Acknowledged = {}
+        self._acknowledging: asyncio.TimerHandle | None = None
         self._in_flight = InFlight(ledger, clock=clock, ended=self._on_ended)
         self._restarts = Restarts()
         self._harmful = set(senses)
@@ -141,9 +146,18 @@ class Group:
             self._begin_anew()
 
     def acknowledge(self, sense: str, epoch: str, seq: int) -> None:
-        """Tell the worker that a sense's signals up to `seq` are durable."""
-        if self._worker is not None:
-            self._worker.send(AcknowledgeMessage(sense=sense, epoch=epoch, seq=seq))
+        """Tell the worker soon that a sense's signals up to `seq` are durable."""
+        self._acknowledged[sense] = (epoch, seq)
+        if self._acknowledging is None:
+            later = self._loop.call_later
+            self._acknowledging = later(ACKNOWLEDGE_WITHIN_S, self._tell_acknowledged)
+
+    def _tell_acknowledged(self) -> None:
+        """Tell what no compute has told."""
+        self._acknowledging = None
+        if self._acknowledged and self._worker is not None:
+            self._worker.send(AcknowledgeMessage(acknowledged=self._acknowledged))
+        self._acknowledged = {}
 
     def pause(self, *, paused: bool) -> None:
         """Stop, or go on, reading from the worker."""
@@ -160,6 +174,7 @@ class Group:
         if self.state is WorkerState.STOPPED:
             self._conclude()
         elif was is not WorkerState.STOPPING and self._worker is not None:
+            self._tell_acknowledged()
             self._worker.ask_to_stop(self._stop_allowance_s())
 
     def kill(self, reason: Reason, told: str, *, is_old: bool = False) -> None:
@@ -251,6 +266,7 @@ class Group:
         assert self._worker is not None  # noqa: S101  it is IDLE
         self._begins_anew = True
         self._move(WorkerEvent.STOP)
+        self._tell_acknowledged()
         self._worker.ask_to_stop(STOP_MARGIN_S)
 
     # --- computes -------------------------------------------------------------------
@@ -259,7 +275,7 @@ class Group:
         trigger_id, trigger = self._hub.start_trigger(sense)
         running = Running(sense, trigger_id, trigger)
         try:
-            message = _compute_message(running)
+            message = _compute_message(running, self._acknowledged)
         except ValueError as error:  # what no message takes must not look as if it ran
             fault = Fault(kind="trigger_invalid", message=f"it cannot be told to a worker: {error}")
             self._ledger.take_outcome(running, "error", self._clock.now_us(), fault)
@@ -268,6 +284,7 @@ class Group:
         self._in_flight.running = running
         self._move(WorkerEvent.DISPATCH)
         self._alarm.set(self._allowance_s(sense))
+        self._acknowledged = {}
         worker.send(message)
 
     def _on_alarm(self) -> None:
@@ -352,6 +369,7 @@ class Group:
         if self._worker is not None and self._worker.killing is None:
             self._hub.absolve(sense)
         self._move(WorkerEvent.OUTCOME)
+        self.pump()  # before the outcome is recorded: the worker need not wait for that
 
     def _on_ready(self, ready: ReadyMessage) -> None:
         self._move(WorkerEvent.READY)
@@ -500,7 +518,7 @@ class Group:
         return self._allowance_s(self._in_flight.sense) + STOP_MARGIN_S
 
 
-def _compute_message(running: Running) -> ComputeMessage:
+def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMessage:
     trigger = running.trigger
     return ComputeMessage(
         sense=running.sense,
@@ -515,4 +533,5 @@ def _compute_message(running: Running) -> ComputeMessage:
         chain=trigger.chain,
         due_us=trigger.due_us,
         positions=trigger.positions,
+        acknowledged=acknowledged,
     )

@@ -1,7 +1,7 @@
 """What came of everything: outcomes, signals and log rows on their way into the journal.
 
 Parent, on the loop. Whatever a group tells is recorded here with all that belongs to
-it, into one turn's batch and so into one transaction: the signal, the count of the
+it, into one turn's batch and so into one transaction: the signal or the count of another
 outcome, and the cursors of the signals that were answered by it.
 """
 
@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from itertools import starmap
 from typing import Any
 
+from pydantic_core import to_json
+
 from nerve.clock import Clock, rfc3339
 from nerve.config import Redactor
 from nerve.reflex.causes import MAX_ATTEMPTS, PendingTrigger
 from nerve.reflex.timers import SOURCE_MARK
 from nerve.store.batch import LogEntry, SignalEntry
+from nerve.store.marks import SIGNAL
 from nerve.supervisor.hub import Running
 from nerve.supervisor.recorder import Recorder
 from nerve.wire.messages import Fault, SignalMessage
@@ -83,12 +86,12 @@ class Ledger:
 
     def take_signal(self, message: SignalMessage, running: Running | None) -> None:
         """Record a durable signal: the outcome of `running`, or a repeat from an outbox."""
-        payload, cause = _to_json(message.payload), message.cause.model_dump_json()
+        payload, cause = to_json(message.payload).decode(), to_json(message.cause).decode()
         self._recorder.signal(
             SignalEntry(message.sense, message.epoch, message.seq, message.at_us, payload, cause)
         )
         if running is not None:
-            self._conclude(running, "signal", message.at_us)
+            self._conclude(running, SIGNAL, message.at_us)
 
     def take_outcome(
         self, running: Running, outcome: str, at_us: int, fault: Fault | None = None
@@ -107,7 +110,8 @@ class Ledger:
 
     def _conclude(self, running: Running, outcome: str, at_us: int, detail: str = "") -> None:
         """With the outcome go the cursors, in one transaction, and then the next in line."""
-        self._recorder.count(running.sense, outcome, at_us, detail=self._redactor.text(detail))
+        if outcome != SIGNAL:  # which the journal counts by its rows
+            self._recorder.count(running.sense, outcome, at_us, detail=self._redactor.text(detail))
         again = running.trigger if self._deserves_another(running, outcome) else None
         if again is None:
             for source, signal_id in running.trigger.positions.items():

@@ -9,8 +9,7 @@ no decoding and no search for secrets.
 A pipe is looked at LOOKS_PER_S times a second at most, in the long run. So a flood costs
 the parent a bounded number of wake-ups and bytes, whatever the size of its pieces: the
 pipe fills, and the one who floods waits for it, he alone. (At the end of a compute it is
-looked at as well, and nearly always there is nothing: that costs one system call, and counts for
-nothing.) That is why nothing is done to
+looked at as well, if anything is there.) That is why nothing is done to
 empty the pipe faster: a sense that prints megabytes is slowed down, its neighbours are not.
 """
 
@@ -145,6 +144,16 @@ class OutputStream:
         self._pause: asyncio.TimerHandle | None = None
         self._telling: asyncio.TimerHandle | None = None
         self._watch()
+
+    @property
+    def descriptor(self) -> int:
+        """The pipe."""
+        return self._lines.descriptor
+
+    @property
+    def has_left_out(self) -> bool:
+        """Whether lines were left out that have not been told yet."""
+        return bool(self._lines.rate.left_out)
 
     def look(self, *, at_the_end: bool = False) -> None:
         """Read once and pass on what may be logged.

@@ -10,6 +10,7 @@ kind, under names that begin with `@` (`nerve.reflex.timers`).
 
 import json
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -17,7 +18,13 @@ from nerve.reflex.backlog import Backlog, sort_out
 from nerve.reflex.causes import CausingSignal
 from nerve.reflex.listeners import Listeners, Pair, Route
 from nerve.reflex.timers import SOURCE_MARK
-from nerve.store.journal_reading import cursors_in, last_signals_in, newest_id, signals_after
+from nerve.store.journal_reading import (
+    cursors_in,
+    last_signals_in,
+    newest_id,
+    signal_ids_after,
+    signals_of,
+)
 from nerve.wire.messages import MAX_CAUSES, MAX_CHAIN, SenseReport
 
 MAX_BACKLOG_SIGNALS = 5_000
@@ -84,21 +91,27 @@ class Positions:
         routes = [route for route in self._routes if route.target in targets]
         cursors = self._cursors(stored, newest_id(reader), routes)
         listeners.start_at(cursors)
+        behind: list[tuple[Route, int]] = []
         for route in routes:
             cursor = cursors[route.pair]
             if cursor != stored.get(route.pair):
                 moved(*route.pair, cursor)
             cursor = max(cursor, in_hand(*route.pair))
-            if last.get(route.source, 0) <= cursor:
-                continue  # else a sense that tells rarely would have all signals read for it
+            # Else a sense that tells rarely would have all signals looked through for it.
+            if last.get(route.source, 0) > cursor:
+                behind.append((route, cursor))
+        found = signal_ids_after(reader, [(route.source, cursor) for route, cursor in behind])
+        for route, cursor in behind:
+            ids = found[route.source]
+            ids = ids[bisect_right(ids, cursor) :]
             looks = route.where is not None or route.missed == "all"
             limit = MAX_BACKLOG_SIGNALS if looks else MAX_CAUSES
-            rows, unread = signals_after(reader, route.source, cursor, limit, MAX_BACKLOG_BYTES)
+            rows = signals_of(reader, ids[-limit:], MAX_BACKLOG_BYTES)
             if rows:
                 newest = rows[-1][0]
                 listeners.start_at({route.pair: newest})
                 signals = list(_readable(route.source, rows, damaged))
-                yield sort_out(route, signals, unread, newest, now_us)
+                yield sort_out(route, signals, len(ids) - len(rows), newest, now_us)
 
     def _cursors(
         self, stored: Mapping[Pair, int], newest: int, routes: Sequence[Route]

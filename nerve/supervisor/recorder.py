@@ -2,8 +2,14 @@
 
 Parent. The loop's side collects; a thread of its own commits, so that an fsync
 never holds the loop. While a commit is under way the next batch fills, so the
-busier nerve is, the more goes into each commit. `committed` is called on the loop
-after a batch is durable, and only then; acknowledgements and reflexes hang on it.
+busier nerve is, the more goes into each commit. Where commits are not synced
+(`journal.durability: normal`) the loop commits itself, as long as that is quick, and leaves
+to the thread whatever has to wait: checkpoints, locks, faults. One of them has the journal at
+a time. `committed` is called on the loop after a batch is durable, and only then;
+acknowledgements and reflexes hang on it.
+
+Counts go with what is told of the same sense. Those of others wait for COUNTS_EVERY_S: with ten
+thousand senses each has its own page, and a signal would write all that came since the last.
 
 A commit that fails keeps its batch, and the thread tries it again with growing pauses.
 Meanwhile `is_healthy` is False and the supervisor starts nothing new, so what
@@ -27,8 +33,17 @@ from nerve.store.journal import Journal, Result
 MAX_WAITING_ENTRIES = 50_000
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 10.0
+GROUP_S = 0.0002
+"""After a commit on the loop the next one waits so long for company, while the loop is busy: ..."""
+GROUP_TURNS = 6
+"""... for so many of its turns at most."""
+SLOW_COMMIT_S = 0.1
+"""A commit on the loop that took longer: the disk is busy, or dying."""
+SLOW_FOR_S = 10.0
+"""So long the thread commits then."""
 COUNTS_EVERY_S = 1.0
-"""Bare counts, of computes without a signal, wait this long for company."""
+"""Bare counts, of senses that tell nothing, wait this long for each other; and those of signals,
+which the journal need not write with each of them."""
 MAX_DETAIL_CHARS = 500
 """Of what more there is to say of an outcome or a reason; the log has all of it."""
 
@@ -81,7 +96,13 @@ class Recorder:
         self._batch = Batch()
         self._in_hand: Batch | None = None
         self._flush: asyncio.Handle | None = None
+        self._counting: asyncio.TimerHandle | None = None
+        self._are_counts_due = False
         self._fault = ""
+        self._slow_until = self._committed_at = 0.0
+        self._put_off = 0
+        self._checkpointing: Future[None] | None = None
+        self._using = threading.Lock()
         self._closing = threading.Event()
         self._jobs: queue.SimpleQueue[Batch | _Chore[Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -115,11 +136,10 @@ class Recorder:
     def count(
         self, sense: str, outcome: str, at_us: int, number: int = 1, detail: str = ""
     ) -> None:
-        """Count an outcome or a reason; it travels with the next batch."""
+        """Count an outcome or a reason; it waits for COUNTS_EVERY_S, or for word of its sense."""
         self._batch.count(sense, outcome, at_us, number, detail[:MAX_DETAIL_CHARS])
         self._idle.clear()
-        if self._flush is None and self._in_hand is None:
-            self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
+        self._count_later()
 
     def forget(self, target: str, source: str) -> None:
         """Delete a cursor with this turn's batch; one that is put in the same turn stays."""
@@ -171,7 +191,7 @@ class Recorder:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until all is durable; False when that takes longer than `timeout_s`."""
-        self._soon()
+        self._submit_counts()
         try:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         except TimeoutError:
@@ -185,38 +205,91 @@ class Recorder:
         self._thread.join()
 
     def _soon(self) -> None:
-        """Commit at the end of this turn; a wait for bare counts is cut short."""
+        """Commit at the end of this turn."""
         self._idle.clear()
-        if self._in_hand is not None:
-            return
-        if isinstance(self._flush, asyncio.TimerHandle):
-            self._flush.cancel()
-            self._flush = None
-        if self._flush is None:
+        if self._in_hand is None and self._flush is None:
             self._flush = self._loop.call_soon(self._submit)
+
+    def _count_later(self) -> None:
+        if self._counting is None:
+            self._counting = self._loop.call_later(COUNTS_EVERY_S, self._submit_counts)
+
+    def _submit_counts(self) -> None:
+        """Commit all that is counted, with the next batch."""
+        if self._counting is not None:
+            self._counting.cancel()
+            self._counting = None
+        self._are_counts_due = True
+        self._soon()
 
     def _submit(self) -> None:
         self._flush = None
         if self._in_hand is not None:
             return
-        if self._batch.is_empty():
+        if self._batch.is_empty() and self._journal.is_settled:
+            self._are_counts_due = False
             self._idle.set()
             return
-        self._in_hand, self._batch = self._batch, Batch()
-        self._jobs.put(self._in_hand)
+        if self._is_too_soon():
+            self._put_off += 1
+            self._flush = self._loop.call_soon(self._submit)
+            return
+        self._put_off = 0
+        self._in_hand = self._batch
+        self._batch = Batch() if self._are_counts_due else self._in_hand.leave_counts()
+        self._are_counts_due = False
+        ids = self._commit_here(self._in_hand)
+        if ids is None:
+            self._jobs.put(self._in_hand)
+        else:
+            self._on_success(ids)
+
+    def _is_too_soon(self) -> bool:
+        """Whether so little time has passed since the loop's last commit that more is to come."""
+        is_busy = self._loop.time() - self._committed_at < GROUP_S
+        return is_busy and self._put_off < GROUP_TURNS
+
+    def _commit_here(self, batch: Batch) -> list[int | None] | None:
+        """Commit on the loop, where that takes some microseconds; None where the thread has to.
+
+        Two threads that hand a batch to one another cost more than such a commit.
+        """
+        began = self._loop.time()
+        if not self.is_healthy or began < self._slow_until:
+            return None
+        if not self._using.acquire(blocking=False):
+            return None  # the thread is at a chore
+        try:
+            ids = self._journal.commit_at_once(batch)
+        finally:
+            self._using.release()
+        if ids is not None:
+            self._committed_at = self._loop.time()
+            if self._committed_at - began > SLOW_COMMIT_S:
+                self._slow_until = self._committed_at + SLOW_FOR_S
+        return ids
+
+    def _checkpoint(self) -> None:
+        if self._checkpointing is None or self._checkpointing.done():
+            self._checkpointing = self._chore(Journal.checkpoint)
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            if isinstance(job, _Chore):
-                job.do(self._journal)
-                continue
             try:
-                ids = self._insist(job)
+                with self._using:
+                    ids = self._do(job)
             except StateError:
                 return  # it is the end, and the batch stays in hand
             if self._journal.take_restored():
                 self._tell(self._restored)
-            self._tell(self._on_success, ids)
+            if ids is not None:  # told when the journal is free again, for the loop's next commit
+                self._tell(self._on_success, ids)
+
+    def _do(self, job: "Batch | _Chore[Any]") -> list[int | None] | None:
+        if isinstance(job, Batch):
+            return self._insist(job)
+        job.do(self._journal)
+        return None
 
     def _insist(self, batch: Batch) -> list[int | None]:
         """Commit a batch, however long that takes; raises StateError at the end only."""
@@ -271,10 +344,12 @@ class Recorder:
             self._continue()
 
     def _continue(self) -> None:
-        if self._batch.is_urgent():
+        if self._journal.is_checkpoint_due:  # now that what was committed is told
+            self._checkpoint()
+        if self._batch.is_urgent() or self._are_counts_due:
             self._soon()
-        elif self._batch.counts:
-            self._flush = self._loop.call_later(COUNTS_EVERY_S, self._submit)
+        elif self._batch.counts or not self._journal.is_settled:
+            self._count_later()
         elif self._flush is None:
             self._idle.set()
 

@@ -1,8 +1,8 @@
 """A worker in reserve, so that a replacement need not be forked first.
 
 Parent, in its starter threads. Forking a worker, having it read what the fork server
-gives it, touching the pages that it will write to, and making the pipe and the thread
-for its log records take most of a start (some 15 of 25 ms). So one worker is kept
+gives it, doing everything for the first time, and making the pipe and the thread
+for its log records take most of a start and of the first compute after it. So one worker is kept
 for which all that is done and which waits for its specification; whoever starts a worker takes it,
 and another is made when there is time. One and not one for each group: workers
 seldom die together, and it holds as much memory as an idle worker.
@@ -52,9 +52,13 @@ class Blank:
 class Reserve:
     """At most one waiting worker."""
 
-    def __init__(self, entry: str) -> None:
-        """`entry` as for `launch`; it is called with its end of the channel."""
+    def __init__(self, entry: str, entry_in_reserve: str) -> None:
+        """Entries as for `launch`, for a worker that is wanted now and for one that waits.
+
+        Each is called with its end of the channel.
+        """
         self._entry = entry
+        self._entry_in_reserve = entry_in_reserve
         self._waiting: Blank | None = None
         self._lock = threading.Lock()
 
@@ -68,7 +72,7 @@ class Reserve:
             return waiting
         if waiting is not None:
             waiting.discard()
-        return self._make()
+        return self._make(self._entry)
 
     def replenish(self) -> None:
         """Have one wait, if none does; blocks for some milliseconds."""
@@ -76,7 +80,7 @@ class Reserve:
             if self._waiting is None:
                 # No fork server, descriptor or thread: then the next take() tells.
                 with contextlib.suppress(OSError, EOFError, RuntimeError):
-                    self._waiting = self._make()
+                    self._waiting = self._make(self._entry_in_reserve)
 
     def end(self) -> None:
         """Have none wait any more."""
@@ -89,10 +93,10 @@ class Reserve:
             waiting, self._waiting = self._waiting, None
         return waiting
 
-    def _make(self) -> Blank:
+    def _make(self, entry: str) -> Blank:
         records = RecordsOf(NAME)  # first: it is the easier one to undo
         try:
-            return Blank(launch(NAME, self._entry), records)
+            return Blank(launch(NAME, entry), records)
         except BaseException:
             records.started()
             records.close()

@@ -153,15 +153,18 @@ def describe_senses(loaded: Loaded, names: Iterable[str]) -> list[DescribedMessa
 
     A sense that hangs or ends its worker is told as a fault of that sense alone.
     """
-    return [_describe(loaded, name) for name in names]
+    return [describe_sense(loaded, name) for name in names]
 
 
-def _describe(loaded: Loaded, name: str) -> DescribedMessage:
+def describe_sense(
+    loaded: Loaded, name: str, timeout_s: float = DESCRIBE_TIMEOUT_S
+) -> DescribedMessage:
+    """Do so for one sense, with another patience."""
     spec = short_spec(loaded, {name: loaded.config.senses[name]}, loaded.state_dir)
     spec = spec.model_copy(update={"open_databases": False})
     try:
         with ShortLived(spec, loaded) as worker:
-            answer = worker.request(DescribeMessage(sense=name), DESCRIBE_TIMEOUT_S)
+            answer = worker.request(DescribeMessage(sense=name), timeout_s)
     except (NerveError, OSError) as error:
         hint = error.hint if isinstance(error, NerveError) else ""
         answer = None

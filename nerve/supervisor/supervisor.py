@@ -41,7 +41,7 @@ from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
-from nerve.supervisor.child import ENTRY, Threads
+from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.group import Group
 from nerve.supervisor.housekeeping import Housekeeping
@@ -64,7 +64,7 @@ GATE_PATIENCE_S = 20.0
 """How long all groups wait for the slowest one at the start. After that they begin without it:
 one import that hangs must not keep everybody waiting."""
 GATE_PATIENCE_PER_SENSE_S = 0.02
-"""So much longer for each sense: a first start makes ten thousand databases in 50 s."""
+"""So much longer for each sense: a first start makes ten thousand databases in 25 s."""
 DRAIN_TIMEOUT_S = 10.0
 """How long a stop waits for a journal that cannot be written."""
 HURRY_AFTER_S = 0.5
@@ -121,7 +121,7 @@ class Supervisor:
             starting=ThreadPoolExecutor(STARTER_THREADS, thread_name_prefix="starter"),
             ending=ThreadPoolExecutor(ENDER_THREADS, thread_name_prefix="ender"),
             sweeping=ThreadPoolExecutor(1, thread_name_prefix="sweeper"),
-            reserve=Reserve(ENTRY),
+            reserve=Reserve(ENTRY, ENTRY_IN_RESERVE),
         )
         self._recorder = Recorder(
             journal,

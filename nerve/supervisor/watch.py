@@ -16,18 +16,17 @@ beyond the first MAX_TASKS of its process.
 """
 
 import mmap
-import os
 import threading
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
 
 from nerve.clock import Clock
 from nerve.config.models import GroupConfig
 from nerve.config.sizes import BYTES_PER_UNIT, show_size
+from nerve.process.kernel import children, read_proc
 
 BUSY_LOOK_S = 0.5
 """Between two looks at a worker that computes, or that loads its senses."""
@@ -52,10 +51,6 @@ _STATE, _RESIDENT_PAGES = 0, 21
 _RESIDENT, _SHARED = 1, 2
 """Places in /proc/PID/statm; what is resident and not shared is anonymous."""
 _OWN = (b"Pss_Anon:", b"Pss_Shmem:")
-_PIECE_BYTES = 4096
-"""The kernel hands out these files in pieces of a page, none of them with half a number."""
-_MAX_PIECES = 64
-"""Of a list of children: some 40,000 process ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +183,7 @@ def look(pid: int, *, most: int) -> Usage:
         if size_bytes is not None:
             resident_bytes += size_bytes
             pids.append(process)
-            waiting += _children(process)
+            waiting += children(process, most_tasks=MAX_TASKS)
     return Usage(resident_bytes, max(0, len(pids) - 1), tuple(pids), is_complete=not waiting)
 
 
@@ -199,34 +194,12 @@ def weigh(pids: tuple[int, ...]) -> int:
 
 def _resident_bytes(pid: int) -> int | None:
     """Resident size in bytes; None for a process that is gone or waits to be reaped."""
-    stat = _read(f"/proc/{pid}/stat")
+    stat = read_proc(f"/proc/{pid}/stat")
     # The fields follow the name, which stands in parentheses and may hold any byte.
     fields = stat[stat.rfind(b")") + 2 :].split()
     if not stat or fields[_STATE] in {b"Z", b"X"}:
         return None
     return int(fields[_RESIDENT_PAGES]) * mmap.PAGESIZE
-
-
-def _children(pid: int) -> list[int]:
-    with suppress(OSError), os.scandir(f"/proc/{pid}/task") as tasks:
-        texts = [_read(f"{task.path}/children", _MAX_PIECES) for task in islice(tasks, MAX_TASKS)]
-        return [int(child) for text in texts for child in text.split()]
-    return []
-
-
-def _read(path: str, pieces: int = 1) -> bytes:
-    """Read a file of /proc; empty when the process is gone."""
-    # Not Path.read_bytes, which takes twice as long.
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return b"".join(takewhile(bool, (os.read(descriptor, _PIECE_BYTES) for _ in range(pieces))))
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)
 
 
 def _own_bytes(pid: int) -> int:
@@ -238,5 +211,5 @@ def _own_bytes(pid: int) -> int:
         if own:
             return sum(own) * BYTES_PER_UNIT["KB"]
     # Not ours to read, as with a program of another user's; or a kernel before 5.3.
-    pages = _read(f"/proc/{pid}/statm").split()
+    pages = read_proc(f"/proc/{pid}/statm").split()
     return (int(pages[_RESIDENT]) - int(pages[_SHARED])) * mmap.PAGESIZE if pages else 0

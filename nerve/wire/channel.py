@@ -18,7 +18,9 @@ from typing import Final
 from nerve.errors import WireError
 from nerve.wire.framing import MAX_FRAME_BYTES, FrameDecoder, encode
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024
+"""Taken at a time. Python gets that much memory before each read, and glibc fetches what is over
+128 KiB from the kernel each time, and gives it back: 12 us."""
 MAX_UNSENT_BYTES = 2 * MAX_FRAME_BYTES
 SEND_TIMEOUT_S = 60
 """How long a worker waits for a parent that reads nothing before it gives up."""

@@ -8,6 +8,7 @@ worker spoke, so that a late word of a dead one is recognised.
 Every message may arrive twice and must then do nothing new (commit, then tell).
 """
 
+import json
 from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import to_json
 
 from nerve.config.models import GroupConfig, SenseConfig
 from nerve.errors import MessageInvalid
@@ -58,6 +60,8 @@ def _something(payload: JsonValue) -> JsonValue:
 
 Payload = Annotated[JsonValue, AfterValidator(_something)]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Acknowledged = dict[str, tuple[str, Count]]
+"""Sense to (epoch, seq): its signals up to there are durable with the parent."""
 
 
 class Message(BaseModel):
@@ -119,7 +123,7 @@ class ComputeMessage(Message):
 
     Attributes:
         positions: for each source among the causes, the last signal this run deals with.
-        depth: length of the chain of signals that led here; 0 for a trigger by time.
+        acknowledged: what has become durable meanwhile, of this sense and others.
     """
 
     type: Literal["compute"] = "compute"
@@ -132,15 +136,14 @@ class ComputeMessage(Message):
     chain: tuple[str, ...] = Field((), max_length=MAX_CHAIN)
     due_us: Count | None = None
     positions: dict[str, Count] = Field(default_factory=dict)
+    acknowledged: Acknowledged = Field(default_factory=dict)
 
 
 class AcknowledgeMessage(Message):
-    """Signals of this sense up to `seq` are durable with the parent."""
+    """What has become durable, where no compute goes that could tell it."""
 
     type: Literal["acknowledge"] = "acknowledge"
-    sense: str
-    epoch: str
-    seq: Count
+    acknowledged: Acknowledged
 
 
 class DescribeMessage(Message):
@@ -267,6 +270,13 @@ class StoredCause(Message):
     merged: Count = 0
 
 
+def _writable_as_json(payload: JsonValue) -> JsonValue:
+    text = to_json(payload)
+    if b"NaN" in text or b"Infinity" in text:  # in a string it may stand
+        json.dumps(payload, allow_nan=False)
+    return payload
+
+
 class SignalMessage(UpMessage):
     """A signal that is durable in the sense's outbox.
 
@@ -280,7 +290,7 @@ class SignalMessage(UpMessage):
     epoch: str
     seq: Count
     at_us: Count
-    payload: Payload
+    payload: Annotated[Payload, AfterValidator(_writable_as_json)]
     cause: StoredCause
     duration_us: Count | None = None
 
@@ -389,6 +399,41 @@ def parse_up(frame: bytes) -> Up:
 def dump(message: Message) -> bytes:
     """Write a message as the body of a frame."""
     return message.model_dump_json().encode()
+
+
+def dump_cause(boot: str, message: ComputeMessage) -> str:
+    """Write the StoredCause of a signal that answers `message`, as JSON text."""
+    signals = ",".join(str(signal.id) for signal in message.signals)
+    return (
+        f'{{"kind":"{message.kind}","boot":{json.dumps(boot)},"trigger":{message.trigger_id}'
+        f',"depth":{len(message.chain)},"chain":{_names(message.chain)},"signals":[{signals}]'
+        f',"left_out":{message.left_out},"merged":{message.merged}}}'
+    )
+
+
+def dump_signal(
+    *,
+    generation: int,
+    sense: str,
+    epoch: str,
+    seq: int,
+    stored: tuple[int, str, str],
+    duration_us: int,
+) -> bytes:
+    """Write a SignalMessage out of what is stored: at_us, and payload and cause as JSON text.
+
+    The sender has validated the one and made the other; the receiver validates all of it.
+    """
+    at_us, payload, cause = stored
+    return (
+        f'{{"generation":{generation},"type":"signal","sense":{json.dumps(sense)}'
+        f',"epoch":{json.dumps(epoch)},"seq":{seq},"at_us":{at_us},"payload":{payload}'
+        f',"cause":{cause},"duration_us":{duration_us}}}'
+    ).encode()
+
+
+def _names(chain: tuple[str, ...]) -> str:
+    return json.dumps(chain, separators=(",", ":")) if chain else "[]"
 
 
 def _parse(adapter: TypeAdapter[_Union], frame: bytes) -> _Union:

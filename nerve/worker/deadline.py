@@ -16,11 +16,11 @@ torn. Once the deadline has fired, a result that comes all the same is too late.
 
 import signal
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
+from typing import Self
 
 from nerve.clock import MS_PER_S, Clock
+from nerve.process.kernel import set_handler
 from nerve.sense import SoftTimeout
 
 REARM_MS = 50
@@ -34,30 +34,34 @@ class Deadline:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._armed = False
+        self._timeout_s = 0.0
         self._at = 0.0
         self.fired = False
 
-    @contextmanager
-    def armed(self, timeout_ms: int) -> Iterator[float]:
-        """Raise SoftTimeout in the body once `timeout_ms` have passed; yields the deadline.
+    def armed(self, timeout_ms: int) -> Self:
+        """Return a context: SoftTimeout is raised in its body once `timeout_ms` have passed.
 
-        The deadline is in seconds on the monotonic clock.
+        The context's value is the deadline, in seconds on the monotonic clock.
         """
+        self._timeout_s = timeout_ms / MS_PER_S
+        return self
+
+    def __enter__(self) -> float:
         self.fired = False
-        self._at = self._clock.monotonic() + timeout_ms / MS_PER_S
+        self._at = self._clock.monotonic() + self._timeout_s
         self._armed = True
-        try:
-            # Each time: the last sense may have put another handler in its place.
-            signal.signal(signal.SIGALRM, self._on_alarm)
-            signal.setitimer(signal.ITIMER_REAL, timeout_ms / MS_PER_S, REARM_MS / MS_PER_S)
-            yield self._at
-        finally:
-            self.disarm()
+        # Each time: the last sense may have put another handler in its place.
+        set_handler(signal.SIGALRM, self._on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, self._timeout_s, REARM_MS / MS_PER_S)
+        return self._at
+
+    def __exit__(self, *_raised: object) -> None:
+        self.disarm()
 
     def disarm(self) -> None:
         """Raise nothing from here on.
 
-        An alarm may land between the end of the compute and the first line below,
+        An alarm may land before the compute begins, or between its end and the first line below,
         and be raised out of it; whoever catches it calls this once more.
         """
         self._armed = False

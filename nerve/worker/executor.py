@@ -17,7 +17,7 @@ import inspect
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
@@ -33,8 +33,9 @@ from nerve.wire.messages import (
     ComputeMessage,
     FailedMessage,
     NoSignalMessage,
-    SignalMessage,
-    StoredCause,
+    dump,
+    dump_cause,
+    dump_signal,
 )
 from nerve.worker.deadline import Deadline
 from nerve.worker.limits import Lowered, name_limit
@@ -42,10 +43,16 @@ from nerve.worker.resident import Resident
 from nerve.worker.stance import Stance
 from nerve.worker.traces import describe_exception
 
-Outcome = SignalMessage | NoSignalMessage | FailedMessage
-
 _JSON: TypeAdapter[Any] = TypeAdapter(JsonValue)
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 _US = 1_000_000
+
+
+class Outcome(NamedTuple):
+    """How a compute ended: the message that says so, dumped, and whether it is `failed`."""
+
+    message: bytes
+    is_failure: bool
 
 
 class Executor:
@@ -77,16 +84,16 @@ class Executor:
         began = self._clock.monotonic()
         try:
             payload = self._observe(sense, message)
-            reported = self._commit(sense, message, payload, began)
+            told = self._commit(sense, message, payload, began)
         except BaseException as error:  # noqa: BLE001  the boundary around code that is not ours
             self._deadline.disarm()
             explained = sense.explained(error)
             sense.abandon()
-            return self._failed(sense, message, explained, began)
+            return Outcome(dump(self._failed(sense, message, explained, began)), is_failure=True)
         finally:
             with contextlib.suppress(Exception):  # a peer's file may be gone; nothing was written
                 sense.peers.close()
-        return reported
+        return Outcome(told, is_failure=False)
 
     def _observe(self, sense: Resident, message: ComputeMessage) -> str | None:
         """Run the author's code; return its payload as JSON text, or None."""
@@ -102,31 +109,30 @@ class Executor:
 
     def _commit(
         self, sense: Resident, message: ComputeMessage, payload: str | None, began: float
-    ) -> Outcome:
+    ) -> bytes:
         at_us = self._clock.now_us()
-        cause = _cause(self._boot, message)
+        signal = None if payload is None else (at_us, payload, dump_cause(self._boot, message))
         seq = sense.commit(
             boot=self._boot,
             trigger_id=message.trigger_id,
             positions=message.positions,
-            signal=None if payload is None else (at_us, payload, cause.model_dump_json()),
+            signal=signal,
         )
-        if payload is None:
-            return NoSignalMessage(
+        if signal is None:
+            ended = NoSignalMessage(
                 generation=self._generation,
                 sense=sense.name,
                 trigger_id=message.trigger_id,
                 at_us=at_us,
                 duration_us=self._since_us(began),
             )
-        return SignalMessage(
+            return dump(ended)
+        return dump_signal(
             generation=self._generation,
             sense=sense.name,
             epoch=sense.outbox.epoch,
             seq=seq,
-            at_us=at_us,
-            payload=json.loads(payload),
-            cause=cause,
+            stored=signal,
             duration_us=self._since_us(began),
         )
 
@@ -152,16 +158,13 @@ class Executor:
         )
 
     def _context(self, sense: Resident, message: ComputeMessage, deadline: float) -> Context:
-        log = logging.LoggerAdapter(
-            logging.getLogger(f"sense.{sense.name}"), {"trigger_id": message.trigger_id}
-        )
         return Context(
             name=sense.name,
             group=sense.config.group,
             trigger=_trigger(message),
             now=to_datetime(self._clock.now_us()),
             deadline=deadline,
-            log=log,
+            log=logging.LoggerAdapter(sense.log, {"trigger_id": message.trigger_id}),
             options=sense.options,
             blobs=self._blobs,
             secrets=sense.config.secrets,
@@ -174,7 +177,7 @@ class Executor:
                 result = result.model_dump(mode="json")
             value = self._redactor.json(_JSON.validate_python(result, strict=True))
             _refuse_depth(value)
-            text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+            text = _ENCODER.encode(value)
             size = len(text.encode())
         except (ValueError, RecursionError) as error:  # pydantic's and Unicode's are ValueErrors
             raise SenseError(
@@ -196,7 +199,7 @@ class Executor:
 
 def _run(compute: Callable[..., Any], *arguments: Any) -> Any:
     result = compute(*arguments)
-    if inspect.isawaitable(result):
+    if not isinstance(result, dict) and inspect.isawaitable(result):
         with asyncio.Runner() as runner:
             return runner.run(_awaited(result))
     return result
@@ -213,19 +216,6 @@ def _trigger(message: ComputeMessage) -> Trigger:
     )
     due = None if message.due_us is None else to_datetime(message.due_us)
     return Trigger(message.kind, signals, message.left_out, message.merged, due)
-
-
-def _cause(boot: str, message: ComputeMessage) -> StoredCause:
-    return StoredCause(
-        kind=message.kind,
-        boot=boot,
-        trigger=message.trigger_id,
-        depth=len(message.chain),
-        chain=message.chain,
-        signals=tuple(signal.id for signal in message.signals),
-        left_out=message.left_out,
-        merged=message.merged,
-    )
 
 
 def _refuse_depth(value: Any, left: int = MAX_PAYLOAD_DEPTH) -> None:

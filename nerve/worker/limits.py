@@ -57,15 +57,17 @@ class Lowered:
     """
 
     def __init__(self, limits: GroupConfig) -> None:
-        self._heights = _heights(limits)
+        heights = _heights(limits)
+        self._lower = [(kind, (allowed, whole)) for kind, allowed, whole in heights]
+        self._raise = [(kind, (whole, whole)) for kind, _, whole in heights]
 
     def __enter__(self) -> None:
-        for kind, allowed, whole in self._heights:
-            _set(kind, allowed, whole)
+        for kind, limit in self._lower:
+            _set(kind, limit)
 
     def __exit__(self, *_raised: object) -> None:
-        for kind, _, whole in self._heights:
-            _set(kind, whole, whole)
+        for kind, limit in self._raise:
+            _set(kind, limit)
 
 
 def name_limit(fault: Fault, error: BaseException, group: str, limits: GroupConfig) -> Fault:
@@ -101,12 +103,12 @@ def _height(kind: int, allowed: int, reserve: int) -> tuple[int, int, int]:
     return kind, min(allowed, whole - reserve), whole
 
 
-def _set(kind: int, soft: int, hard: int) -> None:
+def _set(kind: int, limit: tuple[int, int]) -> None:
     try:
-        resource.setrlimit(kind, (soft, hard))
+        resource.setrlimit(kind, limit)
     except (ValueError, OSError):  # the author has lowered the hard one, which nobody can take back
         _, hard = resource.getrlimit(kind)
-        resource.setrlimit(kind, (min(soft, hard), hard))
+        resource.setrlimit(kind, (min(limit[0], hard), hard))
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -210,6 +210,8 @@ def _compute_of(module: ModuleType) -> Any:
     compute = module.compute
     if not callable(compute):
         raise SenseError("its `compute` is not callable", kind="not_callable")
+    if _takes_three(compute):
+        return compute
     try:
         inspect.signature(compute).bind(None, None, None)
     except TypeError as error:
@@ -218,6 +220,16 @@ def _compute_of(module: ModuleType) -> Any:
             kind="wrong_signature",
         ) from None
     return compute
+
+
+def _takes_three(compute: Any) -> bool:
+    """Whether it is plain to see; `inspect` takes 0.3 ms and 0.1 MB, and knows the other cases."""
+    return (
+        type(compute) is FunctionType
+        and compute.__code__.co_argcount == len(("db", "peers", "ctx"))
+        and not compute.__code__.co_kwonlyargcount
+        and not vars(compute)
+    )
 
 
 def _options_model_of(module: ModuleType) -> type[BaseModel] | None:

@@ -5,7 +5,7 @@ fixed: isolate, then for each sense load, open its database and migrate, then
 `ready`, then whatever the outboxes still hold. After that one message at a time:
 
     compute      -> signal | no_signal | failed, and then old rows are deleted
-    acknowledge  -> (nothing; the rows go with the next commit)
+    acknowledge  -> (nothing; the rows go with a later commit)
     describe     -> described
     stop         -> checkpoint, close, stopped, exit
 
@@ -17,7 +17,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -36,6 +36,7 @@ from nerve.store.blobs import BlobStore
 from nerve.store.outbox import Identity, OutboxRow
 from nerve.wire.channel import LOST_CHANNEL_EXIT, BlockingChannel, ChannelClosed
 from nerve.wire.messages import (
+    Acknowledged,
     AcknowledgeMessage,
     BootFailedMessage,
     ComputeMessage,
@@ -63,10 +64,10 @@ from nerve.worker.executor import Executor
 from nerve.worker.isolation import settle
 from nerve.worker.loader import load
 from nerve.worker.orphans import reap_orphans, set_aside
+from nerve.worker.rehearsal import rehearse
 from nerve.worker.reins import Reins
 from nerve.worker.resident import Resident
 from nerve.worker.traces import describe_exception, writable
-from nerve.worker.warming import warm
 
 SPARE_NAME = "nerve: spare"
 
@@ -76,12 +77,21 @@ def run(sock: socket.socket) -> None:
 
     A parent that is gone ends it.
     """
+    _run(sock)
+
+
+def run_in_reserve(sock: socket.socket) -> None:
+    """The same for a worker whose specification will be long in coming."""
+    _run(sock, meanwhile=rehearse)
+
+
+def _run(sock: socket.socket, meanwhile: Callable[[], None] | None = None) -> None:
     channel = BlockingChannel(sock)
     set_apart()
     name_process(SPARE_NAME)
     reins = Reins()
-    if not channel.is_readable():  # in reserve, so there is time
-        warm()
+    if meanwhile is not None and not channel.is_readable():
+        meanwhile()
     try:
         records = channel.take_over()
         spec = WorkerSpec.model_validate_json(channel.receive())
@@ -179,12 +189,17 @@ class Worker:
     def _act(self, message: Down) -> None:
         match message:
             case ComputeMessage():
+                self._take_acknowledged(message.acknowledged)
                 self._compute(message)
             case AcknowledgeMessage():
-                if resident := self._residents.get(message.sense):
-                    resident.outbox.acknowledge(message.epoch, message.seq)
+                self._take_acknowledged(message.acknowledged)
             case DescribeMessage():
                 self._describe(message.sense)
+
+    def _take_acknowledged(self, acknowledged: Acknowledged) -> None:
+        for sense, (epoch, seq) in acknowledged.items():
+            if resident := self._residents.get(sense):
+                resident.outbox.acknowledge(epoch, seq)
 
     def _compute(self, message: ComputeMessage) -> None:
         resident = self._residents.get(message.sense)
@@ -193,12 +208,13 @@ class Worker:
             why = fault.message if fault else "this worker has no such sense"
             self._refuse("unavailable", why, message)
             return
-        with self._reins.computing(resident.config, message):
-            # The sending too: a sense that has closed the channel answers for what follows.
-            outcome = self._executor.execute(resident, message)
-            self._send(outcome)
+        self._reins.begin(resident.config, message)
+        outcome = self._executor.execute(resident, message)
+        self._channel.send(outcome.message)
+        # Not before: a sense that has closed the channel answers for what follows.
+        self._reins.end(message.sense)
         reap_orphans()
-        if not isinstance(outcome, FailedMessage):  # which has added no rows
+        if not outcome.is_failure:  # which has added no rows
             resident.prune(self._channel.is_readable)
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:

@@ -20,12 +20,18 @@ import sqlalchemy.orm
 import nerve.process.launch
 import nerve.worker.main
 from nerve.process import guard, sentry
+from nerve.process.gaps import close_gaps
+from nerve.process.gathering import gather
+from nerve.worker import rehearsal
 from nerve.worker.warming import warm
 
 __all__ = ["alembic", "multiprocessing", "nerve", "pydantic", "sqlalchemy"]
 
 
 warm()
+rehearsal.stage()
+gather(rehearsal.rehearse)
+close_gaps()
 # So no worker's collector walks through it, or is given a copy of each page of it for that.
 gc.freeze()
 guard.install(sentry.listening_at)

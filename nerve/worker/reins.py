@@ -6,8 +6,6 @@ is ended by the kernel, though the parent be stuck or stopped. (A parent that is
 the fork server's business, which then ends all workers at once.)
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -38,18 +36,17 @@ class Reins:
             self._slate = Slate(path, generation=spec.generation, boot=spec.boot)
             be_readable(path)
 
-    def write(self, phase: Phase, sense: str = "") -> None:
+    def write(self, phase: Phase, sense: str = "", trigger_id: int = 0) -> None:
         """Say what is being done from now on."""
         if self._slate is not None:
-            self._slate.write(phase, sense)
+            self._slate.write(phase, sense, trigger_id)
 
-    @contextmanager
-    def computing(self, config: SenseConfig, message: ComputeMessage) -> Iterator[None]:
-        """Inside, the sense of `message` has to answer for whatever happens."""
-        if self._slate is not None:
-            self._slate.write(Phase.COMPUTING, message.sense, message.trigger_id)
+    def begin(self, config: SenseConfig, message: ComputeMessage) -> None:
+        """From now on the sense of `message` has to answer for whatever happens."""
+        self.write(Phase.COMPUTING, message.sense, message.trigger_id)
         self._timer.arm((config.timeout_ms + config.grace_period_ms) / MS_PER_S + LAST_RESORT_S)
-        yield
-        # Not in a `finally`: what comes out here is the channel, closed by the sense, and the end.
+
+    def end(self, sense: str) -> None:
+        """The compute is over and told."""
         self._timer.call_off()
-        self.write(Phase.IDLE, message.sense)
+        self.write(Phase.IDLE, sense)

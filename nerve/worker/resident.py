@@ -34,10 +34,11 @@ from nerve.errors import DatabaseCorrupt, NerveError, SenseError, StateError
 from nerve.store.engine import core_connection
 from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, is_of_the_file
 from nerve.store.migrations import SENSE_SCHEMA, Migrations, upgrade
-from nerve.store.outbox import Outbox
+from nerve.store.newborn import make_if_missing
+from nerve.store.outbox import Mark, Outbox
 from nerve.store.peers import PeerDatabases
 from nerve.store.place import Place, close_untouched
-from nerve.store.sqlite import open_owner
+from nerve.store.sqlite import give_back_spare_pages, open_owner
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense, parse_options
 from nerve.worker.pruning import Pruning
@@ -64,6 +65,7 @@ class Resident:
     ) -> None:
         self.name = name
         self.config = config
+        self.log = logging.getLogger(f"sense.{name}")
         self.compute = loaded.compute
         self.options = parse_options(loaded, config.options)
         self.retention = rules(loaded.retention, config.retention)
@@ -87,6 +89,7 @@ class Resident:
 
         Raises DatabaseError and its kin, SenseError where the retention does not fit the tables.
         """
+        make_if_missing(self._path)
         self._connect()
         upgrade(self._raw, SENSE_SCHEMA)
         if self._migrations is not None:
@@ -96,10 +99,9 @@ class Resident:
         self._raw.set_authorizer(self._authorize)
 
     def _connect(self) -> None:
-        self._raw = open_owner(
-            self._path, full_sync=self.config.durability == "full", busy_timeout_ms=self._busy_ms
-        )
+        self._raw = self._opened()
         self._place = Place(self._path)
+        give_back_spare_pages(self._raw)
         # Prepared here: what a first use between two computes takes and keeps may come to lie above
         # all that a greedy compute has filled, and then the allocator gives none of that back.
         with self._explained():
@@ -110,6 +112,11 @@ class Resident:
         self.db = core_connection(self._raw)
         sqlalchemy.event.listen(self.db, "commit", self._refuse_commit)
         sqlalchemy.event.listen(self.db.engine, "handle_error", self._note_raised)
+
+    def _opened(self) -> sqlite3.Connection:
+        return open_owner(
+            self._path, full_sync=self.config.durability == "full", busy_timeout_ms=self._busy_ms
+        )
 
     def begin(self) -> None:
         """Start the transaction of a compute; what was acknowledged is dropped in it.
@@ -141,10 +148,10 @@ class Resident:
             raise self._ended_early()
         self._place.require()
         with self._explained():
-            seq = self._put(boot, trigger_id, positions, signal)
+            mark, seq = self._put((boot, trigger_id), positions, signal)
             self._may_commit = True
             self.db.commit()
-        self.outbox.dropped()
+        self.outbox.committed(mark, seq)
         return seq
 
     def explained(self, error: BaseException) -> BaseException:
@@ -166,6 +173,8 @@ class Resident:
         try:
             self.db.rollback()
             clean = not self.db.closed and not self._raw.in_transaction
+            if clean and not self._damage:
+                self.outbox.reload()
         except Exception:  # noqa: BLE001  a broken connection is what this is for
             clean = False
         self._raised, self._may_commit = None, True
@@ -187,7 +196,7 @@ class Resident:
             self._pruning.run(self._raw, is_wanted)
         except (sqlite3.Error, StateError, MemoryError) as error:
             found = explain(error, self._path) if isinstance(error, sqlite3.Error) else error
-            logging.getLogger(f"sense.{self.name}").warning(
+            self.log.warning(
                 "retention: old rows could not be deleted, it is tried again: %s",
                 self.explained(found),
             )
@@ -218,7 +227,7 @@ class Resident:
         if not self._place.is_held():
             self._is_broken = True
             self._place.put_back(self._raw)
-            logging.getLogger(f"sense.{self.name}").warning(
+            self.log.warning(
                 "%s was deleted while nerve had it open; it was written back whole; "
                 "to begin anew, stop nerve first",
                 self._path,
@@ -236,19 +245,18 @@ class Resident:
         self._is_broken = False
 
     def _put(
-        self,
-        boot: str,
-        trigger_id: int,
-        positions: Mapping[str, int],
-        signal: tuple[int, str, str] | None,
-    ) -> int:
-        seq = 0
+        self, mark: Mark, positions: Mapping[str, int], signal: tuple[int, str, str] | None
+    ) -> tuple[Mark | None, int]:
+        """Add what nerve itself has to store; return the mark that was made, and the `seq`."""
+        if positions:
+            self.outbox.advance(positions)
         if signal is not None:
             at_us, payload, cause = signal
-            seq = self.outbox.put(at_us, trigger_id, payload, cause)
-        if signal is not None or positions or self._raw.total_changes != self._changes_before:
-            self.outbox.mark(boot, trigger_id, positions)
-        return seq
+            return mark, self.outbox.put(at_us, mark, payload, cause)
+        if positions or self._raw.total_changes != self._changes_before:
+            self.outbox.mark(mark)
+            return mark, 0
+        return None, 0
 
     def _ended_early(self) -> NerveError:
         # On a full disk SQLite ends the transaction itself, and the author may have caught that.
@@ -314,7 +322,7 @@ class Resident:
 def with_acknowledged(connection: sqlite3.Connection, outbox: Outbox) -> None:
     """Drop what is acknowledged in a transaction of its own, at the stop."""
     connection.execute("BEGIN IMMEDIATE")
-    outbox.drop()
+    outbox.drop(at_once=True)
     connection.execute("COMMIT")
 
 

@@ -26,9 +26,9 @@ def test_processor_time_of_all_threads_is_counted():
 
 
 def test_a_sleep_is_a_wake_up():
-    sleep = "import time\nfor _ in range({}): time.sleep(0.001)"
-    few, many = (usage_of_a_process(sleep.format(times)).wakeups for times in (1, 101))
-    assert many - few >= 100
+    sleep = "import time\nfor _ in range({}): time.sleep(0.0002)"
+    few, many = (usage_of_a_process(sleep.format(times)).wakeups for times in (1, 1_001))
+    assert many - few > 500  # a start has its own, and not always as many
 
 
 def test_several_processes_are_counted_together():

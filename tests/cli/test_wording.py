@@ -108,6 +108,7 @@ def test_columns_are_aligned_by_cells(capsys):
         (0, "reflex", "0 reflexes"),
         (1200, "row", "1,200 rows"),
         (3, "entry", "3 entries"),
+        (4, "process", "4 processes"),
     ],
 )
 def test_nouns_are_counted(number, noun, said):

@@ -6,6 +6,7 @@ import pytest
 
 from nerve.config import Config, ConfigFaults, Problem, SenseConfig, find_config, load_config
 from nerve.config.faults import MAX_FAULTS, Fault
+from nerve.config.load import find_state_dir
 from nerve.errors import ConfigurationInvalid, Exit
 
 EXAMPLE = """
@@ -306,6 +307,30 @@ def test_the_state_directory_is_beside_the_file_unless_the_environment_says_othe
     assert load("state_dir: d", NERVE_STATE_DIR=" ").state_dir == tmp_path / "d"
     assert load("state_dir: d", NERVE_STATE_DIR="e").state_dir == tmp_path / "elsewhere" / "e"
     assert load("state_dir: /d").state_dir == Path("/d")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("state_dir: d\nsenses: {disk: {timeout: soon}}", "d"),
+        ("senses: 7", "data"),
+        ("state_dir: ${NOPE}", None),
+        ("state_dir: 7", None),
+        ("}{", None),
+    ],
+)
+def test_the_state_directory_is_known_although_other_parts_are_at_fault(tmp_path, text, found):
+    path = tmp_path / "nerve.yaml"
+    path.write_text(text)
+    assert find_state_dir(path, environ={}) == (found and tmp_path / found)
+    assert find_state_dir(path, environ={"NERVE_STATE_DIR": "/d"}) == Path("/d")
+    assert find_state_dir(path, environ={}, overrides=["state_dir=e"]) in (None, tmp_path / "e")
+
+
+def test_without_a_file_the_state_directory_is_known_only_from_the_environment(tmp_path):
+    path = tmp_path / "nerve.yaml"
+    assert find_state_dir(path, environ={}) is None
+    assert find_state_dir(path, environ={"NERVE_STATE_DIR": "/d"}) == Path("/d")
 
 
 def test_the_file_is_the_one_named_else_that_of_the_environment_else_nerve_yaml():

@@ -299,17 +299,22 @@ def _device_of(folder):
 class Unwilling:
     """A journal that refuses more than one entry at once, one of them always, and is full for a while."""
 
+    is_settled, is_checkpoint_due = True, False
+
     def __init__(self):
         self.stored = []
         self.refusals = 2
 
+    def commit_at_once(self, batch):
+        return None
+
     def commit(self, batch):
-        if len(batch.entries) > 1 or any(e == "unwritable" for e in batch.entries):
+        if len(batch.entries) > 1 or any(e.type == "unwritable" for e in batch.entries):
             raise UnicodeError
         if batch.entries and self.refusals:
             self.refusals -= 1
             raise StateFull("full", path=Path("logs.db"))
-        self.stored += batch.entries
+        self.stored += [entry.type for entry in batch.entries]
         return [len(self.stored) for _ in batch.entries]
 
     def take_restored(self):
@@ -331,13 +336,13 @@ def test_a_disk_that_is_full_while_entries_are_tried_one_by_one_loses_none_of_th
             restored=lambda: None,
             filled=lambda: None,
         )
-        for entry in ("one", "unwritable", "two"):
-            recorder.log(entry)
+        for word in ("one", "unwritable", "two"):
+            recorder.log(LogEntry(0, "s", word, "info", None, "{}"))
         await asyncio.wait_for(done.wait(), PATIENCE_S)
         assert recorder.left_out == 1
         # At the end one more try, whatever is left of the pause.
         journal.refusals = 1
-        recorder.log("three")
+        recorder.log(LogEntry(0, "s", "three", "info", None, "{}"))
         assert await recorder.drain(0) is False
         await asyncio.to_thread(recorder.close)
         assert await recorder.drain(PATIENCE_S)

@@ -1,3 +1,4 @@
+import contextlib
 import fcntl
 import gc
 import logging
@@ -9,6 +10,7 @@ import threading
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import SemLock
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,12 @@ RECORD = {"name": "a", "levelno": 20, "msg": "hello", "trigger_id": None, "left_
 
 def record(text):
     return logging.makeLogRecord({"name": "a", "levelno": 20, "msg": text})
+
+
+def switches(thread):
+    """How often a thread has gone to sleep."""
+    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+    return int(status.rpartition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 class Unread:
@@ -173,9 +181,26 @@ def test_a_pipe_that_is_held_open_is_not_waited_for(heard):
     """LOG-4"""
     heard.write(b"".join(write(RECORD)) + b"=half a frame")
     heard.records.take_rest()
-    heard.write(b"late\n")
+    with contextlib.suppress(BrokenPipeError):  # the thread may have ended by now
+        heard.write(b"late\n")
     heard.records.close()
     assert (heard.messages, heard.broken) == (["hello"], [])
+
+
+def test_nothing_is_looked_for_while_nothing_comes(heard):
+    """LOG-4: a thread that wakes up by itself does so fifty times over with fifty groups."""
+    heard.write(b"".join(write(RECORD)))
+    heard.wait_for(lambda heard: heard.messages)
+    before = switches(heard.thread)
+    heard.thread.join(1.5)
+    assert switches(heard.thread) - before < 5  # those of what it has just told
+
+
+def test_who_takes_the_rest_of_a_pipe_that_is_held_open_ends_the_thread(heard):
+    """LOG-4"""
+    heard.records.take_rest()
+    heard.thread.join(30)
+    assert not heard.thread.is_alive()
 
 
 def test_the_rest_of_a_flood_is_read_within_a_bound(heard):

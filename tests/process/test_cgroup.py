@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from nerve.process import cgroup
-from nerve.process.cgroup import Cgroup, delegated, directory_name, remove_leftovers
+from nerve.process.cgroup import (
+    Allowance,
+    Cgroup,
+    allowance,
+    delegated,
+    directory_name,
+    remove_leftovers,
+)
 from nerve.process.kernel import is_alive
 
 IN_A_SESSION_OF_ITS_OWN = """
@@ -104,3 +111,19 @@ def test_no_cgroup_v2_is_no_error(monkeypatch):
     monkeypatch.setattr(cgroup, "_mounted_at", missing)
     assert delegated() is None
     assert Path(directory_name("b", "g", 2)).name == "nerve-b-g-2"
+
+
+def test_the_lowest_limit_on_the_way_up_is_what_a_process_may_have(tmp_path, monkeypatch):
+    inner = tmp_path / "system.slice" / "nerve.service"
+    inner.mkdir(parents=True)
+    (inner / "memory.max").write_text("max\n")
+    (inner / "pids.max").write_text("200\n")
+    (inner.parent / "memory.max").write_text("1048576\n")
+    (tmp_path / "pids.max").write_text("100\n")
+    monkeypatch.setattr(cgroup, "_mounted_at", lambda: tmp_path)
+    monkeypatch.setattr(cgroup, "_own", lambda _pid: "/system.slice/nerve.service")
+    assert allowance(os.getpid()) == Allowance(1048576, 100)
+
+
+def test_a_process_that_is_gone_has_no_limits():
+    assert allowance(2**22 + 1) == Allowance()

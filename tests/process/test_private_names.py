@@ -3,12 +3,15 @@
 import inspect
 import logging
 import multiprocessing.process
+import signal
 import threading
 from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection
 
 import alembic.script
 from multiprocessing_logging import MultiProcessingHandler
+
+from nerve.process.kernel import handler_of, set_handler
 
 
 def test_the_fork_server_can_be_found_and_its_alive_pipe_closed():
@@ -43,6 +46,17 @@ def test_a_log_handler_has_a_queue_with_two_ends_and_a_thread_whose_work_can_be_
         end.close()
     handler.close()
     assert not handler._receive_thread.is_alive()
+
+
+def test_handlers_of_signals_can_be_read_and_set_without_enums():
+    """RUN-5"""
+    before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    try:
+        assert handler_of(signal.SIGUSR2) == signal.SIG_IGN
+        set_handler(signal.SIGUSR2, ignore := lambda *_: None)
+        assert handler_of(signal.SIGUSR2) is signal.getsignal(signal.SIGUSR2) is ignore
+    finally:
+        signal.signal(signal.SIGUSR2, before)
 
 
 def test_what_is_to_be_done_at_a_workers_end_can_be_registered():

@@ -12,7 +12,7 @@ from nerve.store.migrations import JOURNAL_SCHEMA, SENSE_SCHEMA, Migrations, upg
 SENSE_TABLES = {"nerve_outbox", "nerve_position", "nerve_identity", "nerve_version"}
 JOURNAL_TABLES = {
     *("signals", "logs", "received", "cursors", "outcomes", "boots", "meta"),
-    *("quarantine", "decisions", "paused", "archives"),
+    *("quarantine", "decisions", "paused", "archives", "spans"),
     "nerve_version",
 }
 
@@ -27,7 +27,7 @@ def test_a_senses_database_gets_the_tables_of_the_runtime(owner, tables):
     """DB-2"""
     raw = owner()
     assert not schema.is_at(raw, schema.SENSE_HEAD)
-    assert upgrade(raw, SENSE_SCHEMA) == ["0001"]
+    assert upgrade(raw, SENSE_SCHEMA) == ["0001", "0002"]
     assert schema.is_at(raw, schema.SENSE_HEAD)
     assert upgrade(raw, SENSE_SCHEMA) == []
     assert tables(raw) == SENSE_TABLES
@@ -38,8 +38,10 @@ def test_a_database_made_anew_has_another_epoch(owner):
     for name in ("a.db", "b.db"):
         raw = owner(name)
         upgrade(raw, SENSE_SCHEMA)
-        ((one, epoch, boot, trigger_id),) = raw.execute("SELECT * FROM nerve_identity").fetchall()
-        assert (one, boot, trigger_id) == (1, "", 0)
+        ((one, epoch, boot, trigger_id, seq),) = raw.execute(
+            "SELECT * FROM nerve_identity"
+        ).fetchall()
+        assert (one, boot, trigger_id, seq) == (1, "", 0, 0)
         assert re.fullmatch("[0-9a-f]{32}", epoch)
         epochs.add(epoch)
     assert len(epochs) == 2
@@ -48,7 +50,7 @@ def test_a_database_made_anew_has_another_epoch(owner):
 def test_the_journal_is_made_once(owner, tables):
     """DB-2"""
     raw = owner()
-    assert journal.prepare_journal(raw) == ["0001", "0002", "0003", "0004"]
+    assert journal.prepare_journal(raw) == ["0001", "0002", "0003", "0004", "0005"]
     assert journal.prepare_journal(raw) == []
     assert tables(raw) == JOURNAL_TABLES
 
@@ -89,7 +91,7 @@ def test_a_journal_of_a_newer_version_is_refused(owner):
 def test_the_authors_revisions_and_those_of_the_runtime_do_not_meet(owner, revise, tables):
     raw = owner()
     folder = revise("0001", None, "op.execute('CREATE TABLE reading (x)')")
-    assert upgrade(raw, SENSE_SCHEMA) == ["0001"]
+    assert upgrade(raw, SENSE_SCHEMA) == ["0001", "0002"]
     assert upgrade(raw, Migrations(folder)) == ["0001"]
     assert tables(raw) == SENSE_TABLES | {"reading", "alembic_version"}
 

@@ -145,6 +145,16 @@ def test_an_empty_file_is_a_start_that_was_cut_short(tmp_path, closing):
     raw.execute("CREATE TABLE t (x)")
 
 
+def test_an_immutable_reader_makes_no_file_beside_the_database(owner, tmp_path, closing):
+    raw = owner()
+    raw.execute("CREATE TABLE t (x)")
+    raw.close()
+    (only,) = tmp_path.iterdir()
+    reader = closing(open_reader(only, immutable=True))
+    assert one(reader, "SELECT count(*) FROM t") == 0
+    assert list(tmp_path.iterdir()) == [only]
+
+
 def test_a_database_without_access_is_forbidden(tmp_path, without_privileges):
     """BOOT-6"""
     sound_database(tmp_path)
@@ -215,3 +225,29 @@ def test_a_connection_may_be_handed_to_a_writing_thread(owner):
     thread.start()
     thread.join()
     assert one(raw, "SELECT count(*) FROM t") == 0
+
+
+def test_connections_that_give_their_spare_pages_back_hold_less_and_cache_as_before(
+    tmp_path, elsewhere
+):
+    code = """
+        import sys
+        from pathlib import Path
+        from nerve.store.sqlite import give_back_spare_pages, open_owner
+        def in_use():
+            return int(Path("/proc/self/statm").read_text().split()[1])
+        def held(name, prepare):
+            before, kept = in_use(), []
+            for number in range(50):
+                raw = open_owner(Path(sys.argv[1]) / f"{name}{number}", full_sync=False)
+                raw.execute("CREATE TABLE t (n)")
+                size = raw.execute("PRAGMA cache_size").fetchone()
+                prepare(raw)
+                assert raw.execute("PRAGMA cache_size").fetchone() == size
+                kept.append(raw)
+            return kept, in_use() - before
+        spared, few = held("spared", give_back_spare_pages)
+        plain, many = held("plain", lambda _: None)
+        print(few < many * 2 / 3)
+    """
+    assert elsewhere(code, tmp_path).communicate()[0].strip() == "True"

@@ -18,10 +18,12 @@ from nerve.supervisor.inquest import Exit, Reason
 from nerve.supervisor.states import WorkerState
 from nerve.wire.channel import ChannelClosed
 from nerve.wire.messages import (
+    AcknowledgeMessage,
     Fault,
     NoSignalMessage,
     ReadyMessage,
     SenseReport,
+    StopMessage,
     StoppedMessage,
     WorkerSpec,
 )
@@ -221,6 +223,48 @@ def test_a_send_to_a_worker_that_has_just_died_is_no_exception_of_the_parent(pla
         await grouped.restarted()
         group._on_message(ready(2))
         assert hub.outcomes == [("crashed", 1)]
+
+    play(scene)
+
+
+def test_acknowledgements_go_with_the_next_compute_and_by_themselves_where_none_follows(play):
+    """MSG-1: a message that tells nothing else wakes a worker for nothing."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        sent = grouped.children[-1].sent
+        for seq in (1, 2):
+            group.acknowledge("disk", "e", seq)
+        group.enqueue("disk")
+        (compute,) = sent
+        assert compute.acknowledged == {"disk": ("e", 2)}
+        group._on_message(NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1))  # fmt: skip
+        group.acknowledge("disk", "e", 3)
+        while len(sent) < 2:  # noqa: ASYNC110  the group tells nobody
+            await asyncio.sleep(0.01)
+        assert sent[1] == AcknowledgeMessage(acknowledged={"disk": ("e", 3)})
+        group.acknowledge("disk", "e", 4)
+        group.stop()
+        assert sent[2:] == [AcknowledgeMessage(acknowledged={"disk": ("e", 4)}), StopMessage()]
+
+    play(scene)
+
+
+def test_the_next_compute_is_sent_before_the_last_outcome_is_recorded(play):
+    """RUN-1: the worker need not wait for what the parent does with it."""
+
+    async def scene(grouped, group, hub):
+        group.senses["cpu"] = SenseConfig()
+        group._on_message(ready(1))
+        group._worker.spec.senses["cpu"] = SenseConfig()
+        for sense in ("disk", "cpu"):
+            group.enqueue(sense)
+        sent, recorded = grouped.children[-1].sent, []
+        hub.take_outcome = lambda *outcome: recorded.append((outcome, len(sent)))
+        group._on_message(NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1))  # fmt: skip
+        ((outcome, sent_by_then),) = recorded
+        assert (outcome[0].sense, sent_by_then) == ("disk", 2)
+        assert [message.sense for message in sent] == ["disk", "cpu"]
 
     play(scene)
 

@@ -1,26 +1,39 @@
-"""Chores: what the journal's thread does between two batches."""
+"""Who commits, and what the journal's thread does between two batches."""
 
 import asyncio
+import json
 import sqlite3
 import threading
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from nerve.errors import DatabaseError
 from nerve.store.batch import LogEntry
-from nerve.store.journal import Journal
+from nerve.store.journal import AT_ONCE_ROWS, BACKSTOP_PAGES, CHECKPOINT_PAGES, PAGE_BYTES, Journal
+from nerve.supervisor import recorder
 from nerve.supervisor.recorder import Recorder
 
+PATIENCE_S = 30
 ROW = LogEntry(1, "s", "log", "info", None, "{}")
 
 
 @pytest.fixture
 def recording(tmp_path):
-    """Run a scenario with a recorder; `committed` is set after each batch."""
+    """Run a scenario with a recorder; `committed` is set after each batch.
 
-    def run(scenario):
+    What SQLite is told goes to `told`, with the name of the thread that said it.
+    """
+
+    def run(scenario, *, full_sync=True, told=None):
         async def main():
-            journal, committed = Journal(tmp_path / "logs.db"), asyncio.Event()
+            journal = Journal(tmp_path / "logs.db", full_sync=full_sync)
+            committed = asyncio.Event()
+            if told is not None:
+                journal._raw.set_trace_callback(
+                    lambda text: told.append((threading.current_thread().name, text))
+                )
             recorder = Recorder(
                 journal,
                 asyncio.get_running_loop(),
@@ -90,3 +103,121 @@ def test_a_chore_that_nobody_waits_for_any_more_is_not_done(recording):
         assert done == []
 
     recording(scenario)
+
+
+def test_counts_go_with_what_is_told_of_their_sense_and_others_wait(recording):
+    """SIG-8"""
+    counted = "SELECT sense, outcome, count FROM outcomes ORDER BY sense, outcome"
+
+    async def scenario(recorder, committed):
+        recorder.count("other", "no_signal", 1)
+        recorder.count("s", "no_signal", 1)
+        recorder.count("s", "error", 2)
+        recorder.log(ROW)
+        await committed.wait()
+        rows = recorder.chore(lambda raw: raw.execute(counted).fetchall())
+        assert await asyncio.wrap_future(rows) == [("s", "error", 1), ("s", "no_signal", 1)]
+        assert await recorder.drain(PATIENCE_S)
+        rows = recorder.chore(lambda raw: raw.execute(counted).fetchall())
+        assert await asyncio.wrap_future(rows) == [
+            ("other", "no_signal", 1),
+            ("s", "error", 1),
+            ("s", "no_signal", 1),
+        ]
+
+    recording(scenario)
+
+
+def test_counts_alone_are_written_after_a_while(recording, monkeypatch):
+    """SIG-8"""
+
+    async def scenario(recorder, committed):
+        recorder.count("s", "no_signal", 1)
+        await committed.wait()
+        count = recorder.chore(lambda raw: raw.execute("SELECT count FROM outcomes").fetchone())
+        assert await asyncio.wrap_future(count) == (1,)
+
+    monkeypatch.setattr(recorder, "COUNTS_EVERY_S", 0.01)
+    recording(scenario)
+
+
+def said_by(told, words):
+    """Return the threads that have said something, in their order."""
+    return [thread for thread, text in told if words in text]
+
+
+@pytest.mark.parametrize("full_sync", [True, False])
+def test_what_is_synced_is_committed_in_the_thread_and_what_is_not_on_the_loop(
+    recording, full_sync
+):
+    """LOG-6: a sync must not hold the loop, and to hand over a batch costs more than a commit."""
+    told = []
+
+    async def scenario(recorder, committed):
+        for _ in range(3):
+            committed.clear()
+            recorder.log(ROW)
+            await asyncio.wait_for(committed.wait(), PATIENCE_S)
+
+    recording(scenario, full_sync=full_sync, told=told)
+    synced = said_by(told, "synchronous=FULL") and said_by(told, "COMMIT")[:1]
+    assert synced == ([] if full_sync else ["journal"])  # the first: ids are granted with it
+    thread = "journal" if full_sync else "MainThread"
+    assert said_by(told, "COMMIT")[len(synced) : 3] == [thread] * (3 - len(synced))
+
+
+def test_many_rows_are_written_in_the_thread_even_where_nothing_is_synced(recording):
+    """SIG-4: the loop has ticks to keep."""
+    told = []
+
+    async def scenario(recorder, committed):
+        for number in (1, 1, AT_ONCE_ROWS + 1):
+            committed.clear()
+            for n in range(number):
+                recorder.cursor(f"s{n}", "source", 1)
+            recorder.log(ROW)
+            await asyncio.wait_for(committed.wait(), PATIENCE_S)
+
+    recording(scenario, full_sync=False, told=told)
+    assert said_by(told, "COMMIT")[:3] == ["journal", "MainThread", "journal"]
+
+
+def test_a_locked_journal_does_not_hold_the_loop_where_it_commits_itself(recording, tmp_path):
+    """LOG-6"""
+    told = []
+
+    async def scenario(recorder, committed):
+        recorder.log(ROW)  # the first goes to the thread anyway
+        await asyncio.wait_for(committed.wait(), PATIENCE_S)
+        committed.clear()
+        with closing(sqlite3.connect(tmp_path / "logs.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            recorder.log(ROW)
+            while said_by(told, "BEGIN")[1:] != ["MainThread", "journal"]:  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0.01)
+            assert not committed.is_set()
+        await asyncio.wait_for(committed.wait(), PATIENCE_S)
+
+    recording(scenario, full_sync=False, told=told)
+
+
+@pytest.mark.parametrize("full_sync", [True, False])
+def test_the_log_of_what_was_written_is_brought_in_between_two_commits(
+    recording, tmp_path, full_sync
+):
+    """LOG-6: neither does a signal wait for it, nor does it grow without end."""
+    told = []
+    row = replace(ROW, payload=json.dumps("x" * PAGE_BYTES))
+
+    async def scenario(recorder, committed):
+        for _ in range(40):
+            committed.clear()
+            for _ in range(CHECKPOINT_PAGES // 10):
+                recorder.log(row)
+            await asyncio.wait_for(committed.wait(), PATIENCE_S)
+        last = recorder.chore(lambda raw: raw.execute("PRAGMA wal_checkpoint").fetchone())
+        assert (await asyncio.wrap_future(last))[1] < BACKSTOP_PAGES
+
+    recording(scenario, full_sync=full_sync, told=told)
+    assert set(said_by(told, "wal_checkpoint(PASSIVE)")) == {"journal"}
+    assert len(said_by(told, "wal_checkpoint(PASSIVE)")) >= 3

@@ -14,6 +14,8 @@ from nerve.wire.messages import (
     SignalMessage,
     StoredCause,
     dump,
+    dump_cause,
+    dump_signal,
     parse_down,
     parse_up,
     shorten,
@@ -63,6 +65,54 @@ def test_any_payload_that_is_json_survives_the_way(payload):
     assert parse_up(dump(message)).payload == payload
 
 
+def test_a_signal_out_of_stored_parts_is_what_the_model_would_write():
+    """MSG-1"""
+    signals = tuple(
+        CauseSignal(id=n, sense="cpu", at_us=1, payload={"n": n}) for n in (3, 2**63 - 1)
+    )
+    for message in (
+        ComputeMessage(sense="disk", trigger_id=7, kind=TriggerKind.MANUAL),
+        ComputeMessage(
+            sense="disk",
+            trigger_id=7,
+            kind=TriggerKind.SIGNAL,
+            signals=signals,
+            left_out=4,
+            merged=5,
+            chain=("cpu", "load"),
+        ),
+    ):
+        cause = StoredCause(
+            kind=message.kind,
+            boot='b"',
+            trigger=7,
+            depth=len(message.chain),
+            chain=message.chain,
+            signals=tuple(signal.id for signal in message.signals),
+            left_out=message.left_out,
+            merged=message.merged,
+        )
+        assert dump_cause('b"', message) == cause.model_dump_json()
+        payload = {"said": "\u00fc\n", "n": [1.5, None, True]}
+        signal = SignalMessage(
+            generation=1,
+            sense="disk",
+            epoch='e"',
+            seq=2,
+            at_us=3,
+            payload=payload,
+            cause=cause,
+            duration_us=4,
+        )
+        stored = (
+            3,
+            json.dumps(payload, ensure_ascii=False, separators=(",", ":")),
+            cause.model_dump_json(),
+        )
+        parts = {"generation": 1, "sense": "disk", "epoch": 'e"', "seq": 2, "duration_us": 4}
+        assert dump_signal(**parts, stored=stored) == dump(signal)
+
+
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
@@ -103,6 +153,24 @@ def test_a_signal_without_a_payload_is_refused():
     assert parse_up(json.dumps({**frame, "payload": 0, "cause": cause}).encode()).payload == 0
     with pytest.raises(MessageInvalid, match="null is no signal"):
         parse_up(json.dumps({**frame, "payload": None, "cause": cause}).encode())
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_refused"),
+    [("NaN", True), ("[1e999]", True), ('{"a": -Infinity}', True), ('"NaN, Infinity"', False)],
+)
+def test_a_number_that_no_json_has_is_refused(payload, is_refused):
+    """MSG-3: it could be stored, and then nobody could read it."""
+    cause = '{"kind": "manual", "boot": "b", "trigger": 1, "depth": 0}'
+    frame = (
+        '{"type": "signal", "generation": 1, "sense": "s", "epoch": "e", "seq": 1, "at_us": 1,'
+        f' "payload": {payload}, "cause": {cause}}}'
+    )
+    if is_refused:
+        with pytest.raises(MessageInvalid, match="JSON"):
+            parse_up(frame.encode())
+    else:
+        assert parse_up(frame.encode()).payload == "NaN, Infinity"
 
 
 def test_a_refusal_never_repeats_what_came():

@@ -11,8 +11,8 @@ import sqlite3
 from pathlib import Path
 
 VERSION_TABLE = "nerve_version"
-SENSE_HEAD = "0001"
-JOURNAL_HEAD = "0004"
+SENSE_HEAD = "0002"
+JOURNAL_HEAD = "0005"
 SCHEMA_FOLDER = Path(__file__).parent
 SENSE_FOLDER = SCHEMA_FOLDER / "sense"
 JOURNAL_FOLDER = SCHEMA_FOLDER / "journal"

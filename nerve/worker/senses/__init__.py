@@ -1,0 +1,1 @@
+"""Where `nerve.worker.rehearsal` finds its sense."""
