@@ -106,5 +106,5 @@ def _let_sense_grow(path: Path, seq: int) -> None:
     with closing(open_owner(path, full_sync=True)) as raw:
         raw.execute("BEGIN IMMEDIATE")
         raw.executemany(INSERT, ((number, SAID) for number in range(seq)))
-        raw.execute("INSERT INTO sqlite_sequence VALUES ('nerve_outbox', ?)", (seq,))
+        raw.execute("UPDATE nerve_identity SET seq = ?", (seq,))
         raw.execute("COMMIT")

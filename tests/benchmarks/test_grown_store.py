@@ -54,5 +54,8 @@ def test_each_outbox_goes_on_after_the_last_signal_that_is_recorded_of_it(state)
     for sense, epoch, seq in received:
         path = state.sense_db(sense)
         assert ask(path, "SELECT epoch FROM nerve_identity") == [(epoch,)]
-        sequence = "SELECT seq FROM sqlite_sequence WHERE name = 'nerve_outbox'"
-        assert ask(path, sequence) == ask(path, "SELECT count(*) FROM seen") == [(seq,)]
+        assert (
+            ask(path, "SELECT seq FROM nerve_identity")
+            == ask(path, "SELECT count(*) FROM seen")
+            == [(seq,)]
+        )
