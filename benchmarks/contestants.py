@@ -5,6 +5,7 @@ polls would disturb the others. Who dies is left out, and a note says so by its 
 """
 
 import contextlib
+import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from benchmarks.line_process import Died, LineProcess
 from benchmarks.placement import Placement, place
 
 FLOOR, NERVE = "floor", "nerve"
+SEED = 1
+"""Of the order of turns, the same in every run."""
 EACH, GROUPED = "each", "grouped"
 """How a caller stores results: each in a commit of its own, or what has come by then in one."""
 
@@ -68,7 +71,7 @@ class Field:
     def __init__(self) -> None:
         self.contestants: list[Contestant] = []
         self.notes: list[Note] = []
-        self._first = 0
+        self._draw = random.Random(SEED)  # noqa: S311  for fairness, and not for secrets
 
     @property
     def names(self) -> list[str]:
@@ -90,14 +93,14 @@ class Field:
     def turns(
         self, do: str, durability: Durability, commits: str = "", **arguments: Any
     ) -> dict[str, Any]:
-        """Have something done by one after the other, each time from another on; answers by name.
+        """Have something done by one after the other, in an order that is drawn; answers by name.
 
         Those who cannot have this durability, or commit so, are passed over. Who dies over it
         takes part no longer; raises Died if that is the floor.
         """
         answers: dict[str, Any] = {}
-        self._first = (self._first + 1) % max(1, len(self.contestants))
-        for contestant in self.contestants[self._first :] + self.contestants[: self._first]:
+        # What one leaves to the disk and the caches is then not always the same one's.
+        for contestant in self._draw.sample(self.contestants, len(self.contestants)):
             does = not commits or commits in contestant.commits
             if does and durability in contestant.processes:
                 answers |= self._turn(contestant, do, durability, **arguments)
