@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 4
 KILLS ?= 1000
 SEED ?=
 
-.PHONY: run test lint format budget bench death lateness schedule log-store storm lock clean
+.PHONY: run test lint format budget bench bench-quick death lateness schedule log-store storm lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nerve needs Python 3.11 or later; name one with: make PYTHON=python3.12 ...")'
@@ -37,9 +37,13 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# All figures beside their floors and peers; kept in benchmarks/results. See benchmarks/README.md.
 bench: $(READY)
-	$(BIN)/python benchmarks/first_figures.py
-	$(BIN)/python benchmarks/replacement.py
+	$(BIN)/python -m benchmarks.bench --save
+
+# The same with fewer blocks, in under three minutes; nothing is kept.
+bench-quick: $(READY)
+	$(BIN)/python -m benchmarks.bench --extent quick
 
 # The death of the parent, twenty times in each of six ways; some minutes.
 death: $(READY)

@@ -1,18 +1,20 @@
-"""Figures: what they are, and how they are written down. Pure, but for /proc.
+"""Figures: what they are. Pure, but for /proc.
 
 A `Figure` sets nerve beside a floor. The ratio is formed within each block, where both saw
 the same machine, and its spread is that of the blocks; the absolute values stand
 beside it for orientation.
 """
 
-import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 KIB_PER_MIB = 1024
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,45 +33,98 @@ class Spread:
         return cls(*statistics.quantiles(values, n=4, method="inclusive"))
 
     def __str__(self) -> str:
-        return f"{_short(self.median)} [{_short(self.q1)}, {_short(self.q3)}]"
+        return f"{short(self.median)} [{short(self.q1)}, {short(self.q3)}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Nerve beside a floor; each list has one value for each block, in `unit`."""
+    """One contestant beside one floor; each list has one value for each block, in `unit`.
 
-    name: str
-    floor_name: str
+    Attributes:
+        what: is measured, for instance "trigger, FULL, p50".
+        beside: which floor.
+        unit: of both, for instance "us" or "/s".
+        values: the contestant's.
+        floor: of the same blocks, in the same order. Empty where nothing has no cost to
+            compare with, for instance the processor time of processes that sleep.
+        who: "nerve", or a peer's name with its version.
+        section: filled in by `bench`.
+    """
+
+    what: str
+    beside: str
     unit: str
-    nerve: list[float]
+    values: list[float]
     floor: list[float]
+    who: str = field(default="nerve", kw_only=True)
+    section: str = field(default="", kw_only=True)
 
     @property
-    def ratio(self) -> Spread:
-        """How many times the floor, over the blocks."""
-        return Spread.of([n / f for n, f in zip(self.nerve, self.floor, strict=True)])
-
-    def row(self) -> tuple[str, ...]:
-        """As the table shows it."""
-        return (
-            self.name,
-            self.floor_name,
-            str(self.ratio),
-            f"{Spread.of(self.nerve)} {self.unit}",
-            f"{Spread.of(self.floor)} {self.unit}",
-        )
+    def ratio(self) -> Spread | None:
+        """How many times the floor, over the blocks; None beside no floor, or one of 0."""
+        if not self.floor or not all(self.floor):
+            return None
+        return Spread.of([v / f for v, f in zip(self.values, self.floor, strict=True)])
 
     def to_json(self) -> dict[str, Any]:
-        """The spreads; of the blocks, how many there were."""
+        """The spreads, and what they were made from."""
         return {
-            "name": self.name,
-            "floor_name": self.floor_name,
-            "unit": self.unit,
-            "blocks": len(self.nerve),
-            "ratio": asdict(self.ratio),
-            "nerve": asdict(Spread.of(self.nerve)),
-            "floor": asdict(Spread.of(self.floor)),
+            **asdict(self),
+            "blocks": len(self.values),
+            "ratio": asdict(self.ratio) if self.ratio else None,
+            "value": asdict(Spread.of(self.values)),
+            "floor_value": asdict(Spread.of(self.floor)) if self.floor else None,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader of the figures has to know: who was left out and why, for instance."""
+
+    who: str
+    words: str
+    section: str = ""
+
+
+Finding = Figure | Note
+
+
+class Extent(Enum):
+    """How much is measured."""
+
+    THOROUGH = "thorough"
+    QUICK = "quick"
+    """All sections in under three minutes on two processors."""
+    LEAST = "least"
+    """For a test: that there are figures, and not what they say."""
+
+    def of(self, thorough: T, quick: T, least: T) -> T:
+        """The one of these that is meant."""
+        return {Extent.THOROUGH: thorough, Extent.QUICK: quick, Extent.LEAST: least}[self]
+
+
+Section = Callable[[Path, Extent], Sequence[Finding]]
+"""Measures one part, in a process of its own that is a subreaper and ends afterwards.
+
+It may write to the directory, which is empty and removed later. It raises `Lacking` without
+something that it needs; of what it leaves out itself, it tells in a `Note`.
+"""
+
+
+class Lacking(Exception):
+    """What a section, or a peer, cannot do without on this machine."""
+
+
+def short(value: float) -> str:
+    """Three digits of it, or all before the point."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2  # noqa: PLR2004  three of them
+    return f"{value:,.{digits}f}"
+
+
+def side_by_side(figures: Sequence[Figure]) -> list[Figure]:
+    """Bring those together that are of one thing beside one floor; else the order stays."""
+    order = [(figure.what, figure.beside) for figure in figures]
+    return sorted(figures, key=lambda figure: order.index((figure.what, figure.beside)))
 
 
 def p50(values: Sequence[float]) -> float:
@@ -80,15 +135,6 @@ def p50(values: Sequence[float]) -> float:
 def p99(values: Sequence[float]) -> float:
     """The 99th percentile."""
     return statistics.quantiles(values, n=100, method="inclusive")[-1]
-
-
-def table(figures: Iterable[Figure]) -> str:
-    """Figures as aligned text."""
-    head = ("what", "beside", "ratio", "nerve", "floor")
-    rows = [head, *(figure.row() for figure in figures)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +162,3 @@ def file_system(folder: Path) -> str:
     over = [m for m in mounts if folder.resolve().is_relative_to(m[1])]
     device, _, type_ = max(reversed(over), key=lambda mount: len(mount[1]))
     return f"{type_} on {device}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.2f}"  # noqa: PLR2004  three digits
-
-
-def report(machine: Mapping[str, object], figures: Sequence[Figure], *, as_json: bool) -> str:
-    """What a run of a benchmark prints: the machine and the figures."""
-    if as_json:
-        found = {"machine": machine, "figures": [figure.to_json() for figure in figures]}
-        return json.dumps(found, indent=1)
-    heading = ", ".join(f"{name} {value}" for name, value in machine.items())
-    return f"{heading}\nmedian [quartiles] over blocks\n\n{table(figures)}"

@@ -5,6 +5,7 @@ processor. What the machine does to both, it alone tells.
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -15,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from benchmarks.figures import p50, p99
 from benchmarks.lateness import late_s
 from benchmarks.pacers import phases_s
 from benchmarks.ticking import NOTES, TELL_EVERY, notes_in
+from benchmarks.usage import NS_PER_S, Usage
 from nerve.clock import MS_PER_S, US_PER_S
+from nerve.process.tree import descendants
 
 WARM_UP_S = 3.0
 """After the start of the schedule, left out: what ten thousand reports of senses lead to."""
@@ -59,6 +60,7 @@ class Kept:
 
     Attributes:
         floor: of the floor, in the same window.
+        floor_us: processor time of the floor for one tick.
         ready_s: from its launch to the start of its schedule.
         parent, workers: in percent of one processor; the process itself, and all below it.
         parent_us, workers_us: the same for one compute.
@@ -68,11 +70,22 @@ class Kept:
     senses: int
     late: Late
     floor: Late
+    floor_us: float
     ready_s: float
     parent: float
     workers: float
     parent_us: float
     workers_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A moment on the monotonic clock, and what had been used by then, in seconds."""
+
+    at: float
+    parent_s: float
+    workers_s: float
+    floor_s: float
 
 
 class _Process:
@@ -112,8 +125,9 @@ class _Process:
 
     def cpu_s(self) -> tuple[float, float]:
         """Processor time of the process, and of all below it."""
-        parent = psutil.Process(self._process.pid)
-        return _time_of(parent), sum(map(_time_of, parent.children(recursive=True)))
+        pid = self._process.pid
+        both = Usage.of([pid]), Usage.of(descendants(pid))
+        return both[0].cpu_ns / NS_PER_S, both[1].cpu_ns / NS_PER_S
 
     def end(self) -> None:
         """Have it stop."""
@@ -140,8 +154,10 @@ class _Process:
         return Late(due, due - len(late_ms), p50(late_ms), p99(late_ms), max(late_ms))
 
 
-def measure(who: str, command: Sequence[str], folder: Path, plan: Plan, tell_every: int) -> Kept:
-    """Run a process and the floor for so long, and read what both have noted."""
+def measure(
+    who: str, command: Sequence[str], folder: Path, plan: Plan, tell_every: int, windows: int = 1
+) -> list[Kept]:
+    """Run a process and the floor for so many windows, and read what both have noted."""
     beside = folder / "floor"
     with contextlib.ExitStack() as stack:
         process = _Process([*command], folder, tell_every)
@@ -152,19 +168,34 @@ def measure(who: str, command: Sequence[str], folder: Path, plan: Plan, tell_eve
         stack.callback(floor.end)
         floor.await_start()
         _sleep_until(max(process.start, floor.start) + WARM_UP_S)
-        before, begin = process.cpu_s(), time.monotonic()
-        _sleep_until(begin + plan.seconds)
-        after, end = process.cpu_s(), time.monotonic()
-        _sleep_until(end + LAST_S)
+        marks = [_mark(process, floor)]
+        for _ in range(windows):
+            _sleep_until(marks[-1].at + plan.seconds)
+            marks.append(_mark(process, floor))
+        _sleep_until(marks[-1].at + LAST_S)
         process.require_running()
-    late = process.late(plan, (begin, end))
-    parent_s, workers_s = (now - then for now, then in zip(after, before, strict=True))
-    computes, lasted_s = late.due - late.missed, end - begin
+    return [
+        _kept(who, plan, process, floor, begin, end) for begin, end in itertools.pairwise(marks)
+    ]
+
+
+def _mark(process: _Process, floor: _Process) -> _Mark:
+    return _Mark(time.monotonic(), *process.cpu_s(), floor.cpu_s()[0])
+
+
+def _kept(
+    who: str, plan: Plan, process: _Process, floor: _Process, begin: _Mark, end: _Mark
+) -> Kept:
+    window = (begin.at, end.at)
+    late, floor_late = process.late(plan, window), floor.late(plan, window)
+    computes, lasted_s = late.due - late.missed, end.at - begin.at
+    parent_s, workers_s = end.parent_s - begin.parent_s, end.workers_s - begin.workers_s
     return Kept(
         who,
         plan.senses,
         late,
-        floor.late(plan, (begin, end)),
+        floor_late,
+        US_PER_S * (end.floor_s - begin.floor_s) / floor_late.due,
         process.ready_s,
         100 * parent_s / lasted_s,
         100 * workers_s / lasted_s,
@@ -179,11 +210,6 @@ def _ticks_in(window: tuple[float, float], first: float, interval_s: float) -> I
         if at >= window[0]:
             yield at
         tick += 1
-
-
-def _time_of(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def _sleep_until(moment: float) -> None:

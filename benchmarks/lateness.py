@@ -30,9 +30,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.deaths import forgive_deaths
 from benchmarks.figures import p50, p99
-from benchmarks.first_figures import describe_machine
-from benchmarks.runtime import forgive_deaths
+from benchmarks.machine import describe_machine
 from nerve import app
 from nerve.config import load_config
 from nerve.reflex.schedule import Schedule

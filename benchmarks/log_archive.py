@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, p50, p99
 from benchmarks.log_rows import archive_plainly
-from benchmarks.runtime import Entry, Nerve, make_project
+from benchmarks.projects import make_project
+from benchmarks.runtime import Entry, Nerve
 from nerve.config import Loaded, load_config
 from nerve.store.batch import LogEntry
 from nerve.store.due import older_than_us

@@ -28,10 +28,10 @@ INSERT = "INSERT INTO logs (at_us, source, type, level, ref, payload) VALUES (?,
 INDEXES = ("logs_source", "logs_type", "logs_ref", "logs_trouble")
 
 
-def batches(count: int) -> Iterator[list[LogEntry]]:
+def batches(count: int, span_days: int = SPAN_DAYS) -> Iterator[list[LogEntry]]:
     """Make `count` rows, a batch at a time; the same ones each time but for when they begin."""
     dice = random.Random(1)  # noqa: S311  no secret
-    begin_us, step_us = time.time_ns() // 1_000 - SPAN_DAYS * DAY_US, SPAN_DAYS * DAY_US // count
+    begin_us, step_us = time.time_ns() // 1_000 - span_days * DAY_US, span_days * DAY_US // count
     for first in range(0, count, BATCH_ROWS):
         yield [_row(dice, n, begin_us + n * step_us) for n in range(first, first + BATCH_ROWS)]
 

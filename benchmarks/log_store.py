@@ -11,9 +11,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import log_appends, log_archive, log_filters
-from benchmarks.figures import Figure, report
-from benchmarks.first_figures import describe_machine
+from benchmarks.figures import Figure
 from benchmarks.log_rows import BATCH_ROWS
+from benchmarks.machine import describe_machine
+from benchmarks.report import as_json, as_text
 from nerve.config import load_config
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down
@@ -55,7 +56,7 @@ def main() -> None:
             figures = measure(Path(name), rows)
         finally:
             shut_down()
-    print(report(machine, figures, as_json=arguments.json))
+    print((as_json if arguments.json else as_text)(machine, figures))
 
 
 if __name__ == "__main__":

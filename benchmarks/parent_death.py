@@ -30,7 +30,7 @@ from benchmarks.doomed import (
     pidfds,
     shared_memory,
 )
-from benchmarks.first_figures import describe_machine
+from benchmarks.machine import describe_machine
 from nerve.process.kernel import children
 from nerve.store.state_dir import StateDir
 

@@ -1,4 +1,4 @@
-"""Nerve's side of the figures: a project, a real supervisor, real workers.
+"""Nerve's side of the figures: a real supervisor, real workers, of a project (`projects`).
 
 The supervisor runs in this process as under `nerve run`; only triggers come from
 here instead of from a schedule. An error in the log ends the measurement: a figure of
@@ -12,89 +12,27 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import psutil
-
+from benchmarks.family import WORKERS, below_sentries
 from benchmarks.floor import PAUSE_S
+from benchmarks.projects import BEHIND, HANGING, HANGING_ALLOWANCE_MS
 from nerve.clock import SystemClock
-from nerve.config import Loaded, load_config
+from nerve.config import Loaded
+from nerve.process.launch import fork_server_pid
 from nerve.reflex.causes import Cause
 from nerve.sense import TriggerKind
 from nerve.store.batch import LogEntry, SignalEntry
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
-from nerve.supervisor import conduct, restarts
 from nerve.supervisor.preparation import workers_prepared
-from nerve.supervisor.shortlived import ShortLived, short_spec
 from nerve.supervisor.supervisor import Supervisor
-from nerve.wire.messages import ReadyMessage, StopMessage
+from nerve.wire.messages import ReadyMessage
 
+NS_PER_S = 1_000_000_000
 PATIENCE_S = 60.0
-SPARE_NAME = "nerve: spare"
-SENSE = """
-import time
-from sqlalchemy import text
-
-INSERT = text("INSERT INTO seen (at_us, said) VALUES (:at_us, :said)")
-
-def compute(db, peers, ctx):
-    db.execute(INSERT, {"at_us": time.time_ns() // 1_000, "said": "one row"})
-    return {"said": "one row"}
-"""
-MIGRATION = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = "0001"
-down_revision = None
-
-def upgrade():
-    op.create_table(
-        "seen",
-        sa.Column("n", sa.Integer, primary_key=True),
-        sa.Column("at_us", sa.Integer),
-        sa.Column("said", sa.Text),
-    )
-"""
-
-HANGING_SENSE = """
-import itertools
-
-def compute(db, peers, ctx):
-    return sum(itertools.repeat(1, 10**13))  # hours inside C, and never the GIL given up
-"""
-HANGING_ALLOWANCE_MS = 100
-"""From the dispatch of the hanging sense to its hard deadline."""
-HANGING_TIMES = ", timeout: 50ms, grace_period: 50ms"
-DEATHS = frozenset({"worker.died", "worker.hard_timeout", "compute.killed"})
-"""Types of log rows that tell of what is being measured here, and of nothing that went wrong."""
-
 Entry = SignalEntry | LogEntry
 T = TypeVar("T")
-
-
-def make_project(
-    folder: Path, senses: dict[str, str], *, source: str = SENSE, more: str = ""
-) -> Loaded:
-    """Write a project whose senses are alone in their groups.
-
-    Args:
-        folder: a directory that does not exist yet.
-        senses: name to `durability`.
-        source: of each of them.
-        more: further keys of each, as YAML.
-    """
-    lines = ["senses:"]
-    for name, durability in senses.items():
-        migrations = folder / "senses" / name.replace("-", "_") / "migrations"
-        migrations.mkdir(parents=True)
-        (migrations.parent / "__init__.py").write_text(source)
-        (migrations / "0001_seen.py").write_text(MIGRATION)
-        lines.append(f"  {name}: {{group: {name}, durability: {durability}{more}}}")
-    (folder / "nerve.yaml").write_text("\n".join(lines) + "\n")
-    return load_config(folder / "nerve.yaml", environ={})
 
 
 @contextlib.contextmanager
@@ -107,16 +45,6 @@ def _locked(loaded: Loaded) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-class _Moments(Sequence[float]):
-    """The same short rest after any number of strikes."""
-
-    def __getitem__(self, _: Any) -> Any:
-        return PAUSE_S / 4
-
-    def __len__(self) -> int:
-        return sys.maxsize
 
 
 class _Watched(Supervisor):
@@ -169,7 +97,8 @@ class Nerve:
         with _locked(loaded), workers_prepared(loaded, os.environ) as environ:
             began = time.perf_counter_ns()
             nerve = cls(loaded, environ, expected)
-            all_ready = nerve.seen("worker.ready", len(loaded.config.senses))
+            groups = {sense.group for sense in loaded.config.senses.values()}
+            all_ready = nerve.seen("worker.ready", len(groups))
             run = asyncio.create_task(nerve._supervisor.run())
             try:
                 await nerve._patiently(all_ready)
@@ -205,22 +134,56 @@ class Nerve:
         await self._patiently(done)
         return times
 
+    async def rate(self, senses: Sequence[str], seconds: float) -> float:
+        """Signals per second, each sense triggered again as soon as its last one is durable."""
+        seen: list[int] = []
+        until = sys.maxsize
+        under_way = len(senses)
+        done = self._loop.create_future()
+
+        def take(entry: Entry) -> None:
+            nonlocal until, under_way
+            if not isinstance(entry, SignalEntry):
+                return
+            seen.append(time.perf_counter_ns())
+            if len(seen) == len(senses):  # the first of each were for warming up
+                until = seen[-1] + int(seconds * NS_PER_S)
+            if seen[-1] < until:
+                self._loop.call_soon(self.offer, entry.sense)
+                return
+            under_way -= 1
+            if under_way == 0:
+                done.set_result(None)
+
+        self._take = take
+        for sense in senses:
+            self.offer(sense)
+        await self._patiently(done)
+        counted = [at for at in seen[len(senses) :] if at < until]
+        return len(counted) / seconds
+
     async def replaced_ns(self) -> int:
         """Kill the one worker, which is idle; the time until its replacement is ready."""
         await asyncio.sleep(PAUSE_S)
-        (worker,), _ = nerve_pids()
+        (worker,) = worker_pids()
         up = self._next_up()
         self.killed_at_ns = time.monotonic_ns()
         os.kill(worker, signal.SIGKILL)
         return await self._patiently(up) - self.killed_at_ns
 
-    async def rid_of_ns(self, sense: str) -> int:
-        """Run the hanging sense; the time from its hard deadline to a ready replacement."""
+    async def recovered_ns(self) -> tuple[int, int]:
+        """Run HANGING of `make_hanging_project`, and BEHIND after it.
+
+        From the hard deadline: the time to a ready replacement, and to the signal of BEHIND.
+        """
         await asyncio.sleep(PAUSE_S)
-        up = self._next_up()
-        began = time.monotonic_ns()
-        self.offer(sense)
-        return await self._patiently(up) - began - HANGING_ALLOWANCE_MS * 1_000_000
+        up, told = self._next_up(), self.seen("signal", 1)
+        deadline_ns = time.monotonic_ns() + HANGING_ALLOWANCE_MS * 1_000_000
+        self.offer(HANGING)
+        self.offer(BEHIND)
+        up_ns = await self._patiently(up) - deadline_ns
+        await self._patiently(told)
+        return up_ns, time.monotonic_ns() - deadline_ns
 
     def _next_up(self) -> asyncio.Future[int]:
         self._supervisor.up = self._loop.create_future()
@@ -274,40 +237,7 @@ class Nerve:
         return done.result()
 
 
-def forgive_deaths() -> None:
-    """Let each death of a worker be the first in a while: replaced at once, and without end.
-
-    And let nothing be held against a sense for longer than the pause before the next death.
-    """
-    vars(restarts).update(DEATHS_WINDOW_S=0.0)
-    vars(conduct).update(MAX_STRIKES=sys.maxsize, RESTS_S=_Moments())
-
-
-def start_times_ns(loaded: Loaded, sense: str, count: int) -> list[int]:
-    """Start a worker with one sense until it is ready; then stop it. `count` times."""
-    own_state = StateDir(loaded.state_dir)
-    own_state.create()
-    spec = short_spec(loaded, {sense: loaded.config.senses[sense]}, own_state.senses)
-    return [_start_once(ShortLived(spec, loaded)) for _ in range(count)]
-
-
-def _start_once(worker: ShortLived) -> int:
-    began = time.perf_counter_ns()
-    with worker:
-        ready = worker.receive(PATIENCE_S)
-        elapsed = time.perf_counter_ns() - began
-        if not isinstance(ready, ReadyMessage) or ready.senses[0].fault or not ready.preloaded:
-            raise RuntimeError(f"the worker did not come up well: {ready}")
-        worker.request(StopMessage(), PATIENCE_S)
-    return elapsed
-
-
-def nerve_pids() -> tuple[list[int], list[int]]:
-    """Process ids of all workers, and of the parent and the fork server."""
-    below = psutil.Process().children(recursive=True)
-    # Of all that is below, workers alone lead a session.
-    leaders = [process for process in below if os.getsid(process.pid) == process.pid]
-    workers = [process for process in leaders if process.name() != SPARE_NAME]
-    fork_servers = {process.ppid() for process in workers}
-    sentries = {psutil.Process(server).ppid() for server in fork_servers}
-    return [process.pid for process in workers], [os.getpid(), *fork_servers, *sentries]
+def worker_pids() -> list[int]:
+    """Process ids of all workers of this process, that in reserve apart."""
+    sentry = fork_server_pid()
+    return below_sentries([sentry] if sentry else [])[WORKERS]

@@ -2,6 +2,8 @@
 
     .venv/bin/python benchmarks/schedule.py [--senses 10000 [...]] [--seconds 120] [--json]
 
+and a section of `bench`, at SIZES.
+
 A thousand computes a second, whatever the number of senses: 10 of them every 10 ms, 10,000 every
 10 s, in 8 groups, with phases spread over the interval. So the cost of one compute at one size is
 to be compared with its cost at another. For each size the same due times are kept by
@@ -23,19 +25,25 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 
-from benchmarks.first_figures import describe_machine
-from benchmarks.keeping import BEGIN_PATIENCE_S, Kept, Plan, measure
+from benchmarks.figures import Extent, Figure, Finding, Note, side_by_side
+from benchmarks.keeping import BEGIN_PATIENCE_S, Kept, Plan
+from benchmarks.keeping import measure as measure_kept
+from benchmarks.machine import describe_machine
 from benchmarks.pacers import name_of
 from nerve.clock import MS_PER_S
 
 COMPUTES_PER_S = 1_000
+SIZES = (10, 100, 1_000, 10_000)
+FLOOR = "a heap and epoll"
 GROUPS = 8
-TELL_EVERY = 10
+NERVES = (("nerve", 0), ("nerve, signals", 10))
+"""With a signal from each so many computes."""
 LIMITS = "{open_files: 8192, memory: 4GB, nice: 0}"
 """Three descriptors for each sense; and no place behind the floor and APScheduler."""
-WITHOUT_APSCHEDULER = "APScheduler is left out, as it is not installed: pip install -e '.[bench]'"
+WITHOUT_APSCHEDULER = "left out, as it is not installed: pip install -e '.[bench]'"
 
 
 def plan_for(senses: int, seconds: float) -> Plan:
@@ -72,17 +80,68 @@ def serve(folder: Path) -> None:
     serve_noting(folder, unchecked=False)
 
 
-def measure_size(folder: Path, plan: Plan) -> Iterator[Kept]:
-    """Measure all of them at one size, one after the other."""
-    for who, tell_every in (("nerve", 0), ("nerve, signals", TELL_EVERY)):
+def measure(folder: Path, extent: Extent) -> list[Finding]:
+    """The section: each size beside the floor, and beside the smallest one."""
+    seconds, windows = extent.of(10.0, 1.5, 1.0), extent.of(3, 2, 1)
+    sizes = extent.of(SIZES, SIZES[1:2], SIZES[:1])
+    found: list[Finding] = []
+    smallest: dict[str, list[Kept]] = {}
+    everything = extent is Extent.THOROUGH
+    for size in sizes:
+        plan, figures = plan_for(size, seconds), list[Figure]()
+        for kept in measure_size(folder, plan, windows, all_of_them=everything):
+            figures += beside_the_floor(kept)
+            smallest.setdefault(kept[0].who, kept)
+            if size > sizes[0]:
+                figures.append(beside_another_size(kept, smallest[kept[0].who]))
+        found += side_by_side(figures)
+    if not everything:
+        left_out = ", ".join(f"{size:,}" for size in SIZES if size not in sizes)
+        found.append(Note("schedule", f"left out: {left_out} senses, signals, APScheduler"))
+    elif not has_apscheduler():
+        found.append(Note("APScheduler", WITHOUT_APSCHEDULER))
+    return found
+
+
+def measure_size(
+    folder: Path, plan: Plan, windows: int = 1, *, all_of_them: bool = True
+) -> Iterator[list[Kept]]:
+    """Measure nerve, and all others unless told otherwise, at one size, one after the other."""
+    for who, tell_every in NERVES if all_of_them else NERVES[:1]:
         place = folder / f"nerve-{plan.senses}-{tell_every}"
         make_project(place, plan)
-        yield measure(who, _nerve(place), place, plan, tell_every)
-    if has_apscheduler():
+        yield measure_kept(who, _nerve(place), place, plan, tell_every, windows)
+    if all_of_them and has_apscheduler():
         place = folder / f"apscheduler-{plan.senses}"
         arguments = (str(place), str(plan.senses), str(plan.interval_ms))
         command = [sys.executable, "-m", "benchmarks.pacers", "apscheduler", *arguments]
-        yield measure("APScheduler", command, place, plan, 0)
+        name = f"APScheduler {metadata.version('apscheduler')}"
+        yield measure_kept(name, command, place, plan, 0, windows)
+
+
+def beside_the_floor(kept: Sequence[Kept]) -> Iterator[Figure]:
+    """How late each was, and what it cost."""
+    who, senses = kept[0].who, f"{kept[0].senses:,} senses"
+
+    def figure(what: str, unit: str, values: list[float], floor: list[float]) -> Figure:
+        return Figure(f"{senses}: {what}", FLOOR if floor else "", unit, values, floor, who=who)
+
+    for part in ("p50", "p99", "maximum"):
+        values = [getattr(window.late, part) for window in kept]
+        yield figure(f"late, {part}", "ms", values, [getattr(w.floor, part) for w in kept])
+    missed = [float(w.late.missed) for w in kept]
+    yield figure("missed", "ticks", missed, [float(w.floor.missed) for w in kept])
+    costs = [w.parent_us for w in kept]
+    yield figure("the parent, for one compute", "us", costs, [w.floor_us for w in kept])
+    yield figure("all workers, for one compute", "us", [w.workers_us for w in kept], [])
+    yield figure("the parent, of a processor", "%", [w.parent for w in kept], [])
+
+
+def beside_another_size(kept: Sequence[Kept], other: Sequence[Kept]) -> Figure:
+    """What one compute costs all processes together, at two sizes; from two runs."""
+    costs = ([w.parent_us + w.workers_us for w in windows] for windows in (kept, other))
+    what = f"{kept[0].senses:,} senses: all processes, for one compute"
+    return Figure(what, f"the same with {other[0].senses:,}", "us", *costs, who=kept[0].who)
 
 
 def _nerve(place: Path) -> list[str]:
@@ -127,7 +186,7 @@ def main() -> None:
     plans = [plan_for(senses, arguments.seconds) for senses in arguments.senses]
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as name:
         machine = describe_machine(Path(name))
-        measured = [kept for plan in plans for kept in measure_size(Path(name), plan)]
+        measured = [kept for plan in plans for (kept,) in measure_size(Path(name), plan)]
     machine["load at the end"] = f"{os.getloadavg()[0]:.1f}"
     if arguments.json:
         print(json.dumps({"machine": machine, "runs": [asdict(m) for m in measured]}, indent=1))
@@ -136,7 +195,7 @@ def main() -> None:
     print(f"{COMPUTES_PER_S:,} computes a second for {arguments.seconds:.0f} s each\n")
     print(table(measured))
     if not has_apscheduler():
-        print(f"\n{WITHOUT_APSCHEDULER}")
+        print(f"\nAPScheduler: {WITHOUT_APSCHEDULER}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Stamps in this process, the parent, and in the worker (`stamps`), put in order. What a span
 is called is what was over at its end. The stamps themselves cost some hundredths of a
-millisecond; the figures without them are those of `replacement.py`.
+millisecond; the figures without them are those of `recovery`.
 """
 
 import asyncio
@@ -16,7 +16,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.runtime import DEATHS, Nerve, forgive_deaths, make_project
+from benchmarks.deaths import DEATHS, forgive_deaths
+from benchmarks.projects import make_project
+from benchmarks.runtime import Nerve
 from benchmarks.stamps import BEGIN, END, STAMPS, Passage, wrap
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import shut_down
