@@ -34,13 +34,17 @@ traffic: Counter[str] = Counter()
 """Frames and bytes over all channels since the last answer."""
 
 NEVER_S = 1e6
+NEVER_PAGES = 10**9
 BY_THE_CLOCK = (
+    "ACKNOWLEDGE_WITHIN_S",
     "BUSY_LOOK_S",
     "COUNTS_EVERY_S",
     "FIRST_AFTER_S",
     "REPLENISH_AFTER_S",
+    "SETTLE_EVERY_S",
     "STATE_CHECK_EVERY_S",
 )
+BY_THE_SIZE = ("CHECKPOINT_PAGES",)
 PATIENCE = ("GATE_PATIENCE_S", "LAUNCH_TIMEOUT_S", "BOOT_TIMEOUT_S")
 """Which a crowded machine must not use up."""
 
@@ -133,6 +137,8 @@ def counted_receiving(receive):
 def main():
     for name in (*BY_THE_CLOCK, *PATIENCE):
         lift(name, NEVER_S)
+    for name in BY_THE_SIZE:
+        lift(name, NEVER_PAGES)
     if "--watched" in sys.argv:
         journal.open_owner = watched(journal.open_owner)
         Channel.send = counted_sending(Channel.send)

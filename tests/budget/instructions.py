@@ -26,7 +26,6 @@ from nerve.supervisor.shortlived import short_spec
 from nerve.wire.channel import hand_over
 from nerve.wire.framing import FrameDecoder, encode
 from nerve.wire.messages import (
-    AcknowledgeMessage,
     ComputeMessage,
     ReadyMessage,
     SignalMessage,
@@ -175,7 +174,7 @@ class Parent:
         self._channel = channel
         self._decoder = FrameDecoder()
         self._trigger_id = 0
-        self._acknowledgement = b""
+        self._acknowledged = {}
         self._records, records = os.pipe()
         hand_over(channel, records)
         os.close(records)
@@ -189,14 +188,16 @@ class Parent:
         for _ in range(count):
             self._trigger_id += 1
             message = ComputeMessage(
-                sense=kind.triggered, trigger_id=self._trigger_id, kind=TriggerKind.MANUAL
+                sense=kind.triggered,
+                trigger_id=self._trigger_id,
+                kind=TriggerKind.MANUAL,
+                acknowledged=self._acknowledged,
             )
-            self._channel.sendall(self._acknowledgement + encode(dump(message)))
+            self._channel.sendall(encode(dump(message)))
             answer = self._receive()
-            self._acknowledgement = b""
+            self._acknowledged = {}
             if isinstance(answer, SignalMessage):
-                told = AcknowledgeMessage(sense=answer.sense, epoch=answer.epoch, seq=answer.seq)
-                self._acknowledgement = encode(dump(told))
+                self._acknowledged = {answer.sense: (answer.epoch, answer.seq)}
 
     def _receive(self):
         while not (frames := [*self._decoder.feed(self._channel.recv(READ_BYTES))]):
