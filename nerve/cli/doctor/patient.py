@@ -51,12 +51,16 @@ class Patient:
         """
         self._settings = settings
         self.is_reached = is_reached
-        self.now_us = SystemClock().now_us()
         self.described: dict[str, DescribedMessage] = {}
         """What loading the senses has told of them."""
         self._environ = dict(os.environ)
         if not is_reached:
             os.environ[STATE_DIR_VARIABLE] = os.sep
+
+    @property
+    def now_us(self) -> int:
+        """The present, and not the beginning: meanwhile a nerve that runs here records on."""
+        return SystemClock().now_us()
 
     @cached_property
     def place(self) -> Path | None:

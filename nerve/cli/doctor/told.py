@@ -29,12 +29,12 @@ CRASHES_US = 86_400 * US_PER_S
 MAX_CRASHES = 1
 """More of them in that time are a pattern."""
 AHEAD_US = 5 * US_PER_S
-"""So far the newest entry may lie after the clock, which runs on while this looks."""
+"""So far the newest entry may lie after the clock, which time services move a little."""
 
 
 def look_at_log(patient: Patient) -> Iterator[Finding]:
     """Look for what the log says is still wrong."""
-    is_held, zone, now_us = patient.holder is not None, zone_of(patient), patient.now_us
+    is_held, zone = patient.holder is not None, zone_of(patient)
     failed = {name for name, described in patient.described.items() if described.fault}
     with patient.reading(patient.state.journal_path) as reader:
         started = _newest(reader, "nerve.started")
@@ -42,9 +42,11 @@ def look_at_log(patient: Patient) -> Iterator[Finding]:
             *_unavailable_findings(reader, failed, started, is_held=is_held),
             *group_findings(_given_up(reader, started), zone, is_held=is_held),
             *_storage_findings(reader, zone),
-            *crash_findings(_rows(reader, "nerve.crashed", 0), now_us),
-            *_time_findings(reader, zone, now_us),
-            *quarantine_findings(_configured(patient, held_in(reader).values()), now_us, zone),
+            *crash_findings(_rows(reader, "nerve.crashed", 0), patient.now_us),
+            *_time_findings(reader, zone, patient),
+            *quarantine_findings(
+                _configured(patient, held_in(reader).values()), patient.now_us, zone
+            ),
         ]
         if has_table(reader, "paused"):
             found += pause_findings(_configured(patient, pauses(reader)), zone)
@@ -154,12 +156,14 @@ def _storage_findings(reader: sqlite3.Connection, zone: ZoneInfo) -> Iterator[Fi
         yield failing(fact, hint=_hint(row.payload))
 
 
-def _time_findings(reader: sqlite3.Connection, zone: ZoneInfo, now_us: int) -> Iterator[Finding]:
+def _time_findings(
+    reader: sqlite3.Connection, zone: ZoneInfo, patient: Patient
+) -> Iterator[Finding]:
     newest = reader.execute(
         "SELECT at_us FROM timeline WHERE id = ?", (newest_id(reader),)
     ).fetchone()
     if newest is not None:
-        yield from time_findings(newest[0], now_us, zone)
+        yield from time_findings(newest[0], patient.now_us, zone)
 
 
 def latest_row(reader: sqlite3.Connection, type_: str) -> Entry | None:
