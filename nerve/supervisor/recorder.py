@@ -33,10 +33,6 @@ from nerve.store.journal import Journal, Result
 MAX_WAITING_ENTRIES = 50_000
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 10.0
-GROUP_S = 0.0002
-"""After a commit on the loop the next one waits so long for company, while the loop is busy: ..."""
-GROUP_TURNS = 6
-"""... for so many of its turns at most."""
 SLOW_COMMIT_S = 0.1
 """A commit on the loop that took longer: the disk is busy, or dying."""
 SLOW_FOR_S = 10.0
@@ -99,8 +95,7 @@ class Recorder:
         self._counting: asyncio.TimerHandle | None = None
         self._are_counts_due = False
         self._fault = ""
-        self._slow_until = self._committed_at = 0.0
-        self._put_off = 0
+        self._slow_until = 0.0
         self._checkpointing: Future[None] | None = None
         self._using = threading.Lock()
         self._closing = threading.Event()
@@ -230,11 +225,6 @@ class Recorder:
             self._are_counts_due = False
             self._idle.set()
             return
-        if self._is_too_soon():
-            self._put_off += 1
-            self._flush = self._loop.call_soon(self._submit)
-            return
-        self._put_off = 0
         self._in_hand = self._batch
         self._batch = Batch() if self._are_counts_due else self._in_hand.leave_counts()
         self._are_counts_due = False
@@ -243,11 +233,6 @@ class Recorder:
             self._jobs.put(self._in_hand)
         else:
             self._on_success(ids)
-
-    def _is_too_soon(self) -> bool:
-        """Whether so little time has passed since the loop's last commit that more is to come."""
-        is_busy = self._loop.time() - self._committed_at < GROUP_S
-        return is_busy and self._put_off < GROUP_TURNS
 
     def _commit_here(self, batch: Batch) -> list[int | None] | None:
         """Commit on the loop, where that takes some microseconds; None where the thread has to.
@@ -263,10 +248,9 @@ class Recorder:
             ids = self._journal.commit_at_once(batch)
         finally:
             self._using.release()
-        if ids is not None:
-            self._committed_at = self._loop.time()
-            if self._committed_at - began > SLOW_COMMIT_S:
-                self._slow_until = self._committed_at + SLOW_FOR_S
+        ended = self._loop.time()
+        if ids is not None and ended - began > SLOW_COMMIT_S:
+            self._slow_until = ended + SLOW_FOR_S
         return ids
 
     def _checkpoint(self) -> None:
