@@ -10,7 +10,7 @@ exception and the batch still in hand (commit, then tell).
     journal_ids      which ids are used, and which may be
     journal_rows     the rows of one batch
     marks            which signals are recorded already
-    decisions        how often what became of a trigger
+    decisions        what became of triggers, counted
     boots            the runs of nerve
     journal_reading  what it says, also to whoever cannot write
 """

@@ -36,7 +36,6 @@ class JournalFile:
         path: where it stands.
         raw: the connection; `require_usable` may make it another one.
         full_sync: whether each commit is synced.
-        is_damaged: whether it was found damaged; then nothing is written any more.
     """
 
     def __init__(self, path: Path, *, full_sync: bool) -> None:
