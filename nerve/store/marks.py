@@ -1,10 +1,11 @@
 """How far each outbox is recorded, and how many signals each sense has given.
 
-Parent, within the journal's transaction. Both follow from the rows of `signals`, so they need not
-be written with each of them: a batch of signals touches the pages of that table, and those of
-`received`, `outcomes` and `decisions` once in SETTLE_EVERY_S. `settled_id` in `meta` says up to
-which id the rows are in there. What came after it is counted again by whoever opens the journal
-next, so nothing is lost or counted twice wherever a crash falls.
+Parent, within the journal's transaction. A repeated signal is told by a high-water mark per outbox,
+which costs less than a unique index. Marks and counts follow from the rows of `signals`, so they
+need not be written with each of them: a batch of signals touches the pages of that table, and
+those of `received`, `outcomes` and `decisions` once in SETTLE_EVERY_S. `settled_id` in `meta` says
+up to which id the rows are in there. What came after it is counted again by whoever opens the
+journal next, so nothing is lost or counted twice wherever a crash falls.
 """
 
 import sqlite3
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 
 from nerve.store.batch import Pair, SignalEntry
 from nerve.store.decisions import Counted
-from nerve.store.journal_reading import SETTLED, settled_id
+from nerve.store.journal_reading import SETTLED, newest_id, settled_id
+from nerve.store.journal_rows import put_meta
 
 SETTLE_EVERY_S = 1.0
 """Who reads the counts beside a running nerve sees them as they were so long ago at most."""
@@ -46,6 +48,8 @@ class Mark:
 
 Marks = dict[Pair, Mark]
 """(sense, epoch) to what is new of that outbox."""
+Counts = dict[str, dict[str, Counted]]
+"""Sense, then outcome or reason, to how many more there are of it."""
 
 
 class HighWater:
@@ -54,16 +58,23 @@ class HighWater:
     def __init__(self, raw: sqlite3.Connection) -> None:
         """Read it; what a crash has left unsettled is counted again."""
         rows = raw.execute("SELECT sense, epoch, seq FROM received")
-        self.seqs: dict[Pair, int] = {(sense, epoch): seq for sense, epoch, seq in rows}
+        self._seqs: dict[Pair, int] = {(sense, epoch): seq for sense, epoch, seq in rows}
         self._unsettled: Marks = {}
         self._settled_at = -SETTLE_EVERY_S
-        self.take(_marks_after(raw, settled_id(raw) or 0))
+        self.take(_marks_after(raw, _settled_from(raw)))
+
+    def received(self) -> dict[str, dict[str, int]]:
+        """For each sense, by epoch, the last `seq` of its outbox that is recorded."""
+        found: dict[str, dict[str, int]] = {}
+        for (sense, epoch), seq in list(self._seqs.items()):
+            found.setdefault(sense, {})[epoch] = seq
+        return found
 
     def is_known(self, entry: SignalEntry, new: Marks) -> bool:
         """Whether a signal is a repeat of one that is recorded, or among the new ones."""
         key = (entry.sense, entry.epoch)
         mark = new.get(key)
-        return entry.seq <= (mark.seq if mark is not None else self.seqs.get(key, 0))
+        return entry.seq <= (mark.seq if mark is not None else self._seqs.get(key, 0))
 
     @property
     def unsettled(self) -> int:
@@ -74,12 +85,11 @@ class HighWater:
         """Whether what is not should be now."""
         return time.monotonic() - self._settled_at >= SETTLE_EVERY_S
 
-    def settle(self, raw: sqlite3.Connection, new: Marks, newest_id: int) -> dict[str, Counted]:
-        """Write the marks inside the caller's transaction.
+    def settle(self, raw: sqlite3.Connection, new: Marks, counts: Counts) -> Counts:
+        """Write the marks, where there are any, inside the caller's transaction.
 
-        Returns for each sense how many signals are to be counted in the same transaction.
-
-        After the commit: `take` the new ones, then `settled`.
+        Returns `counts` and how many signals each sense has given, to be counted in the
+        same transaction. After the commit: `take` the new ones, then `settled`.
         """
         marks = dict(self._unsettled)
         _add(marks, new)
@@ -88,13 +98,17 @@ class HighWater:
             " ON CONFLICT DO UPDATE SET seq = excluded.seq, signal_id = excluded.signal_id",
             [(*key, mark.seq, mark.signal_id) for key, mark in marks.items()],
         )
+        newest_id = max(mark.signal_id for mark in marks.values())
         raw.execute("UPDATE meta SET value = ? WHERE key = ?", (str(newest_id), SETTLED))
-        return _counts(marks)
+        signals = _counts(marks)
+        # First: it is the older word.
+        joined = {s: {SIGNAL: counted} | counts.get(s, {}) for s, counted in signals.items()}
+        return joined | {s: words for s, words in counts.items() if s not in signals}
 
     def take(self, new: Marks) -> None:
         """These are recorded."""
         _add(self._unsettled, new)
-        self.seqs.update({key: mark.seq for key, mark in new.items()})
+        self._seqs.update({key: mark.seq for key, mark in new.items()})
 
     def settled(self) -> None:
         """The transaction of `settle` is committed."""
@@ -112,6 +126,15 @@ def _add(marks: Marks, later: Marks) -> None:
     for key, mark in later.items():
         before = marks.get(key)
         marks[key] = mark if before is None else before.then(mark)
+
+
+def _settled_from(raw: sqlite3.Connection) -> int:
+    """In a journal where nothing says up to where `received` goes, it goes to the end."""
+    settled = settled_id(raw)
+    if settled is None:
+        settled = newest_id(raw)
+        put_meta(raw, {SETTLED: str(settled)})
+    return settled
 
 
 def _counts(marks: Mapping[Pair, Mark]) -> dict[str, Counted]:

@@ -1,80 +1,55 @@
 """The way into the journal: everything of one turn of the loop is one transaction.
 
-Parent. The loop's side collects; a thread of its own commits, so that an fsync
-never holds the loop. While a commit is under way the next batch fills, so the
-busier nerve is, the more goes into each commit. Where commits are not synced
-(`journal.durability: normal`) the loop commits itself, as long as that is quick, and leaves
-to the thread whatever has to wait: checkpoints, locks, faults. One of them has the journal at
-a time. `committed` is called on the loop after a batch is durable, and only then;
-acknowledgements and reflexes hang on it.
+Parent, on the loop.
 
-Counts go with what is told of the same sense. Those of others wait for COUNTS_EVERY_S: with ten
-thousand senses each has its own page, and a signal would write all that came since the last.
+    What is committed  All that the turn has brought. Counts go with what is told of the same sense;
+                       those of others wait for COUNTS_EVERY_S: with ten thousand senses each has
+                       its own page, and a signal would write all that came since the last.
+    When               At the end of the turn; while a commit is under way, after it. So the busier
+                       nerve is, the more goes into each.
+    Who commits        The journal's thread, so that a sync never holds the loop. Where commits are
+                       not synced (`journal.durability: normal`) the loop itself, as long as that is
+                       quick; whatever has to wait is left to the thread.
+    Then               `committed` is called, on the loop and not before; acknowledgements and
+                       reflexes hang on it. A checkpoint follows, in the thread, where one is due.
+    Idle               Nothing is collected, under way or left to settle. `drain` waits for that.
 
-A commit that fails keeps its batch, and the thread tries it again with growing pauses.
-Meanwhile `is_healthy` is False and the supervisor starts nothing new, so what
-has to be kept stays below MAX_WAITING_ENTRIES; log rows beyond it are counted
-and left out, signals never: they are safe in their outboxes and are not read.
+A commit that fails keeps its batch, and the thread tries it again. Meanwhile `is_healthy` is False
+and the supervisor starts nothing new, so what has to be kept stays below MAX_WAITING_ENTRIES; log
+rows beyond it are counted and left out, signals never: they are safe in their outboxes and are not
+read.
 """
 
 import asyncio
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Generic
 
 from nerve.errors import StateError
 from nerve.store.batch import Batch, LogEntry, Quarantine, SignalEntry
 from nerve.store.journal import Journal, Result
+from nerve.supervisor.journal_thread import JournalThread
 
 MAX_WAITING_ENTRIES = 50_000
-RETRY_FIRST_S = 0.25
-RETRY_MAX_S = 10.0
-GROUP_S = 0.0002
-"""After a commit on the loop the next one waits so long for company, while the loop is busy: ..."""
-GROUP_TURNS = 6
-"""... for so many of its turns at most."""
 SLOW_COMMIT_S = 0.1
 """A commit on the loop that took longer: the disk is busy, or dying."""
 SLOW_FOR_S = 10.0
 """So long the thread commits then."""
 COUNTS_EVERY_S = 1.0
-"""Bare counts, of senses that tell nothing, wait this long for each other; and those of signals,
-which the journal need not write with each of them."""
+"""Counts of senses that tell nothing else wait so long for each other; so do those of signals."""
 MAX_DETAIL_CHARS = 500
 """Of what more there is to say of an outcome or a reason; the log has all of it."""
 
-Committed = Callable[[Batch, list[int | None]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Chore(Generic[Result]):
-    """Something to be done between two batches, and who waits for it."""
-
-    work: Callable[[Journal], Result]
-    done: Future[Result]
-
-    def do(self, journal: Journal) -> None:
-        if not self.done.set_running_or_notify_cancel():
-            return
-        try:
-            self.done.set_result(self.work(journal))
-        except BaseException as error:  # noqa: BLE001  it is for whoever waits
-            self.done.set_exception(error)
-
 
 class Recorder:
-    """Collects entries on the loop and commits them in a thread."""
+    """Collects entries, and has them committed."""
 
     def __init__(
         self,
         journal: Journal,
         loop: asyncio.AbstractEventLoop,
         *,
-        committed: Committed,
+        committed: Callable[[Batch, list[int | None]], None],
         troubled: Callable[[StateError], None],
         recovered: Callable[[], None],
         restored: Callable[[], None],
@@ -91,7 +66,6 @@ class Recorder:
         self._committed = committed
         self._troubled = troubled
         self._recovered = recovered
-        self._restored = restored
         self._filled = filled
         self._batch = Batch()
         self._in_hand: Batch | None = None
@@ -99,18 +73,19 @@ class Recorder:
         self._counting: asyncio.TimerHandle | None = None
         self._are_counts_due = False
         self._fault = ""
-        self._slow_until = self._committed_at = 0.0
-        self._put_off = 0
-        self._checkpointing: Future[None] | None = None
-        self._using = threading.Lock()
-        self._closing = threading.Event()
-        self._jobs: queue.SimpleQueue[Batch | _Chore[Any] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._slow_until = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
         self.is_healthy = True
         self.left_out = 0
-        self._thread.start()
+        self._thread = JournalThread(
+            journal,
+            loop,
+            committed=self._on_success,
+            refused=self._on_failure,
+            left_out=self._on_left_out,
+            restored=restored,
+        )
 
     def signal(self, entry: SignalEntry) -> None:
         """Record a signal with this turn's batch."""
@@ -162,21 +137,16 @@ class Recorder:
         A signal may have to wait for it, so it should take some milliseconds at most. While the
         journal cannot be written it waits as the batches do; who gives up waiting cancels it.
         """
-        return self._chore(lambda journal: journal.perform(work))
+        return self._thread.chore(lambda journal: journal.perform(work))
 
     def record_now(self, entries: list[LogEntry]) -> Future[None]:
         """Have log rows made durable between two batches; from any thread, as `chore`."""
 
         def work(journal: Journal) -> None:
             batch = Batch([*entries])
-            self._tell(self._committed, batch, journal.commit(batch))
+            self._thread.tell(self._committed, batch, journal.commit(batch))
 
-        return self._chore(work)
-
-    def _chore(self, work: Callable[[Journal], Result]) -> Future[Result]:
-        chore = _Chore(work, Future[Result]())
-        self._jobs.put(chore)
-        return chore.done
+        return self._thread.chore(work)
 
     @property
     def waiting_entries(self) -> int:
@@ -200,9 +170,7 @@ class Recorder:
 
     def close(self) -> None:
         """End the thread after one last try; what is not durable then is not recorded."""
-        self._closing.set()
-        self._jobs.put(None)
-        self._thread.join()
+        self._thread.close()
 
     def _soon(self) -> None:
         """Commit at the end of this turn."""
@@ -226,28 +194,17 @@ class Recorder:
         self._flush = None
         if self._in_hand is not None:
             return
+        are_counts_due, self._are_counts_due = self._are_counts_due, False
         if self._batch.is_empty() and self._journal.is_settled:
-            self._are_counts_due = False
             self._idle.set()
             return
-        if self._is_too_soon():
-            self._put_off += 1
-            self._flush = self._loop.call_soon(self._submit)
-            return
-        self._put_off = 0
         self._in_hand = self._batch
-        self._batch = Batch() if self._are_counts_due else self._in_hand.leave_counts()
-        self._are_counts_due = False
+        self._batch = Batch() if are_counts_due else self._in_hand.leave_counts()
         ids = self._commit_here(self._in_hand)
         if ids is None:
-            self._jobs.put(self._in_hand)
+            self._thread.commit(self._in_hand)
         else:
             self._on_success(ids)
-
-    def _is_too_soon(self) -> bool:
-        """Whether so little time has passed since the loop's last commit that more is to come."""
-        is_busy = self._loop.time() - self._committed_at < GROUP_S
-        return is_busy and self._put_off < GROUP_TURNS
 
     def _commit_here(self, batch: Batch) -> list[int | None] | None:
         """Commit on the loop, where that takes some microseconds; None where the thread has to.
@@ -257,80 +214,11 @@ class Recorder:
         began = self._loop.time()
         if not self.is_healthy or began < self._slow_until:
             return None
-        if not self._using.acquire(blocking=False):
-            return None  # the thread is at a chore
-        try:
-            ids = self._journal.commit_at_once(batch)
-        finally:
-            self._using.release()
-        if ids is not None:
-            self._committed_at = self._loop.time()
-            if self._committed_at - began > SLOW_COMMIT_S:
-                self._slow_until = self._committed_at + SLOW_FOR_S
+        ids = self._thread.commit_at_once(batch)
+        ended = self._loop.time()
+        if ids is not None and ended - began > SLOW_COMMIT_S:
+            self._slow_until = ended + SLOW_FOR_S
         return ids
-
-    def _checkpoint(self) -> None:
-        if self._checkpointing is None or self._checkpointing.done():
-            self._checkpointing = self._chore(Journal.checkpoint)
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                with self._using:
-                    ids = self._do(job)
-            except StateError:
-                return  # it is the end, and the batch stays in hand
-            if self._journal.take_restored():
-                self._tell(self._restored)
-            if ids is not None:  # told when the journal is free again, for the loop's next commit
-                self._tell(self._on_success, ids)
-
-    def _do(self, job: "Batch | _Chore[Any]") -> list[int | None] | None:
-        if isinstance(job, Batch):
-            return self._insist(job)
-        job.do(self._journal)
-        return None
-
-    def _insist(self, batch: Batch) -> list[int | None]:
-        """Commit a batch, however long that takes; raises StateError at the end only."""
-        try:
-            return self._retry(batch)
-        except StateError:
-            raise
-        except Exception:  # noqa: BLE001  an entry no database takes: it must not stop the rest
-            return self._one_by_one(batch)
-
-    def _one_by_one(self, batch: Batch) -> list[int | None]:
-        ids: list[int | None] = []
-        for part in batch.apart():
-            try:
-                ids += self._retry(part)
-            except StateError:
-                raise
-            except Exception:  # noqa: BLE001  this is the one; or all, and then each is counted
-                ids += [None] * len(part.entries)
-                self.left_out += len(part.entries)
-        return ids
-
-    def _retry(self, batch: Batch) -> list[int | None]:
-        """Commit, and again with growing pauses while it is the storage that refuses."""
-        pause_s = RETRY_FIRST_S
-        is_last = False
-        while True:
-            try:
-                return self._journal.commit(batch)
-            except StateError as error:
-                self._tell(self._on_failure, error)
-                if is_last:
-                    raise
-            is_last = self._closing.wait(pause_s)
-            pause_s = min(2 * pause_s, RETRY_MAX_S)
-
-    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback, *arguments)
-        except RuntimeError:  # the loop is closed: nobody is there to be told
-            return
 
     def _on_success(self, ids: list[int | None]) -> None:
         assert self._in_hand is not None  # noqa: S101  it was submitted
@@ -345,7 +233,7 @@ class Recorder:
 
     def _continue(self) -> None:
         if self._journal.is_checkpoint_due:  # now that what was committed is told
-            self._checkpoint()
+            self._thread.checkpoint()
         if self._batch.is_urgent() or self._are_counts_due:
             self._soon()
         elif self._batch.counts or not self._journal.is_settled:
@@ -357,3 +245,6 @@ class Recorder:
         if self.is_healthy or error.fault != self._fault:
             self.is_healthy, self._fault = False, error.fault
             self._troubled(error)
+
+    def _on_left_out(self, entries: int) -> None:
+        self.left_out += entries

@@ -14,7 +14,8 @@ from nerve.clock import rfc3339
 from nerve.process.cgroup import remove_leftovers
 from nerve.process.remains import Found, end_remains, read_slates
 from nerve.store.blobs import sweep
-from nerve.store.journal import Crash, Journal
+from nerve.store.boots import Crash
+from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.warden import Warden

@@ -21,7 +21,7 @@ from nerve import app
 from nerve.config import load_config
 from nerve.reflex.causes import Cause
 from nerve.sense import TriggerKind
-from nerve.store import journal
+from nerve.store import journal_file
 from nerve.store.batch import SignalEntry
 from nerve.supervisor.supervisor import Supervisor
 from nerve.wire.channel import Channel
@@ -140,7 +140,7 @@ def main():
     for name in BY_THE_SIZE:
         lift(name, NEVER_PAGES)
     if "--watched" in sys.argv:
-        journal.open_owner = watched(journal.open_owner)
+        journal_file.open_owner = watched(journal_file.open_owner)
         Channel.send = counted_sending(Channel.send)
         Channel.receive = counted_receiving(Channel.receive)
     app.Supervisor = lambda *given, observe, **named: Driven(*given, **named)

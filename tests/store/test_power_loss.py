@@ -9,7 +9,8 @@ from contextlib import closing
 import pytest
 
 from nerve.store.batch import Batch, LogEntry, SignalEntry
-from nerve.store.journal import IDS_AHEAD, Journal
+from nerve.store.journal import Journal
+from nerve.store.journal_ids import IDS_AHEAD
 
 NORMAL, FULL = 1, 2
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from nerve.errors import DatabaseNewer
-from nerve.store import journal, schema
+from nerve.store import journal_file, schema
 from nerve.store.migrations import JOURNAL_SCHEMA, SENSE_SCHEMA, Migrations, upgrade
 
 SENSE_TABLES = {"nerve_outbox", "nerve_position", "nerve_identity", "nerve_version"}
@@ -50,14 +50,14 @@ def test_a_database_made_anew_has_another_epoch(owner):
 def test_the_journal_is_made_once(owner, tables):
     """DB-2"""
     raw = owner()
-    assert journal.prepare_journal(raw) == ["0001", "0002", "0003", "0004", "0005"]
-    assert journal.prepare_journal(raw) == []
+    assert journal_file.prepare_journal(raw) == ["0001", "0002", "0003", "0004", "0005"]
+    assert journal_file.prepare_journal(raw) == []
     assert tables(raw) == JOURNAL_TABLES
 
 
 def test_the_timeline_is_logs_and_signals_in_one_order(owner):
     raw = owner()
-    journal.prepare_journal(raw)
+    journal_file.prepare_journal(raw)
     raw.execute("INSERT INTO logs VALUES (1, 10, 'nerve', 'start', 'info', 'r', '{}')")
     raw.execute("INSERT INTO signals VALUES (2, 'disk', 20, 'e', 1, '{\"a\": 1}', '{}')")
     raw.execute("INSERT INTO logs VALUES (3, 30, 'nerve', 'stop', 'info', NULL, '{}')")
@@ -69,7 +69,7 @@ def test_the_timeline_is_logs_and_signals_in_one_order(owner):
 
 
 @pytest.mark.parametrize(
-    "prepare", [journal.prepare_journal, lambda raw: upgrade(raw, SENSE_SCHEMA)]
+    "prepare", [journal_file.prepare_journal, lambda raw: upgrade(raw, SENSE_SCHEMA)]
 )
 def test_every_table_of_the_runtime_takes_the_declared_types_only(owner, tables, prepare):
     raw = owner()
@@ -80,10 +80,10 @@ def test_every_table_of_the_runtime_takes_the_declared_types_only(owner, tables,
 
 def test_a_journal_of_a_newer_version_is_refused(owner):
     raw = owner()
-    journal.prepare_journal(raw)
+    journal_file.prepare_journal(raw)
     raw.execute("UPDATE nerve_version SET version_num = '9999'")
     with pytest.raises(DatabaseNewer) as newer:
-        journal.prepare_journal(raw)
+        journal_file.prepare_journal(raw)
     assert newer.value.revision == "9999"
     assert "newer version" in newer.value.hint
 
@@ -99,20 +99,20 @@ def test_the_authors_revisions_and_those_of_the_runtime_do_not_meet(owner, revis
 def test_a_version_that_cannot_be_read_is_not_taken_for_none(owner, tmp_path):
     """LOG-6"""
     raw = owner()
-    journal.prepare_journal(raw)
+    journal_file.prepare_journal(raw)
     raw.set_progress_handler(lambda: True, 1)
     with pytest.raises(sqlite3.OperationalError, match="interrupted"):
         schema.is_at(raw, schema.JOURNAL_HEAD)
 
 
 def test_a_usual_start_of_the_parent_imports_neither_sqlalchemy_nor_alembic(owner, tmp_path):
-    journal.prepare_journal(owner())
+    journal_file.prepare_journal(owner())
     code = """
 import sys
 from pathlib import Path
-from nerve.store import journal, sqlite, state_dir
+from nerve.store import journal_file, sqlite, state_dir
 raw = sqlite.open_owner(Path(sys.argv[1]), full_sync=True)
-assert journal.prepare_journal(raw) == []
+assert journal_file.prepare_journal(raw) == []
 assert not {"sqlalchemy", "alembic"} & set(sys.modules)
 raw.close()
 """

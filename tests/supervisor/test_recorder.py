@@ -11,7 +11,8 @@ import pytest
 
 from nerve.errors import DatabaseError
 from nerve.store.batch import LogEntry
-from nerve.store.journal import AT_ONCE_ROWS, BACKSTOP_PAGES, CHECKPOINT_PAGES, PAGE_BYTES, Journal
+from nerve.store.journal import AT_ONCE_ROWS, Journal
+from nerve.store.journal_file import BACKSTOP_PAGES, CHECKPOINT_PAGES, PAGE_BYTES
 from nerve.supervisor import recorder
 from nerve.supervisor.recorder import Recorder
 
