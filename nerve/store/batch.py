@@ -125,7 +125,8 @@ class Batch:
 
     def is_urgent(self) -> bool:
         """Whether there is more in it than counts."""
-        return bool(self.entries or self.cursors or self.quarantines or self.paused or self.meta)
+        moves = self.cursors or self.forgotten or self.quarantines or self.paused or self.meta
+        return bool(self.entries or moves)
 
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""

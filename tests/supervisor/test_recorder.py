@@ -142,6 +142,21 @@ def test_counts_alone_are_written_after_a_while(recording, monkeypatch):
     recording(scenario)
 
 
+def test_a_cursor_that_is_forgotten_and_nothing_else_is_a_batch(recording):
+    """SIG-7"""
+
+    async def scenario(recorder, committed):
+        recorder.cursor("s", "source", 1)
+        await asyncio.wait_for(committed.wait(), PATIENCE_S)
+        committed.clear()
+        recorder.forget("s", "source")
+        await asyncio.wait_for(committed.wait(), PATIENCE_S)
+        rows = recorder.chore(lambda raw: raw.execute("SELECT * FROM cursors").fetchall())
+        assert await asyncio.wrap_future(rows) == []
+
+    recording(scenario)
+
+
 def said_by(told, words):
     """Return the threads that have said something, in their order."""
     return [thread for thread, text in told if words in text]
