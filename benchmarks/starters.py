@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks.contestants import EACH, FLOOR, GROUPED, NERVE, Contestant, Start
-from benchmarks.durability import DEFAULT, FULL, NORMAL, Durability
+from benchmarks.durability import FULL, NORMAL, Durability
 from benchmarks.figures import Note
 from benchmarks.floor_process import FloorProcess
 from benchmarks.line_process import LineProcess
@@ -130,6 +130,4 @@ def _peer(peer: Peer, durabilities: Sequence[Durability], workers: int, folder: 
     arguments = (f"benchmarks.peers.{peer.kind}", str(folder), str(workers))
     errors = folder / "errors"
     process = LineProcess(peer.full_name, "benchmarks.peers.serve", arguments, errors)
-    # Who has no durability of its own is beside nerve in what is alike on both sides.
-    processes = {one: process for one in durabilities if one is not DEFAULT}
-    return Contestant(peer.full_name, processes, peer.commits)
+    return Contestant(peer.full_name, dict.fromkeys(durabilities, process), peer.commits)
