@@ -32,7 +32,8 @@ class _Statistics(ctypes.Structure):
 def close_gaps() -> int:
     """Take what is free below the top of the heap, for ever; return how many bytes that is.
 
-    0 where the C library is not the GNU one, or before 2.33.
+    0 where the C library is not the GNU one, or before 2.33, or another allocator stands in front
+    of it (jemalloc, say, by LD_PRELOAD).
     """
     libc = ctypes.CDLL(None)
     try:
@@ -49,11 +50,13 @@ def close_gaps() -> int:
     for _ in range(MAX_BLOCKS):
         block = libc.malloc(size)
         was, now = now, ask()
-        if (was.arena, was.free_at_top) == (now.arena, now.free_at_top):
+        # Small ones the C library keeps at hand as blocks in use; for a large one it must show.
+        is_elsewhere = size > FINE_BYTES and was.in_use == now.in_use
+        if not is_elsewhere and (was.arena, was.free_at_top) == (now.arena, now.free_at_top):
             continue  # it was taken from a gap, and there may be another one
         libc.free(block)
         now = ask()
-        if (size := next(sizes, 0)) == 0:
+        if is_elsewhere or (size := next(sizes, 0)) == 0:
             break
     return int(now.in_use - before.in_use)
 

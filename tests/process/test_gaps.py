@@ -1,8 +1,11 @@
 """The C heap, before it is shared with workers."""
 
 import ctypes
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +36,71 @@ def test_gaps_are_closed_and_what_comes_later_lies_behind_them():
     assert closed >= 700 * 1_000
     assert again < closed / 10
     assert between == 0
+
+
+ANOTHER_ALLOCATOR = """
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Takes from the kernel, a piece at a time; nothing comes back. */
+static char *next, *end;
+
+void *malloc(size_t size) {
+    size_t whole = (size + 31) & ~(size_t)15, piece = 1 << 24;
+    if (!next || (size_t)(end - next) < whole) {
+        if (whole > piece) piece = whole;
+        next = mmap(0, piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        end = next + piece;
+    }
+    *(size_t *)next = size;
+    next += whole;
+    return next - whole + 16;
+}
+void free(void *block) {}
+void *calloc(size_t number, size_t size) { return malloc(number * size); }
+void *realloc(void *block, size_t size) {
+    size_t before = block ? ((size_t *)block)[-2] : 0;
+    void *moved = malloc(size);
+    if (block) memcpy(moved, block, before < size ? before : size);
+    return moved;
+}
+"""
+
+TAKEN = """
+import sys
+from nerve.process.gaps import close_gaps
+
+def mapped():
+    return int(open("/proc/self/statm").read().split()[5]) * 4096
+
+before = mapped()
+print(close_gaps(), mapped() - before)
+"""
+
+
+def test_another_allocator_is_left_alone(tmp_path: Path):
+    """The C library sees nothing of what that gives, so each block looked like one from a gap.
+
+    Ten thousand of 64 KiB count for the memory of every worker.
+    """
+    compiler = shutil.which("cc")
+    if compiler is None or not hasattr(ctypes.CDLL(None), "mallinfo2"):
+        pytest.skip("no compiler, or no GNU C library")
+    source, library = tmp_path / "another.c", tmp_path / "another.so"
+    source.write_text(ANOTHER_ALLOCATOR)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-fno-builtin", "-O1", "-o", str(library), str(source)],
+        check=True,
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", TAKEN],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"LD_PRELOAD": str(library)},
+    )
+    taken, more = map(int, told.stdout.split())
+    assert taken == 0
+    assert more <= 2**25
