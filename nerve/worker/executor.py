@@ -176,6 +176,7 @@ class Executor:
             if isinstance(result, BaseModel):
                 result = result.model_dump(mode="json")
             value = self._redactor.json(_JSON.validate_python(result, strict=True))
+            _refuse_null(value)
             _refuse_depth(value)
             text = _ENCODER.encode(value)
             size = len(text.encode())
@@ -216,6 +217,11 @@ def _trigger(message: ComputeMessage) -> Trigger:
     )
     due = None if message.due_us is None else to_datetime(message.due_us)
     return Trigger(message.kind, signals, message.left_out, message.merged, due)
+
+
+def _refuse_null(value: Any) -> None:
+    if value is None:  # the parent would end this worker for such a message
+        raise ValueError("a model that comes to null is no signal; return None where there is none")
 
 
 def _refuse_depth(value: Any, left: int = MAX_PAYLOAD_DEPTH) -> None:

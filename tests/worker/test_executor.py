@@ -28,6 +28,11 @@ WAYS_TO_FAIL = {
     "an infinite number": ("return [math.inf]", "payload_invalid", "JSON"),
     "half a character": (r"return {'text': '\ud800'}", "payload_invalid", "JSON"),
     "a payload that holds itself": ("a = []; a.append(a); return a", "payload_invalid", "JSON"),
+    "a model of nothing": (
+        "import pydantic; return pydantic.RootModel[None](None)",
+        "payload_invalid",
+        "null",
+    ),
     "a payload that is too large": ("return 'x' * 2_000_000", "payload_too_large", "2,000,002"),
     "an own commit": ("db.commit()", "transaction_ended", "commit()"),
     "an own rollback": ("db.rollback(); return 1", "transaction_ended", "transaction"),
