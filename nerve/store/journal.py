@@ -30,7 +30,7 @@ from nerve.store.faults import explained, primary_code
 from nerve.store.journal_file import JournalFile
 from nerve.store.journal_ids import Ids
 from nerve.store.journal_reading import cursors_in, pauses, quarantines
-from nerve.store.journal_rows import put_entries, put_rest, size_of
+from nerve.store.journal_rows import payload_bytes, put_entries, put_rest
 from nerve.store.marks import HighWater, Marks, note
 from nerve.store.sqlite import BUSY_TIMEOUT_MS
 
@@ -97,6 +97,7 @@ class Journal:
 
     def _write(self, batch: Batch) -> list[int | None]:
         raw, new = self._raw, Marks()
+        changes_before = raw.total_changes
         try:
             raw.execute("BEGIN IMMEDIATE")
             ids = self._insert(batch, new)
@@ -114,7 +115,7 @@ class Journal:
         self._runs.adopt(changes)
         if settles:
             self._high_water.settled()
-        self._file.note_commit(size_of(batch))
+        self._file.note_commit(raw.total_changes - changes_before, payload_bytes(batch))
         return ids
 
     def _insert(self, batch: Batch, new: Marks) -> list[int | None]:
@@ -171,14 +172,18 @@ class Journal:
         self._file.require_usable()
         if not self.is_settled:
             self.settle()  # by the rows of signals, which `work` may delete
+        changes_before = self._raw.total_changes
         try:
+            self._file.wait_for_locks(BUSY_TIMEOUT_MS)
             with self._file.synced():
-                return work(self._raw)
+                done = work(self._raw)
         except BaseException as error:
             self._file.roll_back()
             if isinstance(error, sqlite3.Error):
                 raise self._file.explained(error) from error
             raise
+        self._file.note_commit(self._raw.total_changes - changes_before)
+        return done
 
     def place_cursor(self, pair: Pair, signal_id: int, told: LogEntry) -> None:
         """Put a cursor where a person wants it, back as well, with the log row that tells of it.
@@ -233,6 +238,7 @@ class Journal:
     def end_boot(self, boot: str, *, how: str, at_us: int) -> None:
         """Note the end of a parent that had the time to."""
         with explained(self._file.path):
+            self._file.wait_for_locks(BUSY_TIMEOUT_MS)
             boots.end(self._raw, boot, how=how, at_us=at_us)
 
     def close(self) -> None:

@@ -26,6 +26,8 @@ BACKSTOP_PAGES = 4 * CHECKPOINT_PAGES
 """So many, and SQLite does it within a commit: a signal has to wait for it."""
 COMMIT_PAGES = 4
 """That a commit touches, besides what its rows fill."""
+ROW_BYTES = 250
+"""Of a row without its payload; one that is changed or deleted counts the same."""
 PAGE_BYTES = 4_096
 
 
@@ -137,9 +139,9 @@ class JournalFile:
         restored, self._restored = self._restored, 0
         return restored
 
-    def note_commit(self, row_bytes: int) -> None:
-        """Add a commit, of about so many bytes of rows, to what waits in the WAL."""
-        self._wal_pages += COMMIT_PAGES + row_bytes // PAGE_BYTES
+    def note_commit(self, rows: int, payload_bytes: int = 0) -> None:
+        """Add what has changed so many rows, counts and cursors too, to what waits in the WAL."""
+        self._wal_pages += COMMIT_PAGES + (rows * ROW_BYTES + payload_bytes) // PAGE_BYTES
 
     @property
     def is_checkpoint_due(self) -> bool:

@@ -10,13 +10,10 @@ from dataclasses import astuple
 
 from nerve.store.batch import Batch, LogEntry, Pair, Pause, Quarantine, SignalEntry
 
-ROW_BYTES = 250
-"""Of a row without its payload."""
 
-
-def size_of(batch: Batch) -> int:
-    """About how many bytes the entries of a batch fill."""
-    return sum(ROW_BYTES + len(entry.payload) for entry in batch.entries)
+def payload_bytes(batch: Batch) -> int:
+    """About how large the payloads of a batch are."""
+    return sum(len(entry.payload) for entry in batch.entries)
 
 
 def put_entries(

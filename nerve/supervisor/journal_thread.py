@@ -9,6 +9,7 @@ of the two has it at a time.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -124,6 +125,9 @@ class JournalThread:
         if isinstance(job, Batch):
             return self._insist(job)
         job.do(self._journal)
+        if self._journal.is_checkpoint_due:  # of many chores on end; nothing else may come
+            with contextlib.suppress(StateError):
+                self._journal.checkpoint()
         return None
 
     def _insist(self, batch: Batch) -> list[int | None]:

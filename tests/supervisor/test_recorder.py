@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from nerve.clock import US_PER_S
 from nerve.errors import DatabaseError
-from nerve.store.batch import LogEntry
+from nerve.store.batch import Batch, LogEntry
 from nerve.store.journal import AT_ONCE_ROWS, Journal
 from nerve.store.journal_file import BACKSTOP_PAGES, CHECKPOINT_PAGES, PAGE_BYTES
 from nerve.supervisor import recorder
@@ -237,3 +238,60 @@ def test_the_log_of_what_was_written_is_brought_in_between_two_commits(
     recording(scenario, full_sync=full_sync, told=told)
     assert set(said_by(told, "wal_checkpoint(PASSIVE)")) == {"journal"}
     assert len(said_by(told, "wal_checkpoint(PASSIVE)")) >= 3
+
+
+def test_counts_bring_the_log_in_as_rows_do(tmp_path):
+    """LOG-6: senses that tell nothing fill it all the same, a page for each dozen of counts."""
+    journal = Journal(tmp_path / "logs.db", full_sync=False)
+    wal = tmp_path / "logs.db-wal"
+    checkpoints = 0
+    for second in range(40):
+        batch = Batch()
+        for number in range(5_000):
+            batch.count(f"sense-{number}", "no_signal", second * US_PER_S)
+        journal.commit(batch)
+        if journal.is_checkpoint_due:
+            journal.checkpoint()
+            checkpoints += 1
+    size = wal.stat().st_size
+    journal.close()
+    assert checkpoints
+    assert size < BACKSTOP_PAGES * PAGE_BYTES
+
+
+def test_chores_bring_the_log_in_though_nothing_else_is_written(recording, tmp_path):
+    """LOG-6: the archive deletes a thousand rows at a time, and that for hours after a long pause."""
+
+    async def scenario(recorder, committed):
+        for _ in range(60_000):
+            recorder.log(ROW)
+            if recorder.waiting_entries >= 1_000:
+                await asyncio.sleep(0.001)
+        await recorder.drain(PATIENCE_S)
+        for first_id in range(0, 60_000, 100):
+            deleting = f"DELETE FROM logs WHERE id BETWEEN {first_id} AND {first_id + 99}"
+            await asyncio.wrap_future(recorder.chore(lambda raw, d=deleting: raw.execute(d)))
+        assert (tmp_path / "logs.db-wal").stat().st_size < BACKSTOP_PAGES * PAGE_BYTES
+
+    recording(scenario, full_sync=False)
+
+
+def test_only_the_loops_own_commits_do_not_wait_for_a_lock(tmp_path):
+    """LOG-6: an open `sqlite3` shell must not make a crash of a clean stop, nor end the archive."""
+    journal = Journal(tmp_path / "logs.db", full_sync=False)
+    journal.begin_boot("b", pid=1, version="1", at_us=1)
+    journal.commit(Batch([ROW]))
+    for write in (
+        lambda: journal.perform(lambda raw: raw.execute("DELETE FROM logs")),
+        lambda: journal.end_boot("b", how="stopped", at_us=2),
+    ):
+        assert journal.commit_at_once(Batch([ROW]))
+        with closing(
+            sqlite3.connect(tmp_path / "logs.db", isolation_level=None, check_same_thread=False)
+        ) as other:
+            other.execute("BEGIN IMMEDIATE")
+            ending = threading.Timer(0.2, other.execute, ["ROLLBACK"])
+            ending.start()
+            write()
+            ending.join()
+    journal.close()
