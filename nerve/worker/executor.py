@@ -80,15 +80,22 @@ class Executor:
         self._stance = Stance()
 
     def execute(self, sense: Resident, message: ComputeMessage) -> Outcome:
-        """Run a sense once. Raises nothing, whatever the sense does."""
+        """Run a sense once.
+
+        Raises nothing, whatever the sense does; but what nerve itself could not tell of a compute
+        that is committed, for want of memory say. Then this worker must end: to the next one it is
+        a signal that waits, while after an error it would be one that nobody tells.
+        """
         began = self._clock.monotonic()
         try:
             payload = self._observe(sense, message)
             told = self._commit(sense, message, payload, began)
-        except BaseException as error:  # noqa: BLE001  the boundary around code that is not ours
+        except BaseException as error:  # the boundary around code that is not ours
             self._deadline.disarm()
             explained = sense.explained(error)
             sense.abandon()
+            if sense.has_committed(self._boot, message.trigger_id):
+                raise
             return Outcome(dump(self._failed(sense, message, explained, began)), is_failure=True)
         finally:
             with contextlib.suppress(Exception):  # a peer's file may be gone; nothing was written

@@ -183,6 +183,11 @@ class Resident:
             with contextlib.suppress(Exception):
                 self._reconnect()
 
+    def has_committed(self, boot: str, trigger_id: int) -> bool:
+        """Whether the last compute that was committed answered this trigger."""
+        identity = self.outbox.identity()
+        return (identity.boot, identity.trigger_id) == (boot, trigger_id)
+
     def prune(self, is_wanted: Callable[[], bool]) -> None:
         """Delete old rows between two computes, if it is time, until `is_wanted`.
 

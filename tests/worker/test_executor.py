@@ -5,6 +5,8 @@ import pytest
 
 from nerve.wire.messages import CauseSignal
 
+PATIENCE_S = 30
+
 TABLE = "CREATE TABLE rows (n INTEGER PRIMARY KEY)"
 INSERTING = """
 import math, os, sys
@@ -238,3 +240,26 @@ def test_what_a_sense_leaves_behind_is_reaped_and_what_it_waits_for_is_left_to_i
         last = bench.run("leaving")
     assert last.payload[0] == 7
     assert last.payload[1] <= 3
+
+
+def test_what_was_committed_and_cannot_be_told_is_told_by_the_next_worker(bench):
+    """SIG-1: as an error its signal would stay behind, and the next one be acknowledged past it."""
+    bench.sense(
+        "torn",
+        """
+        import nerve.worker.executor as executor
+
+        def fail(**_):
+            raise MemoryError
+
+        def compute(db, peers, ctx):
+            executor.dump_signal = fail
+            return {"n": 1}
+        """,
+    )
+    bench.start()
+    assert bench.run("torn").type == "boot_failed"
+    bench.close()
+    report = bench.start()["torn"]
+    assert (report.signalled, report.waiting) == (True, 1)
+    assert bench.worker.receive(PATIENCE_S).payload == {"n": 1}
