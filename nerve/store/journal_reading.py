@@ -52,13 +52,15 @@ def cursors_in(reader: sqlite3.Connection) -> dict[Pair, int]:
 
 def last_signals_in(reader: sqlite3.Connection) -> dict[str, int]:
     """The id of the last signal of each sense that has given any; beyond all where not known."""
+    # First: what is settled meanwhile is found twice then, and the other way round not at all.
+    settled = settled_id(reader) or 0
     rows = reader.execute(
         f"SELECT sense, iif(min(signal_id) > 0, max(signal_id), {UNKNOWN_ID})"  # noqa: S608  a number
         " FROM received GROUP BY sense"
     )
     last = dict(rows.fetchall())
     query = "SELECT sense, max(id) FROM signals WHERE id > ? GROUP BY sense"
-    for sense, signal_id in reader.execute(query, (settled_id(reader) or 0,)):
+    for sense, signal_id in reader.execute(query, (settled,)):
         last[sense] = max(signal_id, last.get(sense, 0))
     return last
 

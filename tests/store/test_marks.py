@@ -100,3 +100,21 @@ def test_the_journal_of_an_earlier_version_is_settled_to_its_end(journal, path):
     with closing(Journal(path)) as reopened:
         assert reopened.commit(signals("a", 1, 2)) == [None, 2]
     assert written(path) == ([("a", "e", 2, 2)], [("a", 2)])
+
+
+def test_the_last_signals_are_found_while_the_running_nerve_settles_them(journal, path):
+    """SIG-6: one that is not found is not offered to who listens, at the start or later."""
+    opened, statements = journal(), []
+
+    def settle(statement):
+        statements.append(statement)
+        if len(statements) == 2:
+            opened.settle()
+
+    opened.commit(signals("a", 1))
+    opened.commit(signals("a", 2))
+    assert not opened.is_settled
+    with closing(open_reader(path)) as reader:
+        reader.set_trace_callback(settle)
+        assert last_signals_in(reader) == {"a": 2}
+    assert opened.is_settled
