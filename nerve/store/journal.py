@@ -38,6 +38,8 @@ Result = TypeVar("Result")
 
 AT_ONCE_ROWS = 100
 """Rows that the loop may write itself; about a millisecond, for which ticks are late."""
+AT_ONCE_BYTES = 256 * 1024
+"""Of payloads, likewise."""
 _OF_THE_BATCH = frozenset({sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG})
 """Errors that the same batch would meet for ever: they must not hold up what comes after."""
 
@@ -85,7 +87,8 @@ class Journal:
         That takes some microseconds, so the loop may do it. None where it would have to, or where
         it fails; then nothing was stored, and `commit` finds out why.
         """
-        if self._file.full_sync or self._rows(batch) > AT_ONCE_ROWS:
+        is_long = self._rows(batch) > AT_ONCE_ROWS or payload_bytes(batch) > AT_ONCE_BYTES
+        if self._file.full_sync or is_long:
             return None
         try:
             if not (self._ids.are_granted(len(batch.entries)) and self._file.is_usable()):

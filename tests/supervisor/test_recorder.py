@@ -12,7 +12,7 @@ import pytest
 from nerve.clock import US_PER_S
 from nerve.errors import DatabaseError
 from nerve.store.batch import Batch, LogEntry
-from nerve.store.journal import AT_ONCE_ROWS, Journal
+from nerve.store.journal import AT_ONCE_BYTES, AT_ONCE_ROWS, Journal
 from nerve.store.journal_file import BACKSTOP_PAGES, CHECKPOINT_PAGES, PAGE_BYTES
 from nerve.supervisor import recorder
 from nerve.supervisor.recorder import Recorder
@@ -193,6 +193,20 @@ def test_many_rows_are_written_in_the_thread_even_where_nothing_is_synced(record
             for n in range(number):
                 recorder.cursor(f"s{n}", "source", 1)
             recorder.log(ROW)
+            await asyncio.wait_for(committed.wait(), PATIENCE_S)
+
+    recording(scenario, full_sync=False, told=told)
+    assert said_by(told, "COMMIT")[:3] == ["journal", "MainThread", "journal"]
+
+
+def test_large_payloads_are_written_in_the_thread_even_where_nothing_is_synced(recording):
+    """SIG-4: a hundred of a megabyte take more than a tenth of a second."""
+    told = []
+
+    async def scenario(recorder, committed):
+        for row in (ROW, ROW, replace(ROW, payload=json.dumps("x" * AT_ONCE_BYTES))):
+            committed.clear()
+            recorder.log(row)
             await asyncio.wait_for(committed.wait(), PATIENCE_S)
 
     recording(scenario, full_sync=False, told=told)
