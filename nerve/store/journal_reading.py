@@ -65,6 +65,20 @@ def last_signals_in(reader: sqlite3.Connection) -> dict[str, int]:
     return last
 
 
+def received_in(reader: sqlite3.Connection) -> dict[Pair, int]:
+    """(sense, epoch) of each outbox to the `seq` of its last signal that is recorded."""
+    settled = settled_id(reader)  # first, as above
+    rows = reader.execute("SELECT sense, epoch, seq FROM received")
+    received = {(sense, epoch): seq for sense, epoch, seq in rows}
+    if settled is not None:  # else an older nerve has written them, with each signal
+        query = "SELECT sense, epoch, max(seq) FROM signals WHERE id > ? GROUP BY sense, epoch"
+        received |= {
+            (sense, epoch): max(seq, received.get((sense, epoch), 0))
+            for sense, epoch, seq in reader.execute(query, (settled,))
+        }
+    return received
+
+
 def quarantines(reader: sqlite3.Connection) -> list[Quarantine]:
     """All quarantines that are stored, those that are over included."""
     rows = reader.execute("SELECT sense, times, since_us, until_us, reason FROM quarantine")

@@ -6,7 +6,7 @@ import pytest
 
 from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
-from nerve.store.journal_reading import last_signals_in
+from nerve.store.journal_reading import last_signals_in, received_in
 from nerve.store.marks import SETTLED
 from nerve.store.sqlite import open_reader
 
@@ -89,6 +89,7 @@ def test_who_reads_meanwhile_knows_the_last_signals_all_the_same(journal, path):
     opened.commit(signals("b", 1))
     with closing(open_reader(path)) as reader:
         assert last_signals_in(reader) == {"a": 2, "b": 3}
+        assert received_in(reader) == {("a", "e"): 2, ("b", "e"): 1}
 
 
 def test_the_journal_of_an_earlier_version_is_settled_to_its_end(journal, path):

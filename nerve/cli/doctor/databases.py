@@ -19,6 +19,7 @@ from nerve.cli.doctor.patient import Patient
 from nerve.cli.wording import counted
 from nerve.clock import US_PER_S
 from nerve.errors import ConfigurationInvalid, StateError
+from nerve.store.journal_reading import received_in
 from nerve.store.schema import SENSE_HEAD, VERSION_TABLE, current_revisions
 
 AUTHORS_VERSION_TABLE = "alembic_version"
@@ -179,11 +180,10 @@ def _standing(
         return Standing(nerves, authors, waiting, oldest_us, damage_in(reader, until))
 
 
-def _received(patient: Patient) -> dict[tuple[str, str], int] | None:
+def _received(patient: Patient) -> Mapping[tuple[str, str], int] | None:
     """Return the last number that the journal has of each outbox; None where it tells nothing."""
     with suppress(StateError), patient.reading(patient.state.journal_path) as reader:
-        rows = reader.execute("SELECT sense, epoch, seq FROM received")
-        return {(sense, epoch): seq for sense, epoch, seq in rows}
+        return received_in(reader)
     return None
 
 
