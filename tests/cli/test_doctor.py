@@ -27,6 +27,8 @@ OF_THE_MACHINE = {
 }
 ALONE = "senses: {disk: {}}\nreflexes: [{kind: sense, sense: disk, interval: 100ms}]\n"
 TELLING = "def compute(db, peers, ctx):\n    return 1\n"
+TELLING_ONCE = "left = [1]\ndef compute(db, peers, ctx):\n    return left.pop() if left else None\n"
+"""So that a kill falls between no worker's commit and the parent's."""
 CALL = "import sys\n{}\nsys.argv = ['nerve', *sys.argv[1:]]\nfrom nerve.cli import main\nmain()\n"
 QUICK = "from nerve.cli.doctor import configured\nconfigured.SENSE_TIMEOUT_S = 4.0"
 ONLY = "from nerve.cli.doctor import command as c\nc.STEPS = [s for s in c.STEPS if s.name in {}]"
@@ -207,6 +209,7 @@ def test_of_a_running_nerve_it_says_which_process_and_version_and_finds_nothing(
 
 def test_of_a_killed_nerve_it_says_that_nothing_is_to_be_done(doctor, background):
     """BOOT-4"""
+    doctor.project.sense("disk", TELLING_ONCE)
     process = start(background)
     process.send_signal(signal.SIGKILL)
     process.wait(30)
