@@ -27,6 +27,15 @@ def descendants(pid: int, *, stop: bool = False) -> list[int]:
     With `stop` each is stopped as soon as it is found, and not after all others were: a bomb
     forks faster than a long list is made.
     """
+    return [found for found in _below(pid, stop=stop) if is_alive(found)]
+
+
+def _below(pid: int, *, stop: bool) -> list[int]:
+    """All processes below `pid`, zombies included, but for children of those that exit meanwhile.
+
+    Such a child belongs to an ancestor by the time that its parent is a zombie; where that
+    one's children were read before, it is not found in this round.
+    """
     found: list[int] = []
     frontier = [pid]
     while frontier:
@@ -34,7 +43,7 @@ def descendants(pid: int, *, stop: bool = False) -> list[int]:
         for child in frontier if stop else ():
             send(child, signal.SIGSTOP)
         found += frontier
-    return [pid for pid in found if is_alive(pid)]
+    return found
 
 
 def kill_tree(pid: int) -> int:
@@ -48,10 +57,14 @@ def kill_tree(pid: int) -> int:
 def kill_descendants(pid: int) -> int:
     """SIGKILL all below a process that starts no more of them; return how many."""
     killed: set[int] = set()
+    dead: set[int] = set()
     for _ in range(MAX_ROUNDS):
-        stopped = descendants(pid, stop=True)
-        if not stopped:
+        found = _below(pid, stop=True)
+        stopped = [descendant for descendant in found if is_alive(descendant)]
+        # Nothing but the zombies of the round before: none has exited and left a child meanwhile.
+        if not stopped and dead.issuperset(found):
             break
+        dead = set(found).difference(stopped)
         for descendant in stopped:
             send(descendant, signal.SIGKILL)
         killed.update(stopped)

@@ -1,9 +1,11 @@
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from nerve.process import tree
 from nerve.process.kernel import children, is_alive
 from nerve.process.tree import descendants, kill_tree, send
 
@@ -26,6 +28,30 @@ def test_an_orphaned_grandchild_in_its_own_session_is_taken_too():
         assert kill_tree(root.pid) >= 1
         root.wait(30)
         assert not is_alive(grandchild)
+
+
+def test_the_child_of_one_that_exits_while_it_is_looked_for_is_found_all_the_same(monkeypatch):
+    """RUN-3: it belongs to an ancestor by then, whose children were read before."""
+    root, leader, orphan = 1_000_001, 1_000_002, 1_000_003
+    below, alive, killed = {root: [leader], leader: [orphan]}, {leader, orphan}, []
+
+    def read(pid):
+        found = list(below.get(pid, []))
+        if pid == root and leader in alive:  # and now it exits
+            alive.remove(leader)
+            below.update({root: [leader, orphan], leader: []})
+        return found
+
+    def send_to(pid, signal_number):
+        if signal_number == signal.SIGKILL:
+            killed.append(pid)
+            alive.discard(pid)
+
+    monkeypatch.setattr(tree, "children", read)
+    monkeypatch.setattr(tree, "is_alive", alive.__contains__)
+    monkeypatch.setattr(tree, "send", send_to)
+    assert tree.kill_descendants(root) == 1
+    assert killed == [orphan]
 
 
 def test_a_zombie_is_not_alive():
