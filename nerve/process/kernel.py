@@ -23,10 +23,8 @@ PR_SET_CHILD_SUBREAPER = 36
 CLOCK_MONOTONIC = 1
 _START_TIME = 19
 """Its place among the fields of /proc/PID/stat (proc(5): the 22nd, and the state is the 3rd)."""
-
 PIECE_BYTES = 4096
 """The kernel hands out these files in pieces of a page, none of them with half a number."""
-
 MAX_PIECES = 64
 """Of a list of children: some 40,000 process ids."""
 
