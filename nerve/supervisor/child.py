@@ -39,14 +39,13 @@ from nerve.supervisor.reserve import Blank, Reserve
 from nerve.wire.channel import Channel, ChannelClosed
 from nerve.wire.messages import (
     FailedMessage,
-    Message,
     NoSignalMessage,
     SignalMessage,
     Up,
     WorkerSpec,
-    dump,
     parse_up,
 )
+from nerve.wire.model import Message, dump
 
 ENTRY = "nerve.worker.main:run"
 """By text: naming the function would import what only workers may."""

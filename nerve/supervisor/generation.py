@@ -17,7 +17,11 @@ from nerve.supervisor.boot import time_left_s
 from nerve.supervisor.child import Child, ChildEvents, Threads
 from nerve.supervisor.inquest import Death, Exit, Killing, Reason
 from nerve.wire.channel import ChannelClosed
-from nerve.wire.messages import Message, StopMessage, WorkerSpec
+from nerve.wire.messages import (
+    StopMessage,
+    WorkerSpec,
+)
+from nerve.wire.model import Message
 
 BOOT_LOOK_S = 1.0
 """Between two looks at how far a worker is."""

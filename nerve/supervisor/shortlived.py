@@ -33,12 +33,11 @@ from nerve.wire.messages import (
     DescribedMessage,
     DescribeMessage,
     Fault,
-    Message,
     Up,
     WorkerSpec,
-    dump,
     parse_up,
 )
+from nerve.wire.model import Message, dump
 
 DESCRIBE_TIMEOUT_S = 60.0
 """For the fork server's first start, and the import of one sense."""

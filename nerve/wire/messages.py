@@ -1,30 +1,20 @@
 """Everything that is said between the parent and a worker.
 
-Both processes; pure. One discriminated union for each direction, on `type`.
-Models are strict (a "3" is no 3), frozen, and refuse unknown keys: a message is
-valid as a whole or it is an error. `generation` tells which start of a group's
-worker spoke, so that a late word of a dead one is recognised.
+Both processes; pure. One discriminated union for each direction, on `type`. `generation`
+tells which start of a group's worker spoke, so that a late word of a dead one is recognised.
 
 Every message may arrive twice and must then do nothing new (commit, then tell).
 """
 
 import json
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import AfterValidator, Field, JsonValue, TypeAdapter
 from pydantic_core import to_json
 
 from nerve.config.models import GroupConfig, SenseConfig
-from nerve.errors import MessageInvalid
 from nerve.sense import TriggerKind
+from nerve.wire.model import Count, Message, parse
 
 PROTOCOL: Final = 1
 MAX_CAUSES = 100
@@ -48,9 +38,6 @@ MIGRATE_TIMEOUT_MS = 120_000
 MEMORY_FAULT: Final = "memory"
 """Kind of the fault of a compute that came to the memory limit; its worker is renewed."""
 
-MAX_INTEGER = 2**63 - 1
-"""What SQLite can store; a larger number in a message is nonsense."""
-
 
 def _something(payload: JsonValue) -> JsonValue:
     if payload is None:
@@ -59,15 +46,8 @@ def _something(payload: JsonValue) -> JsonValue:
 
 
 Payload = Annotated[JsonValue, AfterValidator(_something)]
-Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Acknowledged = dict[str, tuple[str, Count]]
 """Sense to (epoch, seq): its signals up to there are durable with the parent."""
-
-
-class Message(BaseModel):
-    """Immutable, strict, complete."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class WorkerSpec(Message):
@@ -383,22 +363,16 @@ Up = Annotated[
 
 _DOWN: TypeAdapter[Down] = TypeAdapter(Down)
 _UP: TypeAdapter[Up] = TypeAdapter(Up)
-_Union = TypeVar("_Union")
 
 
 def parse_down(frame: bytes) -> Down:
     """Validate a frame in a worker; raises MessageInvalid."""
-    return _parse(_DOWN, frame)
+    return parse(_DOWN, frame)
 
 
 def parse_up(frame: bytes) -> Up:
     """Validate a frame in the parent; raises MessageInvalid."""
-    return _parse(_UP, frame)
-
-
-def dump(message: Message) -> bytes:
-    """Write a message as the body of a frame."""
-    return message.model_dump_json().encode()
+    return parse(_UP, frame)
 
 
 def dump_cause(boot: str, message: ComputeMessage) -> str:
@@ -434,21 +408,6 @@ def dump_signal(
 
 def _names(chain: tuple[str, ...]) -> str:
     return json.dumps(chain, separators=(",", ":")) if chain else "[]"
-
-
-def _parse(adapter: TypeAdapter[_Union], frame: bytes) -> _Union:
-    try:
-        return adapter.validate_json(frame)
-    except ValidationError as error:
-        raise MessageInvalid(_reasons(error)) from error
-
-
-def _reasons(error: ValidationError) -> str:
-    # Never the input itself: it may be huge, and it may hold a secret.
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    shown = [f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in found[:5]]
-    more = f" (and {len(found) - 5} more)" if len(found) > len(shown) else ""
-    return "; ".join(shown) + more
 
 
 def shorten(text: str, limit: int = MAX_TEXT_CHARS) -> str:

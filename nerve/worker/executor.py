@@ -33,10 +33,10 @@ from nerve.wire.messages import (
     ComputeMessage,
     FailedMessage,
     NoSignalMessage,
-    dump,
     dump_cause,
     dump_signal,
 )
+from nerve.wire.model import dump
 from nerve.worker.deadline import Deadline
 from nerve.worker.limits import Lowered, name_limit
 from nerve.worker.resident import Resident

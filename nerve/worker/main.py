@@ -53,10 +53,10 @@ from nerve.wire.messages import (
     StoredCause,
     UpMessage,
     WorkerSpec,
-    dump,
     parse_down,
     parse_up,
 )
+from nerve.wire.model import dump
 from nerve.worker import limits
 from nerve.worker.deadline import Deadline
 from nerve.worker.describe import describe

@@ -28,7 +28,13 @@ from nerve.store.migrations import AUTHORS_VERSION_TABLE
 from nerve.store.newborn import template
 from nerve.store.schema import SENSE_FOLDER, SENSE_HEAD
 from nerve.wire.channel import BlockingChannel
-from nerve.wire.messages import ComputeMessage, ReadyMessage, SenseReport, dump, parse_down
+from nerve.wire.messages import (
+    ComputeMessage,
+    ReadyMessage,
+    SenseReport,
+    parse_down,
+)
+from nerve.wire.model import dump
 from nerve.worker.deadline import Deadline
 from nerve.worker.executor import Executor
 from nerve.worker.loader import PACKAGE, LoadedSense, load

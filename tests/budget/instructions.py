@@ -29,9 +29,9 @@ from nerve.wire.messages import (
     ComputeMessage,
     ReadyMessage,
     SignalMessage,
-    dump,
     parse_up,
 )
+from nerve.wire.model import dump
 from tests.budget import project
 from tests.budget.tracing import Refused, seize
 

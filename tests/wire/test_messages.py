@@ -13,13 +13,13 @@ from nerve.wire.messages import (
     NoSignalMessage,
     SignalMessage,
     StoredCause,
-    dump,
     dump_cause,
     dump_signal,
     parse_down,
     parse_up,
     shorten,
 )
+from nerve.wire.model import dump
 
 json_values = st.recursive(
     st.none()
