@@ -1,0 +1,90 @@
+"""docs/commands.md, from the commands of click and what they say with --help."""
+
+import inspect
+import re
+
+import click
+
+from nerve.cli.program import program
+from nerve.errors import Exit
+from tests.docs.markdown import anchor, table
+
+EVERYWHERE = {"config", "set", "help"}
+"""Options of most commands: the head of the page tells what they do."""
+ENDLESS = re.compile(rf"(\d+)<=x<={2**63 - 1}")
+ENDS = {
+    Exit.OK: "done, and all is well",
+    Exit.FOUND: "something was found or failed: a check, a test, a compute; the command says what",
+    Exit.USAGE: "the command line is wrong, or names a sense that is not there",
+    Exit.NOTHING_RUNNING: "nerve does not run and the command needs it, or nothing has run here yet",
+    Exit.INTERNAL: "a fault of nerve itself; `NERVE_DEBUG=1` shows the traceback",
+    Exit.CANNOT_CREATE: "the state directory or a database cannot be made, or is damaged",
+    Exit.INPUT_OUTPUT: "the output or logs.db cannot be written",
+    Exit.ALREADY_RUNNING: "nerve runs, and the command needs its place",
+    Exit.NO_PERMISSION: "no permission",
+    Exit.CONFIGURATION: "nerve.yaml is at fault",
+    Exit.INTERRUPTED: "interrupted with Ctrl-C",
+}
+"""What each exit code means."""
+
+
+def made():
+    """Return the part of the page that is made."""
+    found = list(commands())
+    rows = [
+        (f"[`{path}`](#{anchor(path)})", command.get_short_help_str(limit=200))
+        for path, command, _ in found
+        if not isinstance(command, click.Group)
+    ]
+    parts = [table(("command", "what it does"), rows), "## Exit codes", _exit_codes()]
+    parts += [_section(path, command, context) for path, command, context in found]
+    return "\n\n".join(parts) + "\n"
+
+
+def commands():
+    """Return (path, command, context) of each command, groups before their own."""
+    yield from _below(click.Context(program, info_name="nerve"))
+
+
+def _below(context):
+    group = context.command
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        inner = click.Context(command, info_name=name, parent=context)
+        yield inner.command_path, command, inner
+        if isinstance(command, click.Group):
+            yield from _below(inner)
+
+
+def _exit_codes():
+    return table(("code", "means"), [(f"{code.value}", ENDS[code]) for code in Exit])
+
+
+def _section(path, command, context):
+    parts = [f"{'#' * (1 + path.count(' '))} {path}", inspect.cleandoc(command.help)]
+    if not isinstance(command, click.Group):
+        parts.append("    " + command.get_usage(context).removeprefix("Usage: "))
+    if options := list(_options(command, context)):
+        parts.append(table(("option", "what it does"), options))
+    parts += _epilog(command.epilog or "")
+    return "\n\n".join(part.replace("\b\n", "") for part in parts)
+
+
+def _options(command, context):
+    for parameter in command.params:
+        record = parameter.get_help_record(context)
+        if record and record[1] and parameter.name not in EVERYWHERE:
+            yield f"`{record[0]}`", ENDLESS.sub(r"x>=\1", record[1])
+
+
+def _epilog(epilog):
+    """Return the parts of what stands below the options: examples as code, sentences as such."""
+    parts, is_code = [], False
+    for line in epilog.replace("\b\n", "").splitlines():
+        was_code, is_code = is_code, line.startswith("  ")
+        shown = f"  {line}" if is_code else line
+        if parts and is_code and was_code:
+            parts[-1] += f"\n{shown}"
+        elif line:
+            parts.append(shown)
+    return parts
