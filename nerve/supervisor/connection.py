@@ -8,12 +8,14 @@ takes nothing for STALLED_S, or asks nothing for IDLE_S, is let go.
 
 import asyncio
 import contextlib
+import json
 import select
 import socket
 from collections.abc import Callable
 from typing import Literal
 
 from pydantic import JsonValue
+from pydantic_core import PydanticSerializationError
 
 from nerve.clock import Clock
 from nerve.process.listening import Peer
@@ -118,11 +120,7 @@ class Connection:
 
     def send(self, message: Message) -> None:
         """Send a reply, as far as it goes; whoever lets too much wait is let go."""
-        line = dump(message)
-        if len(line) > MAX_REPLY_BYTES:
-            fact = f"the reply has {len(line):,} bytes, over the limit of {MAX_REPLY_BYTES:,}"
-            line = dump(RefusedReply(kind="internal", message=fact))
-        self.send_line(line)
+        self.send_line(_written(message))
 
     def send_line(self, line: bytes) -> None:
         """Send what has been written already."""
@@ -276,6 +274,18 @@ class Answering:
         for callback in self._callbacks:
             self._loop.call_soon(callback)
         self._callbacks.clear()
+
+
+def _written(message: Message) -> bytes:
+    """Write a reply, or in place of one that is too long that it is."""
+    try:
+        line = dump(message)
+    except PydanticSerializationError:  # half a character (PEP 383), such as in a file's name
+        line = json.dumps(message.model_dump(), ensure_ascii=False).encode("utf-8", "replace")
+    if len(line) > MAX_REPLY_BYTES:
+        fact = f"the reply has {len(line):,} bytes, over the limit of {MAX_REPLY_BYTES:,}"
+        line = dump(RefusedReply(kind="too_long", message=fact))
+    return line
 
 
 def _is_gone(sock: socket.socket) -> bool:

@@ -2,46 +2,36 @@
 
 Parent, on the loop, which it never holds up: a request is taken in each turn, whoever has sent how
 many; whoever is slow or dead is let go (`connection`); and nobody is waited for. It is bounded
-in connections, of which those who follow have no more than MAX_FOLLOWERS, so that any number of
+in connections, of which those that follow have no more than their share, so that any number of
 them locks no command out; where all are taken, the one that has been silent longest makes room.
 
-Only our own user and root are listened to; the file's mode sees to that before (`listening`).
 What cannot be understood is refused, and the next line is read. An error of a handler is that
-request's answer and a log row, and the parent goes on. Without a socket nerve runs all the
-same, says so, and tries again.
+request's answer and a log row, and the parent goes on.
 """
 
-import errno
-import os
+import resource
 import socket
 import traceback
 from asyncio import get_running_loop
 from collections import deque
 from pathlib import Path
-from typing import Any
 
 from nerve.clock import Clock
 from nerve.errors import Exit
-from nerve.process.listening import Listening, peer_of
+from nerve.process.listening import Peer
 from nerve.supervisor.answers import Answer, Handler, Handlers, refused
 from nerve.supervisor.connection import Answering, Connection
+from nerve.supervisor.door import Door
 from nerve.supervisor.followers import Followers
-from nerve.supervisor.refusals import busy, stopped, stranger, unanswered, unavailable, understand
+from nerve.supervisor.refusals import busy, stopped, unanswered, understand
 from nerve.supervisor.sparing import Log, Sparing
 from nerve.wire.control import AnyRequest, FollowRequest, RefusedReply
 from nerve.wire.lines import LineTooLong
 
 MAX_CONNECTIONS = 320
-MAX_FOLLOWERS = 256
-"""What is left of MAX_CONNECTIONS is for commands."""
-ACCEPTS_IN_A_TURN = 16
-"""Then those who are connected have their turn, before any of them has to make room."""
-ACCEPT_AGAIN_S = 1.0
-"""After no descriptor was left for a connection: it waits, and so does the loop's attention."""
-LOOK_EVERY_S = 5.0
-"""For connections that are overdue."""
-
-_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Or a third of the files that this process may open: the workers need theirs."""
+FOLLOWERS_SHARE = 0.8
+"""Of the connections, those that may follow; what is left of them is for commands."""
 
 
 class Control:
@@ -58,31 +48,37 @@ class Control:
             log: writes a log row: source, type, level, payload.
             newest_id: of the newest entry of the journal that is durable.
         """
-        self._path = path
         self._handlers = handlers
         self._clock = clock
         self._sparing = Sparing(log, source="nerve", clock=clock)
+        self._door = Door(path, enter=self._on_enter, sparing=self._sparing)
         self._loop = get_running_loop()
-        self._listening: Listening | None = None
         self._connections: set[Connection] = set()
+        self._max_connections = _max_connections()
         self._turns: deque[Connection] = deque()
         self._followers = Followers(newest_id)
         self._is_ending = False
 
     def begin(self) -> None:
-        """Listen, and look after the connections from now on."""
-        self._listen()
-        self._look()
+        """Listen."""
+        self._door.open()
+
+    def look(self) -> None:
+        """See to the socket's file, and let go of who is overdue; every some seconds."""
+        self._door.look()
+        now = self._clock.monotonic()
+        for connection in [c for c in self._connections if c.is_overdue(now)]:
+            connection.close()
 
     def moved(self, newest_id: int) -> None:
         """All entries of the journal up to this one are durable."""
         self._followers.moved(newest_id)
 
     def take_no_more(self) -> None:
-        """Begin nothing more; replies to what has been begun still leave. Nothing is logged now."""
+        """Begin nothing more, and log nothing; replies to what has been begun still leave."""
         self._is_ending = True
         self._turns.clear()
-        self._close_listening()
+        self._door.close()
 
     def end(self) -> None:
         """Close all connections; whoever still waits is told that nothing comes."""
@@ -92,81 +88,15 @@ class Control:
             connection.give_up(stopped())
             connection.close()
 
-    # --- the socket -----------------------------------------------------------------
+    # --- connections ----------------------------------------------------------------
 
-    def _listen(self) -> None:
-        try:
-            self._listening = Listening(self._path)
-        except OSError as error:
-            self._log("control.unavailable", "warning", unavailable(self._path, error))
-        else:
-            self._loop.add_reader(self._listening.socket, self._on_connect)
-
-    def _close_listening(self) -> None:
-        if self._listening is not None:
-            self._loop.remove_reader(self._listening.socket)
-            self._listening.close()
-            self._listening = None
-
-    def _look(self) -> None:
-        """See to the socket, which somebody may have deleted, and to who is overdue."""
-        if self._is_ending:
-            return
-        if self._listening is not None and not self._listening.is_ours():
-            fact = {"message": f"{self._path} was deleted or replaced; it is made anew"}
-            self._log("control.lost", "warning", fact)
-            self._close_listening()
-        if self._listening is None:
-            self._listen()
-        now = self._clock.monotonic()
-        for connection in [c for c in self._connections if c.is_overdue(now)]:
-            connection.close()
-        self._loop.call_later(LOOK_EVERY_S, self._look)
-
-    def _on_connect(self) -> None:
-        for _ in range(ACCEPTS_IN_A_TURN):
-            if self._listening is None:
-                return
-            try:
-                accepted, _ = self._listening.socket.accept()
-            except (BlockingIOError, ConnectionError, InterruptedError):
-                return
-            except OSError as error:
-                self._rest_from_accepting(self._listening, error)
-                return
-            self._take_in(accepted)
-
-    def _rest_from_accepting(self, listening: Listening, error: OSError) -> None:
-        """Leave whoever waits waiting: the descriptor stays readable, and the loop would spin."""
-        payload = {"message": f"no connection to the control socket can be taken: {error}"}
-        if error.errno in _SHORT:
-            payload["hint"] = "raise the limit on open files (ulimit -n, LimitNOFILE=)"
-        self._log("control.short", "warning", payload)
-        self._loop.remove_reader(listening.socket)
-
-        def again() -> None:
-            if self._listening is listening:
-                self._loop.add_reader(listening.socket, self._on_connect)
-
-        self._loop.call_later(ACCEPT_AGAIN_S, again)
-
-    def _take_in(self, accepted: socket.socket) -> None:
-        accepted.setblocking(False)  # noqa: FBT003  the standard library's signature
-        try:
-            peer = peer_of(accepted)
-        except OSError:
-            accepted.close()
-            return
-        if peer.uid not in {0, os.geteuid()}:
-            accepted.close()
-            self._log("control.stranger", "warning", stranger(peer))
-            return
-        is_full = len(self._connections) >= MAX_CONNECTIONS and not self._make_room()
+    def _on_enter(self, accepted: socket.socket, peer: Peer) -> None:
+        is_full = len(self._connections) >= self._max_connections and not self._make_room()
         connection = Connection(
             accepted, peer, clock=self._clock, ready=self._on_ready, closed=self._on_closed
         )
         if is_full:
-            connection.send(busy("connections to this nerve", MAX_CONNECTIONS))
+            connection.send(busy("connections to this nerve", self._max_connections))
             connection.close()
         else:
             self._connections.add(connection)
@@ -222,17 +152,20 @@ class Control:
             fact = f"{request.type} failed by an error of nerve itself: {what}"
             trace = "".join(traceback.format_exception(error))
             payload = {"message": fact, "traceback": trace, "by": answer.by}
-            self._log("control.failed", "error", payload)
+            if not self._is_ending:
+                self._sparing.log("control.failed", "error", payload)
             hint = "`nerve logs --type control.failed` has where; report it"
             refused(answer, "internal", fact, hint=hint, exit_code=Exit.INTERNAL)
 
     def _follow(self, answer: Answering, connection: Connection) -> None:
-        if len(self._followers) >= MAX_FOLLOWERS:
-            answer.end(busy("that follow", MAX_FOLLOWERS))
+        most = int(self._max_connections * FOLLOWERS_SHARE)
+        if len(self._followers) >= most:
+            answer.end(busy("connections that follow", most))
         else:
             connection.follow()
             self._followers.add(connection)
 
-    def _log(self, type_: str, level: str, payload: dict[str, Any]) -> None:
-        if not self._is_ending:
-            self._sparing.log(type_, level, payload)
+
+def _max_connections() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files // 3)

@@ -1,15 +1,11 @@
-"""What the control socket says to whatever it does not hand on, and of whom it does not let in.
+"""What the control socket says to whatever it does not hand on.
 
 Parent; pure. A line is quoted nowhere: it may be huge, and it may hold a secret.
 """
 
-from pathlib import Path
-from typing import Any
-
 from pydantic_core import from_json
 
 from nerve.errors import Exit, MessageInvalid
-from nerve.process.listening import Peer
 from nerve.version import VERSION
 from nerve.wire.control import (
     MAX_REQUEST_BYTES,
@@ -55,24 +51,6 @@ def stopped() -> RefusedReply:
         hint="start it with: nerve run",
         exit_code=Exit.NOTHING_RUNNING,
     )
-
-
-def stranger(peer: Peer) -> dict[str, Any]:
-    """What is logged of a connection that was not let in."""
-    fact = f"process {peer.pid} of user {peer.uid} is not let in at the control socket"
-    hint = "nerve's own user and root may use it"
-    return {"message": fact, "hint": hint, "pid": peer.pid, "uid": peer.uid}
-
-
-def unavailable(path: Path, error: OSError) -> dict[str, Any]:
-    """What is logged where there is no socket."""
-    why = error.strerror or str(error)
-    fact = f"the control socket {path} cannot be made: {why}; nerve runs on without it"
-    hint = (
-        "commands do not reach this nerve until then: look at who owns the directory and at its "
-        "file system, which must have sockets; it is tried again"
-    )
-    return {"message": fact, "hint": hint}
 
 
 def _protocol_of(line: bytes) -> object:

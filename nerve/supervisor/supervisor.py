@@ -596,6 +596,8 @@ class Supervisor:
             return
         self._look_at_state()
         self._look_at_clock()
+        if self.lost is None:  # else another nerve may listen there
+            self._control.look()
         asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
 
     def _look_at_clock(self) -> None:

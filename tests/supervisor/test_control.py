@@ -12,7 +12,6 @@ import pytest
 
 from nerve.clock import SystemClock
 from nerve.process.listening import reach
-from nerve.supervisor import control
 from nerve.supervisor.answers import done
 from nerve.supervisor.control import Control
 
@@ -200,8 +199,7 @@ def test_at_the_end_whoever_waits_is_told_that_nothing_comes(served, client):
 
 def test_a_flood_of_followers_locks_no_command_out(served, monkeypatch):
     """CTL-1"""
-    monkeypatch.setattr(control, "MAX_FOLLOWERS", 3)
-    monkeypatch.setattr(control, "MAX_CONNECTIONS", 5)
+    monkeypatch.setattr(served.control, "_max_connections", 4)
     with ExitStack() as stack:
         followers = [stack.enter_context(closing(served.client())) for _ in range(4)]
         replies = [follower.ask(FOLLOW) for follower in followers]
@@ -213,7 +211,7 @@ def test_a_flood_of_followers_locks_no_command_out(served, monkeypatch):
 
 def test_where_all_connections_are_taken_the_one_silent_longest_makes_room(served, monkeypatch):
     """CTL-1"""
-    monkeypatch.setattr(control, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(served.control, "_max_connections", 2)
     with ExitStack() as stack:
         silent, _, last = (stack.enter_context(closing(served.client())) for _ in range(3))
         assert last.ask(STATUS)["message"] == "well"
