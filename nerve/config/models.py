@@ -182,8 +182,7 @@ class SenseReflex(Section):
     on: Names | None = Field(None, description="Run when one of these senses gives a signal.")
     where: WhereExpression | None = Field(
         None,
-        description="With on: only for signals that satisfy this, e.g. `percent > 90 and "
-        "not muted`.",
+        description="With on: only for signals that satisfy this, e.g. `busy_percent > 90`.",
     )
     debounce_ms: PositiveMs | None = Field(
         None,

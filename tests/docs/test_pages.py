@@ -18,7 +18,7 @@ from tests.docs.references import ROOT
 PATTERNS = ("*.md", "docs/*.md", "benchmarks/*.md", "senses/*/*.md", "examples/*/*.md")
 SECRET_FILE = re.compile(r"\$\{file:[^}]*\}")
 COLUMN_BREAK = re.compile(r"\s{2,}|\s#\s|\s[|;>]|&&")
-COMMAND = re.compile(r"(?:^|[\s;|&(])nerve ([a-z].*)")
+COMMAND = re.compile(r"(?:^|[\s;|&(])nerve (?!nerve )([a-z].*)")
 FILE = re.compile(r"(?:nerve|tests|docs|examples|benchmarks|alembic)/[\w./-]+\.(?:py|md|json|yaml)")
 
 
