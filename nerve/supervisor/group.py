@@ -410,10 +410,15 @@ class Group:
             self._on_death(worker, ended, verdict)
 
     def _death_of(self, worker: Generation | None, ended: Exit) -> Death:
-        sense = self._in_flight.sense
         if worker is None:
             return Death(exit=ended)
-        return worker.death(ended, dispatched=sense, allowance_s=self._allowance_s(sense))
+        sense, running = self._in_flight.sense, self._in_flight.running
+        return worker.death(
+            ended,
+            dispatched=sense,
+            trigger_id=running.trigger_id if running else 0,
+            allowance_s=self._allowance_s(sense),
+        )
 
     def _on_asked_exit(self, worker: Generation | None, ended: Exit, verdict: Verdict) -> None:
         clean = worker is not None and worker.says_stopped and ended.code == 0

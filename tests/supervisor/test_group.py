@@ -410,6 +410,33 @@ def test_a_death_during_a_compute_is_held_against_its_sense_and_not_against_the_
     play(scene)
 
 
+@pytest.mark.parametrize(
+    ("doing", "ended", "attempts"),
+    [
+        (computing(), Exit(-9), 1),
+        (computing(), Exit(None, bereft_of=99), 1),
+        (None, Exit(-9), 1),  # the slate was scribbled over, and who does that is not innocent
+        (computing(trigger_id=7), Exit(-9), 0),
+        (Line(Phase.IDLE, "disk", 0, 0.0), Exit(-9), 0),
+        (Line(Phase.IDLE, "", 0, 0.0), Exit(None, bereft_of=99), 0),
+    ],
+)
+def test_a_death_is_an_attempt_of_a_trigger_only_where_its_compute_had_begun(
+    play, doing, ended, attempts
+):
+    """SIG-2: else three kills from outside would have its signals given up."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        trigger = group._in_flight.running.trigger
+        grouped.children[-1].doing = doing
+        group._on_exit(ended)
+        assert trigger.attempts == attempts
+
+    play(scene)
+
+
 def test_a_death_between_computes_is_held_against_nobody_and_five_are_fatal(play):
     """RUN-8"""
 
