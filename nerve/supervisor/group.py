@@ -377,8 +377,9 @@ class Group:
             self._worker.became_ready()
             self._restarts.came_up()
             self._harmful -= self._worker.spec.senses.keys()
-        self._in_flight.resolve(ready)
         self._hub.came_up(self.name, ready)
+        # Only then: what follows must not run again what one of the databases answers for.
+        self._in_flight.resolve(ready)
         if self.state is WorkerState.IDLE:
             self._try_again_later(ready)
 

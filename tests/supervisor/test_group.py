@@ -283,6 +283,22 @@ def test_the_replacement_tells_whether_the_compute_was_committed(play):
     play(scene)
 
 
+def test_what_the_databases_say_is_heard_before_anything_follows_from_a_death(play):
+    """SIG-2: a trigger that waits may be answered already, as a report of the same start says."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        heard = []
+        hub.take_outcome = lambda *_: (group.enqueue("disk"), heard.append(hub.ready[-1]))
+        group._on_message(ready(2))
+        assert (heard, len(grouped.children[-1].sent)) == ([2], 1)
+
+    play(scene)
+
+
 def test_an_outcome_is_taken_once(play):
     """RUN-1"""
 
