@@ -212,15 +212,23 @@ def connect(loaded: "Loaded") -> Remote:
             f"the control socket {state.socket_path} cannot be used: {error.strerror or error}",
             hint="`nerve doctor` looks at the state directory",
         ) from error
+    try:
+        return Remote(connected, state.root, _trusted(connected, state))
+    except BaseException:
+        connected.close()
+        raise
+
+
+def _trusted(connected: socket.socket, state: StateDir) -> int:
+    """Return the process id of who answers; raises NerveError where it is not to be believed."""
     peer = peer_of(connected)
-    if peer.uid in {0, os.geteuid(), state.root.stat().st_uid}:
-        return Remote(connected, state.root, peer.pid)
-    connected.close()
-    raise NerveError(
-        f"at {state.socket_path} user {peer.uid} answers, process {peer.pid}: "
-        "that is not the nerve of this directory",
-        hint="look at the owner and the mode of the directory",
-    )
+    if peer.uid not in {0, os.geteuid(), state.root.stat().st_uid}:
+        raise NerveError(
+            f"at {state.socket_path} user {peer.uid} answers, process {peer.pid}: "
+            "that is not the nerve of this directory",
+            hint="look at the owner and the mode of the directory",
+        )
+    return peer.pid
 
 
 def _nobody(state: StateDir) -> NotRunning:
