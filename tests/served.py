@@ -50,9 +50,9 @@ class Served:
         self.logged.append(row)
 
     def _keep(self, _, answer):
+        self.answers.append(answer)
         answer.on_close(self.closed.set)
         answer.progress("it has begun")
-        self.answers.append(answer)
 
     def _fail(self, _, answer):
         raise RuntimeError("a broken operation")
