@@ -69,6 +69,10 @@ log-store: $(READY)
 storm: $(READY)
 	$(BIN)/python -m tests.storm --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
+# What 200 followers of the log, half of whom read nothing, cost a sense; two or three minutes.
+followers: $(READY)
+	$(BIN)/python -m benchmarks.followers
+
 # So many frames of nonsense at each place where nerve is told something; some minutes for a million.
 FRAMES ?= 1000000
 fuzz: $(READY)
