@@ -198,7 +198,11 @@ def connect(loaded: "Loaded") -> Remote:
         NotRunning: there is none, or none that answers.
         StateForbidden: it is another user's.
     """
-    state = StateDir(loaded.state_dir)
+    return connect_to(StateDir(loaded.state_dir))
+
+
+def connect_to(state: StateDir) -> Remote:
+    """Do so with the nerve of a state directory."""
     try:
         connected = reach(state.socket_path, CONNECT_TIMEOUT_S)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):

@@ -47,7 +47,7 @@ def strike(folder: Path, seed: int, frames: int) -> Figures:
     with _nerve(folder) as process:
         path = folder / "data" / "nerve.sock"
         began = time.monotonic()
-        figures.weigh(process.pid)
+        figures.weigh(process.pid, 0)
         while figures.frames < frames and process.poll() is None:
             bunch = [_harmless(mangler) for _ in range(min(BUNCH, frames - figures.frames))]
             figures.frames += len(bunch)
@@ -55,12 +55,11 @@ def strike(folder: Path, seed: int, frames: int) -> Figures:
                 _break_off(path, bunch)
             else:
                 _converse(path, bunch, figures)
-            if len(figures.rss_bytes) == 1 and figures.frames >= frames / 10:
-                figures.weigh(process.pid)
+            if process.poll() is None:
+                figures.weigh(process.pid, figures.frames / frames)
         if process.poll() is not None:
             figures.faults.append(f"nerve ended with {process.returncode}")
             return figures
-        figures.weigh(process.pid)
         figures.conclude(began)
     _judge_ticks(folder, figures)
     return figures

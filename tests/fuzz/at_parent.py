@@ -183,7 +183,7 @@ def strike(folder: Path, seed: int, frames: int) -> Figures:
 async def _strike(folder: Path, mangler: Mangler, frames: int, figures: Figures) -> None:
     stage = Stage(folder, figures)
     began = time.monotonic()
-    figures.weigh("self")
+    figures.weigh("self", 0)
     stage.group.start()
     while figures.frames < frames and not figures.faults:
         if not await _is_attached(stage):
@@ -195,10 +195,8 @@ async def _strike(folder: Path, mangler: Mangler, frames: int, figures: Figures)
             if not await stage.recorder.drain(DRAIN_S):
                 figures.faults.append("the journal does not keep up")
             figures.waited(since)
-        if len(figures.rss_bytes) == 1 and figures.frames >= frames / 10:
-            figures.weigh("self")
+        figures.weigh("self", figures.frames / frames)
     await _end(stage)
-    figures.weigh("self")
     figures.conclude(began)
 
 

@@ -22,7 +22,7 @@ from tests.fuzz.figures import MAX_SILENCE_S, Figures
 from tests.fuzz.mangling import Mangler
 
 BUNCH = 250
-NOISE_AFTER = 100_000
+NOISE_AFTER = 500_000
 """Frames that one worker is sent before the noise that ends it."""
 NOISE_BYTES = 5_000
 QUESTION = 2**40
@@ -55,21 +55,18 @@ def strike(folder: Path, seed: int, frames: int) -> Figures:
 def _occupy(worker: ShortLived, mangler: Mangler, frames: int, figures: Figures) -> None:
     """Send bunches until this worker has had enough of them, and then noise."""
     pid, sock = worker._launched.pid, worker._launched.channel
-    decoder = FrameDecoder()
-    sent, weights = 0, []
-    if not figures.rss_bytes:
-        figures.weigh(pid)
-    while sent < NOISE_AFTER and figures.frames < frames:
-        bunch = [_not_stop(mangler) for _ in range(min(BUNCH, frames - figures.frames))]
+    decoder, is_first = FrameDecoder(), not figures.frames
+    most = min(NOISE_AFTER, frames - figures.frames)
+    sent = 0
+    while True:
+        if is_first:
+            figures.weigh(pid, sent / most)
+        if sent == most:
+            break
+        bunch = [_not_stop(mangler) for _ in range(min(BUNCH, most - sent))]
         sent, figures.frames = sent + len(bunch), figures.frames + len(bunch)
         if not _converse(sock, decoder, bunch, figures):
             return
-        if not weights and sent >= min(frames, NOISE_AFTER) / 10:
-            weights.append(sent)
-            if len(figures.rss_bytes) == 1:
-                figures.weigh(pid)
-    if len(figures.rss_bytes) == 2:
-        figures.weigh(pid)
     sock.settimeout(MAX_SILENCE_S)
     try:
         sock.sendall(b"\xff" + mangler._chance.randbytes(NOISE_BYTES))

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MAX_GROWTH_BYTES = 12 * 1024 * 1024
-"""Of the memory of whoever is told, from the first tenth of the frames to the end."""
+"""Of the memory of whoever is told, from the first tenth of the frames to the last."""
+TENTHS = 10
 MAX_SILENCE_S = 10.0
 """Between frames and an answer that has to come after them."""
 
@@ -17,7 +18,7 @@ class Figures:
 
     Attributes:
         told: what the other side did, counted by kind.
-        rss_bytes: of whoever was told, at the beginning, after a tenth of the frames, at the end.
+        rss_bytes: of whoever was told, at the beginning and after each tenth of the frames.
         longest_s: the longest wait for an answer.
         faults: what should not have happened.
     """
@@ -41,21 +42,22 @@ class Figures:
         if took_s > MAX_SILENCE_S:
             self.faults.append(f"an answer took {took_s:.1f} s, after {self.frames} frames")
 
-    def weigh(self, pid: int | str) -> None:
-        """Note the memory of a process."""
-        self.rss_bytes.append(rss_bytes(pid))
+    def weigh(self, pid: int | str, share: float) -> None:
+        """Note the memory of a process when another tenth of its frames has been told."""
+        while len(self.rss_bytes) <= share * TENTHS:
+            self.rss_bytes.append(rss_bytes(pid))
 
     def conclude(self, began: float) -> "Figures":
         """Judge the whole; returns itself."""
         self.seconds = time.monotonic() - began
-        _, warm, end = self.rss_bytes
+        _, warm, *_, end = self.rss_bytes
         if end - warm > MAX_GROWTH_BYTES:
             self.faults.append(f"its memory grew by {(end - warm) / 2**20:.1f} MiB")
         return self
 
     def __str__(self) -> str:
         told = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.told.items()))
-        sizes = " -> ".join(f"{size / 2**20:.1f}" for size in self.rss_bytes)
+        sizes = " ".join(f"{size / 2**20:.1f}" for size in self.rss_bytes)
         lines = [
             f"{self.side}",
             f"  frames       {self.frames:,} in {self.seconds:.0f} s",
