@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -208,6 +208,18 @@ def test_nothing_heavy_is_imported_to_ask():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_nerve_can_be_asked_while_its_groups_still_start(project, background, loaded):
+    """CTL-1"""
+    project.write("nerve.yaml", "senses:\n  disk: {}\n")
+    project.sense(
+        "disk", "import time\ntime.sleep(60)\ndef compute(db, peers, ctx):\n    return {}\n"
+    )
+    process = background("run")
+    assert "nerve.started" in process.stdout.readline()
+    with connect(loaded) as remote, suppress(Refused):
+        remote.ask(StatusRequest())
 
 
 # --- following --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, suppress
 
 import pytest
 
-from nerve.supervisor import connection, control, door
+from nerve.supervisor import connection, control, door, followers
 from nerve.supervisor.answers import done
 from tests.served import PATIENCE_S, Served
 
@@ -122,8 +122,8 @@ def test_a_flood_of_followers_locks_no_command_out(served, monkeypatch):
     """CTL-1"""
     monkeypatch.setattr(served.control, "_max_connections", 4)
     with ExitStack() as stack:
-        followers = [stack.enter_context(closing(served.client())) for _ in range(4)]
-        replies = [follower.ask(FOLLOW) for follower in followers]
+        clients = [stack.enter_context(closing(served.client())) for _ in range(4)]
+        replies = [client.ask(FOLLOW) for client in clients]
         assert replies[:3] == [{"type": "news", "newest_id": 7}] * 3
         assert replies[3]["kind"] == "busy"
         client = stack.enter_context(closing(served.client()))
@@ -149,11 +149,11 @@ def test_news_say_how_far_the_journal_has_come(served, client):
 def test_a_follower_that_does_not_read_is_told_the_newest_when_it_does(served, client):
     """LOG-2"""
     assert client.ask(FOLLOW)["newest_id"] == 7
-    followers = served.control._followers
+    told = served.control._followers
     for newest_id in range(8, 1_000):
-        served.on_loop(lambda: followers.moved(newest_id))  # noqa: B023  it is waited for
-        served.on_loop(followers._begin)
-    (follower,) = followers._told
+        served.on_loop(lambda: told.moved(newest_id))  # noqa: B023  it is waited for
+        served.on_loop(told._begin)
+    (follower,) = told._told
     assert follower.has_unsent
     seen = []
     while not seen or seen[-1] < 999:
@@ -294,12 +294,15 @@ def test_another_user_is_turned_away_without_a_word_and_logged_now_and_then(othe
 
 
 def test_rows_about_what_others_do_are_written_once_a_minute_and_say_how_many(served, client):
+    served.handlers["resume"] = served.handlers["reload"]
     for _ in range(5):
         client.ask({"type": "reload"})
     assert len(served.logged) == 1
+    client.ask({"type": "resume", "targets": ["disk"]})
+    assert len(served.logged) == 2
     served.clock.ahead_s = 61
     client.ask({"type": "reload"})
-    assert served.logged[1][3]["left_out"] == 4
+    assert served.logged[2][3]["left_out"] == 4
 
 
 def test_a_socket_that_was_deleted_is_made_anew(served):
@@ -351,3 +354,35 @@ def test_only_the_first_final_reply_is_sent(served, client):
     served.on_loop(end_twice)
     assert client.reply()["message"] == "first"
     assert client.ask(STATUS)["message"] == "well"
+
+
+def test_a_follower_is_told_at_most_so_often_and_one_news_stands_for_all_before(
+    served, client, monkeypatch
+):
+    """LOG-2"""
+    monkeypatch.setattr(followers, "NEWS_EVERY_S", 1_000.0)
+    assert client.ask(FOLLOW)["newest_id"] == 7
+    told = served.control._followers
+    served.on_loop(lambda: told.moved(8))
+    assert client.reply()["newest_id"] == 8
+    for newest_id in (9, 10, 11):
+        served.on_loop(lambda: told.moved(newest_id))  # noqa: B023  it is waited for
+    assert set(told._told.values()) == {8}
+    served.on_loop(told._begin)  # as the timer would
+    assert client.reply()["newest_id"] == 11
+
+
+def test_many_followers_are_told_a_few_at_a_time_and_each_of_them_is(served, monkeypatch):
+    """LOG-2"""
+    monkeypatch.setattr(followers, "TOLD_AT_ONCE", 2)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(served.client())) for _ in range(7)]
+        assert {client.ask(FOLLOW)["newest_id"] for client in clients} == {7}
+
+        def begin():
+            served.control.moved(8)
+            served.control._followers._begin()
+            return list(served.control._followers._told.values()).count(8)
+
+        assert served.on_loop(begin) == 2
+        assert {client.reply()["newest_id"] for client in clients} == {8}
