@@ -6,26 +6,11 @@ import re
 import click
 
 from nerve.cli.program import program
-from nerve.errors import Exit
 from tests.docs.markdown import anchor, table
 
 EVERYWHERE = {"config", "set", "help"}
 """Options of most commands: the head of the page tells what they do."""
 ENDLESS = re.compile(rf"(\d+)<=x<={2**63 - 1}")
-ENDS = {
-    Exit.OK: "done, and all is well",
-    Exit.FOUND: "something was found or failed: a check, a test, a compute; the command says what",
-    Exit.USAGE: "the command line is wrong, or names a sense that is not there",
-    Exit.NOTHING_RUNNING: "nerve does not run and the command needs it, or nothing has run here yet",
-    Exit.INTERNAL: "a fault of nerve itself; `NERVE_DEBUG=1` shows the traceback",
-    Exit.CANNOT_CREATE: "the state directory or a database cannot be made, or is damaged",
-    Exit.INPUT_OUTPUT: "the output or logs.db cannot be written",
-    Exit.ALREADY_RUNNING: "nerve runs, and the command needs its place",
-    Exit.NO_PERMISSION: "no permission",
-    Exit.CONFIGURATION: "nerve.yaml is at fault",
-    Exit.INTERRUPTED: "interrupted with Ctrl-C",
-}
-"""What each exit code means."""
 
 
 def made():
@@ -36,9 +21,8 @@ def made():
         for path, command, _ in found
         if not isinstance(command, click.Group)
     ]
-    parts = [table(("command", "what it does"), rows), "## Exit codes", _exit_codes()]
-    parts += [_section(path, command, context) for path, command, context in found]
-    return "\n\n".join(parts) + "\n"
+    parts = [_section(path, command, context) for path, command, context in found]
+    return "\n\n".join([table(("command", "what it does"), rows), *parts]) + "\n"
 
 
 def commands():
@@ -54,10 +38,6 @@ def _below(context):
         yield inner.command_path, command, inner
         if isinstance(command, click.Group):
             yield from _below(inner)
-
-
-def _exit_codes():
-    return table(("code", "means"), [(f"{code.value}", ENDS[code]) for code in Exit])
 
 
 def _section(path, command, context):

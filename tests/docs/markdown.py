@@ -46,8 +46,11 @@ def fenced(text, language):
 
 
 def code(text):
-    """Return each piece of code of a page: lines of blocks, and what stands between backticks."""
-    found = [line for block in FENCE.findall(text) for line in block.splitlines()[1:-1]]
+    """Return each piece of code of a page: lines of blocks, and what stands between backticks.
+
+    Of blocks that show a terminal these are the commands, without what they say.
+    """
+    found = [line for block in FENCE.findall(text) for line in _typed(*block.splitlines()[:-1])]
     for paragraph in PARAGRAPH_END.split(FENCE.sub("", text)):
         lines = paragraph.strip("\n").splitlines()
         if all(line.startswith(INDENT) for line in lines):
@@ -55,6 +58,12 @@ def code(text):
         else:
             found += INLINE_CODE.findall(paragraph.replace("\n", " "))
     return found
+
+
+def _typed(opening, *lines):
+    if opening.startswith("```console"):
+        return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    return lines
 
 
 def _cell(text):

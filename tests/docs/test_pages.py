@@ -14,11 +14,13 @@ from nerve.config.tree import plain
 from nerve.config.yaml12 import parse_text
 from tests.docs import markdown
 from tests.docs.references import ROOT
+from tests.docs.walk import steps_of
 
 PATTERNS = ("*.md", "docs/*.md", "benchmarks/*.md", "senses/*/*.md", "examples/*/*.md")
 SECRET_FILE = re.compile(r"\$\{file:[^}]*\}")
-COLUMN_BREAK = re.compile(r"\s{2,}|\s#\s|\s[|;>]|&&")
-COMMAND = re.compile(r"(?:^|[\s;|&(])nerve (?!nerve )([a-z].*)")
+COLUMN_BREAK = re.compile(r"\s{2,}|\s#\s")
+PIECE_END = re.compile(r"[;,|]\s|\s[>]|&&|[)}\]]*$")
+COMMAND = re.compile(r"(?:^|[\s(])nerve (?!nerve )([a-z].*)")
 FILE = re.compile(r"(?:nerve|tests|docs|examples|benchmarks|alembic)/[\w./-]+\.(?:py|md|json|yaml)")
 
 
@@ -47,8 +49,9 @@ def test_every_command_and_option_is_one_of_the_program(page):
 def commands_in(text):
     """Yield the command lines of nerve in a page's code, each without what stands beside it."""
     for line in markdown.code(text):
-        for match in COMMAND.finditer(line):
-            yield COLUMN_BREAK.split(match[1])[0]
+        for piece in PIECE_END.split(COLUMN_BREAK.split(line)[0]):
+            if found := COMMAND.search(piece):
+                yield found[1]
 
 
 def require_command(line):
@@ -67,8 +70,10 @@ def require_command(line):
 
 @each_page
 def test_every_file_of_the_checkout_is_there(page):
-    for code in markdown.code(page.read_text()):
-        for path in FILE.findall(code):
+    text = page.read_text()
+    written = {step[0] for step in steps_of(text) if isinstance(step, tuple)}
+    for code in markdown.code(text):
+        for path in set(FILE.findall(code)) - written:
             assert (ROOT / path).exists(), path
 
 
