@@ -14,9 +14,11 @@ LAYERS = {
     "wire": 1, "store": 1, "process": 1, "logs": 1,
     "reflex": 2,
     "supervisor": 3, "worker": 3, "archivist": 3,
-    "app": 4, "cli": 4, "__main__": 4,
+    "testing": 4, "app": 4, "cli": 5, "__main__": 5,
 }  # fmt: skip
-APART = [{"wire", "store", "process", "logs"}, {"supervisor", "worker", "archivist"}]
+APART = [
+    {"wire", "store", "process", "logs"}, {"supervisor", "worker", "archivist"}, {"testing", "app"},
+]  # fmt: skip
 MODULES = sorted(
     p for p in PACKAGE.rglob("*.py") if "batteries" not in p.parts and p != PACKAGE / "__init__.py"
 )

@@ -58,7 +58,7 @@ class Outcome(NamedTuple):
 class Executor:
     """Runs computes, one after another."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is said by its name
         self,
         *,
         generation: int,
@@ -68,7 +68,16 @@ class Executor:
         blobs: Blobs,
         redactor: Redactor,
         limits: GroupConfig,
+        folder: str,
+        owns_process: bool = True,
     ) -> None:
+        """Prepare for the computes of one worker.
+
+        Args:
+            folder: the one of nerve.yaml, to which the paths in tracebacks are relative.
+            owns_process: False where limits and signal handlers of this process are somebody
+                else's, as in an author's tests.
+        """
         self._generation = generation
         self._boot = boot
         self._clock = clock
@@ -76,8 +85,9 @@ class Executor:
         self._blobs = blobs
         self._redactor = redactor
         self._limits = limits
-        self._lowered = Lowered(limits)
-        self._stance = Stance()
+        self._folder = folder
+        self._lowered = Lowered(limits) if owns_process else contextlib.nullcontext()
+        self._resume = Stance().resume if owns_process else _leave_as_it_is
 
     def execute(self, sense: Resident, message: ComputeMessage) -> Outcome:
         """Run a sense once.
@@ -104,7 +114,7 @@ class Executor:
 
     def _observe(self, sense: Resident, message: ComputeMessage) -> str | None:
         """Run the author's code; return its payload as JSON text, or None."""
-        self._stance.resume()
+        self._resume()
         sense.begin()
         with self._lowered, self._deadline.armed(sense.config.timeout_ms) as deadline:
             context = self._context(sense, message, deadline)
@@ -147,7 +157,7 @@ class Executor:
         self, sense: Resident, message: ComputeMessage, error: BaseException, began: float
     ) -> FailedMessage:
         timed_out = self._deadline.fired or isinstance(error, SoftTimeout)
-        fault = describe_exception(error, self._redactor)
+        fault = describe_exception(error, self._redactor, self._folder)
         fault = name_limit(fault, error, sense.config.group, self._limits)
         if timed_out:
             timeout = format_duration(sense.config.timeout_ms)
@@ -203,6 +213,10 @@ class Executor:
 
     def _since_us(self, began: float) -> int:
         return max(0, int((self._clock.monotonic() - began) * _US))
+
+
+def _leave_as_it_is() -> None:
+    """Stand in for a stance."""
 
 
 def _run(compute: Callable[..., Any], *arguments: Any) -> Any:

@@ -2,7 +2,8 @@
 
 Worker; pure. A traceback begins and ends with a frame of the author's: what nerve, the
 libraries below it and the import machinery did tells an author nothing that the
-message does not tell. Where no such frame is, there is no traceback.
+message does not tell. Where no such frame is, there is no traceback. Files within the
+folder of nerve.yaml are named as they are called there.
 """
 
 import re
@@ -33,12 +34,15 @@ _LIBRARIES = tuple(
 )
 
 
-def describe_exception(error: BaseException, redactor: Redactor) -> Fault:
-    """Turn an exception into a fault: its kind, one line, and the author's frames."""
+def describe_exception(error: BaseException, redactor: Redactor, folder: str = "") -> Fault:
+    """Turn an exception into a fault: its kind, one line, and the author's frames.
+
+    `folder` is that of nerve.yaml, absolute; without one all paths stay as they are.
+    """
     return Fault(
         kind=_kind(error),
         message=shorten(redactor.text(writable(_line(error))), MAX_MESSAGE_CHARS),
-        traceback=shorten(redactor.text(writable(_frames(error)))),
+        traceback=shorten(redactor.text(writable(_relative(_frames(error), folder)))),
         hint=error.hint if isinstance(error, NerveError) else "",
         problems=_problems(error, redactor),
     )
@@ -47,6 +51,10 @@ def describe_exception(error: BaseException, redactor: Redactor) -> Fault:
 def writable(text: str) -> str:
     """Spell out what UTF-8 cannot hold: names of files may have half characters in them."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _relative(frames: str, folder: str) -> str:
+    return frames.replace(f'File "{folder}/', 'File "') if folder else frames
 
 
 def _problems(error: BaseException, redactor: Redactor) -> tuple[FieldProblem, ...]:

@@ -4,13 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from nerve.errors import SenseError
 from nerve.sense import Signal, Trigger, TriggerKind
-from nerve.store.autogenerate import compare
-from nerve.store.migrations import Migrations, upgrade
-from nerve.store.sqlite import open_owner
 
-SENSES = Path(__file__).parents[2] / "examples" / "spool" / "senses"
+PROJECT = Path(__file__).parents[2] / "examples" / "spool"
 
 
 @pytest.fixture
@@ -22,30 +18,14 @@ def inbox(tmp_path):
 
 @pytest.fixture
 def spool(make_bench, inbox, monkeypatch):
-    bench = make_bench(SENSES / "spool")
+    bench = make_bench("spool", project=PROJECT)
     monkeypatch.setattr(bench.module, "PROJECT", inbox.parent)
     return bench
 
 
 @pytest.fixture
 def backlog(make_bench, spool):
-    return make_bench(SENSES / "backlog", {"spool": spool.database})
-
-
-@pytest.mark.parametrize("name", ["spool", "backlog"])
-def test_the_migrations_make_the_tables_that_the_code_expects(make_bench, name):
-    folder = SENSES / name
-    assert compare(Migrations(folder / "migrations"), make_bench(folder).module.metadata) == []
-
-
-def test_the_second_migration_of_spool_keeps_the_rows_of_the_first(tmp_path):
-    migrations = Migrations(SENSES / "spool" / "migrations")
-    raw = open_owner(tmp_path / "spool.db", full_sync=False)
-    assert upgrade(raw, migrations, to="0001") == ["0001"]
-    raw.execute("INSERT INTO looks (at_us, files) VALUES (1, 7)")
-    assert upgrade(raw, migrations) == ["0002"]
-    assert raw.execute("SELECT files, size_bytes FROM looks").fetchall() == [(7, 0)]
-    raw.close()
+    return make_bench("backlog", {"spool": spool}, project=PROJECT)
 
 
 def test_spool_tells_when_files_come_and_go_and_is_silent_otherwise(spool, inbox):
@@ -73,16 +53,15 @@ def test_spool_survives_a_file_that_is_taken_away_while_it_looks(spool, inbox, m
 
 
 def test_spool_explains_a_missing_folder(spool):
-    with pytest.raises(SenseError, match="is no folder") as caught:
-        spool.look(folder="elsewhere")
-    assert (caught.value.kind, bool(caught.value.hint)) == ("folder_missing", True)
+    error = spool.run(options={"folder": "elsewhere"}).error
+    assert (error.kind, bool(error.hint)) == ("folder_missing", True)
+    assert "is no folder" in error.message
 
 
 def test_spool_keeps_its_looks_for_a_day(spool):
     for _ in range(3):
         spool.look(after_s=2)
     spool.look(after_s=86_400)
-    spool.prune()
     assert spool.rows("SELECT id FROM looks") == [(3,), (4,)]
 
 
