@@ -19,6 +19,7 @@ revision the folder does not know is newer than the code and stays untouched.
 import os
 import re
 import sqlite3
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -89,7 +90,10 @@ class Migrations:
     def history(self) -> tuple[Script, ...]:
         """Return all revisions, oldest first; raises MigrationFailed if they cannot be read."""
         try:
-            return tuple(self.script.walk_revisions())[::-1]
+            with warnings.catch_warnings():
+                # Alembic warns of what an error is raised for here.
+                warnings.filterwarnings("ignore", "Revision .* is not present")
+                return tuple(self.script.walk_revisions())[::-1]
         except (Exception, SystemExit) as error:  # a revision is the author's code
             raise self._unreadable(error) from error
 

@@ -62,15 +62,18 @@ def check_migrations(
     try:
         history = migrations.history()
         migrations.head()
-        for at in range(-1, len(history)):
-            faults += _up_from(migrations, history, at, rows or {})
-        faults += _down(migrations, history, rows or {})
-        if sense.metadata is not None:
-            faults += [f"the migrations lack: {d}" for d in compare(migrations, sense.metadata)]
+        faults += _up_from(migrations, history, -1, rows or {})
+        if not faults:  # else no database would come so far
+            for at in range(len(history)):
+                faults += _up_from(migrations, history, at, rows or {})
+            faults += _down(migrations, history, rows or {})
+            if sense.metadata is not None:
+                faults += [f"the migrations lack: {d}" for d in compare(migrations, sense.metadata)]
     except MigrationFailed as error:
-        faults.append(f"{error} ({error.hint})")
+        faults.append(f"{error}; {error.hint}")
     if faults:
-        raise MigrationsAtFault(f"the migrations of {name}:\n  " + "\n  ".join(faults))
+        told = "\n".join(f"  {'; '.join(fault.splitlines())}" for fault in faults)
+        raise MigrationsAtFault(f"the migrations of {name}:\n{told}")
 
 
 def _up_from(
@@ -80,11 +83,7 @@ def _up_from(
     given: Mapping[str, Sequence[Row]],
 ) -> Iterator[str]:
     """Go up from one revision, all tables filled; at -1 from an empty database."""
-    if at < 0:
-        with _database(migrations, None):
-            pass
-        return
-    revision = history[at].revision
+    revision = history[at].revision if at >= 0 else None
     with _database(migrations, revision) as raw:
         try:
             _fill(raw, given)
@@ -92,8 +91,12 @@ def _up_from(
             yield f"{revision}: {error}; give some that do: rows={{table: [{{column: value}}]}}"
             return
         before = _counts(raw)
-        upgrade(raw, migrations)
-        yield from _lost(f"up from {revision} to {history[-1].revision}", before, _counts(raw))
+        try:
+            upgrade(raw, migrations)
+        except MigrationFailed as error:
+            yield f"up from {revision or 'nothing'}: {error}"
+        else:
+            yield from _lost(f"up from {revision} to {history[-1].revision}", before, _counts(raw))
 
 
 def _down(

@@ -76,6 +76,10 @@ class SettingProblem:
     message: str
     hint: str = ""
 
+    def __str__(self) -> str:
+        told = f"{'.'.join(map(str, self.field))}: {self.message}"
+        return f"{told}; {self.hint}" if self.hint else told
+
 
 class SettingsInvalid(SenseError):
     """What nerve.yaml says under the sense does not fit the sense.
@@ -85,7 +89,7 @@ class SettingsInvalid(SenseError):
     """
 
     def __init__(self, problems: tuple[SettingProblem, ...], *, kind: str) -> None:
-        lines = (f"{'.'.join(map(str, p.field))} {p.message}" for p in problems)
+        lines = map(str, problems)
         hint = "see the sense's README or `nerve describe`"
         super().__init__("; ".join(lines), kind=kind, hint=hint)
         self.problems = problems
