@@ -68,6 +68,7 @@ class SenseInWorker:
         self._stack = ExitStack()
         self._printed = 0
         self._number = 0
+        self._between: tuple[tuple[LogLine, ...], str] = ((), "")
 
     def __call__(self, *, signals: Iterable[Cause] = (), trigger: Trigger | None = None) -> Result:
         """Run the sense once, and wait until it has ended, or its worker has.
@@ -115,6 +116,7 @@ class SenseInWorker:
             self._await_ready(worker)
         except BaseException:
             self._stack.close()
+            self._between = self._heard(worker)
             raise
         self._worker = worker
         return worker
@@ -127,18 +129,19 @@ class SenseInWorker:
         """Ask the sense's database in SQL, read-only; returns what is committed."""
         return ask(self.database, sql, values)
 
-    def stop(self) -> tuple[tuple[LogLine, ...], str]:
-        """Stop the worker in an orderly way; return what it logged and printed after the last run.
-
-        Raises WorkerDied, WorkerSilent.
-        """
+    def stop(self) -> None:
+        """Stop the worker in an orderly way; raises WorkerDied, WorkerSilent."""
         if (worker := self._worker) is None:
-            return (), ""
+            return
         try:
             worker.request(StopMessage(), STOP_TIMEOUT_S)
         finally:
             self.close()
-        return self._heard(worker)
+            self._between = self._heard(worker)
+
+    def last_words(self) -> tuple[tuple[LogLine, ...], str]:
+        """Return what was logged and printed outside a run: in a start that failed, at the stop."""
+        return self._between
 
     def close(self) -> None:
         """End the worker and all it started, at once."""

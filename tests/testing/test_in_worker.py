@@ -27,7 +27,8 @@ def test_a_run_in_a_worker_says_what_a_run_in_process_says(of):
     second = run(signals=[first.signal])
     assert (second.payload, second.printed) == ([3, 1], "printed\n")
     assert [line.message for line in second.logs] == ["run on"]
-    assert run.stop() == ((), "")
+    run.stop()
+    assert run.last_words() == ((), "")
 
 
 def test_a_compute_that_cannot_be_interrupted_is_killed_and_the_place_is_named(of):
