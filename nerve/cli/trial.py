@@ -119,7 +119,8 @@ class _Report:
         if self._as_json:
             emit_json(self._as_value(number, result, added))
             return
-        emit(f"run {number}: {result.outcome}, {result.duration_s * MS_PER_S:,.1f} ms")
+        nothing = " (compute returned None)" if result.outcome == "no_signal" else ""
+        emit(f"run {number}: {result.outcome}{nothing}, {result.duration_s * MS_PER_S:,.1f} ms")
         if result.error is not None:
             _show_error(result)
         elif result.payload is not None:

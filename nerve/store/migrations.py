@@ -138,11 +138,16 @@ class Migrations:
 
     def _unreadable(self, error: BaseException) -> MigrationFailed:
         file = _file_at_fault(error, self.folder)
-        reason = _reason(error)
         if isinstance(error, KeyError) and file is None:  # Alembic's own, for a broken chain
-            reason = f"down_revision {error} names a revision that is not there"
+            file = _file_after(str(error.args[0]), self.folder)
+            path = file or self.folder
+            return MigrationFailed(
+                f"down_revision {error} in {path} names a revision that is not there",
+                path=path,
+                hint="name the revision that comes before it, or None for the first",
+            )
         return MigrationFailed(
-            f"the revisions in {file or self.folder} cannot be read: {reason}",
+            f"the revisions in {file or self.folder} cannot be read: {_reason(error)}",
             path=file or self.folder,
             hint="each file needs `revision` and `down_revision`, and must import cleanly",
         )
@@ -195,6 +200,15 @@ def plain_head(folder: Path) -> str | None:
     heads = revisions.keys() - set(revisions.values())
     roots = [revision for revision, previous in revisions.items() if previous is None]
     return next(iter(heads)) if len(heads) == len(roots) == 1 else None
+
+
+def _file_after(revision: str, folder: Path) -> Path | None:
+    """Return the file that says it comes after a revision, if it says so in plain text."""
+    for file in map(Path, _python_files(folder)):
+        said = _DOWN_REVISION.findall(file.read_text(errors="replace"))
+        if revision in [one.strip("\"'") for one in said]:
+            return file
+    return None
 
 
 def _python_files(folder: Path) -> list[str]:

@@ -42,9 +42,9 @@ class CannotStart(NerveError):
         failure: why.
     """
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, sense: str, failure: Failure) -> None:
         told = Failure(failure.kind, failure.message, failure.traceback)
-        super().__init__(str(told), hint=failure.hint)
+        super().__init__(f"{sense} cannot start: {told}", hint=failure.hint)
         self.failure = failure
 
 
@@ -159,7 +159,7 @@ class SenseInWorker:
             (report,) = answer.senses
             fault, self.kept_ms = report.fault, report.kept_ms
         if fault is not None:
-            raise CannotStart(failure_of(fault))
+            raise CannotStart(self._name, failure_of(fault))
 
     def _ended(
         self, worker: ShortLived, error: WorkerDied | WorkerSilent, duration_s: float

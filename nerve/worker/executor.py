@@ -19,7 +19,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from nerve.clock import Clock, to_datetime
 from nerve.config.durations import format_duration
@@ -39,9 +39,10 @@ from nerve.wire.messages import (
 from nerve.wire.model import dump
 from nerve.worker.deadline import Deadline
 from nerve.worker.limits import Lowered, name_limit
+from nerve.worker.refusal import advice, reason
 from nerve.worker.resident import Resident
 from nerve.worker.stance import Stance
-from nerve.worker.traces import describe_exception
+from nerve.worker.traces import describe_exception, lacks_a_table
 
 _JSON: TypeAdapter[Any] = TypeAdapter(JsonValue)
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
@@ -159,10 +160,19 @@ class Executor:
         timed_out = self._deadline.fired or isinstance(error, SoftTimeout)
         fault = describe_exception(error, self._redactor, self._folder)
         fault = name_limit(fault, error, sense.config.group, self._limits)
+        if not fault.hint and lacks_a_table(error):
+            hint = (
+                f"a migration has to make it: `nerve db check {sense.name}` says what is lacking,"
+                f" `nerve db revision {sense.name} -m TEXT --autogenerate` writes one"
+            )
+            fault = fault.model_copy(update={"hint": hint})
         if timed_out:
             timeout = format_duration(sense.config.timeout_ms)
             told = f"did not end within its timeout of {timeout}"
-            hint = f"make it quicker, or raise senses.{sense.name}.timeout"
+            hint = (
+                "make it quicker, give what it waits for a timeout of its own (network calls,"
+                f" subprocesses), or raise senses.{sense.name}.timeout"
+            )
             fault = fault.model_copy(update={"kind": "soft_timeout", "message": told, "hint": hint})
         return FailedMessage(
             generation=self._generation,
@@ -199,9 +209,9 @@ class Executor:
             size = len(text.encode())
         except (ValueError, RecursionError) as error:  # pydantic's and Unicode's are ValueErrors
             raise SenseError(
-                f"what compute returned is no JSON value: {_reason(error)}",
+                f"what compute returned is no JSON value: {reason(error)}",
                 kind="payload_invalid",
-                hint="return dicts with string keys, lists, strings, finite numbers, booleans",
+                hint=advice(error),
             ) from error
         if size > MAX_PAYLOAD_BYTES:
             raise SenseError(
@@ -251,16 +261,3 @@ def _refuse_depth(value: Any, left: int = MAX_PAYLOAD_DEPTH) -> None:
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             _refuse_depth(inner, left - 1)
-
-
-def _reason(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    # A value is tried as every kind of JSON value; the deepest place tells most.
-    first = max(error.errors(include_url=False, include_input=True), key=lambda e: len(e["loc"]))
-    where = ".".join(str(part) for part in first["loc"] if not _is_branch(part)) or "it"
-    return f"{where} is a {type(first['input']).__name__}"
-
-
-def _is_branch(part: object) -> bool:
-    return part in {"list", "dict", "str", "int", "float", "bool", "nullable"}

@@ -14,6 +14,7 @@ from pathlib import Path
 import alembic
 import pydantic
 import sqlalchemy
+from sqlalchemy.exc import OperationalError
 
 import nerve
 from nerve.config.secrets import Redactor
@@ -28,6 +29,8 @@ MAX_CHAIN = 5
 """Exceptions of one chain that are shown, the last ones."""
 
 _BATTERIES = str(Path(nerve.__file__).parent / "batteries") + "/"
+_BACKGROUND = re.compile(r"\n?\(Background on this error at: https://sqlalche\.me/\S+\)")
+"""What SQLAlchemy adds to its errors: a page about all errors of a kind."""
 _STDLIB = sysconfig.get_path("stdlib") + "/"
 _LIBRARIES = tuple(
     f"{Path(str(package.__file__)).parent}/" for package in (nerve, sqlalchemy, alembic, pydantic)
@@ -45,6 +48,13 @@ def describe_exception(error: BaseException, redactor: Redactor, folder: str = "
         traceback=shorten(redactor.text(writable(_relative(_frames(error), folder)))),
         hint=error.hint if isinstance(error, NerveError) else "",
         problems=_problems(error, redactor),
+    )
+
+
+def lacks_a_table(error: BaseException) -> bool:
+    """Whether SQL named a table or a column that is not there."""
+    return isinstance(error, OperationalError) and any(
+        told in str(error.orig) for told in ("no such table", "no such column", "has no column")
     )
 
 
@@ -81,7 +91,7 @@ def _line(error: BaseException) -> str:
         return str(error)
     if isinstance(error, SoftTimeout):
         return "the compute did not end within its timeout"
-    text = "".join(traceback.format_exception_only(error)).strip()
+    text = _BACKGROUND.sub("", "".join(traceback.format_exception_only(error)).strip())
     return " ".join(text.split())
 
 
@@ -93,7 +103,7 @@ def _frames(error: BaseException) -> str:
         link.stack = traceback.StackSummary.from_list(_authors(link.stack))
         if link.stack:
             link.__cause__ = link.__context__ = None
-            parts.append("".join(link.format()))
+            parts.append(_BACKGROUND.sub("", "".join(link.format())))
     return "\nand then\n\n".join(parts)
 
 
