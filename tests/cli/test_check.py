@@ -91,7 +91,7 @@ def test_a_sense_that_cannot_be_loaded_is_found_with_its_line_and_frames(one):
     assert done.stdout == ""
     assert "nerve.yaml:2:3: senses.disk: import_raised: " in done.stderr
     assert "ZeroDivisionError" in done.stderr
-    assert "line 1" in done.stderr
+    assert 'File "senses/disk/__init__.py", line 1' in done.stderr
     assert done.stderr.endswith("nerve: 1 sense cannot run\n")
 
 

@@ -20,8 +20,7 @@ CANNOT_START = {
     ),
     "a compute that is none": ("compute = 7", "not callable", "write: def compute(db, peers, ctx)"),
     "a table to keep that no migration makes": (
-        "retention = {'looks': nerve.Retention(column='at_us', keep='7d')}\n"
-        "def compute(db, peers, ctx): return 1",
+        "retention = {'looks': nerve.Retention('at_us', '7d')}\ndef compute(db, peers, ctx): return 1",
         "table 'looks': there is no such table",
         "a migration has to make it: nerve db revision SENSE -m TEXT --autogenerate",
     ),
