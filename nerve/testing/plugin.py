@@ -38,7 +38,7 @@ def sense(
         def make(name: str, *, now: datetime | None = None, **more: Any) -> SenseInProcess:
             __tracebackhide__ = True
             scene = _scene(request, tmp_path_factory, name, **more)
-            made = _explained(lambda: SenseInProcess(scene, now=now))
+            made = _explained(lambda: SenseInProcess(scene, now=now), scene.loaded.path.parent)
             stack.callback(made.close)
             return made
 
@@ -130,14 +130,21 @@ def _project(request: pytest.FixtureRequest, named: Path | None) -> Path:
     return named.absolute() if named else project_of(request.path.parent)
 
 
-def _explained(make: Callable[[], _Made]) -> _Made:
-    """Have pytest show the hint of an error as well; it prints the notes below the message."""
+def _explained(make: Callable[[], _Made], project: Path | None = None) -> _Made:
+    """Have pytest show an error as the log does: the author's frames, and the hint.
+
+    It prints the notes of an exception below its message.
+    """
     from nerve.errors import NerveError
 
     __tracebackhide__ = True
     try:
         return make()
     except NerveError as error:
-        if error.hint:
-            error.add_note(f"hint: {error.hint}")
-        raise
+        from nerve.config.secrets import Redactor
+        from nerve.worker.traces import describe_exception
+
+        fault = describe_exception(error, Redactor(), str(project or ""))
+        for note in filter(None, (fault.traceback.rstrip(), error.hint and f"hint: {error.hint}")):
+            error.add_note(note)
+        raise error.with_traceback(None) from None

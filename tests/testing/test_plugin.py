@@ -45,6 +45,17 @@ def test_a_failed_compute_is_shown_by_the_authors_lines_and_none_of_nerves(proje
     assert "nerve/worker" not in done.stdout
 
 
+def test_a_sense_that_cannot_be_loaded_is_shown_by_the_authors_lines_too(project, run):
+    """BOOT-3"""
+    project.sense("counting", "import no_such_library\n" + COUNTING)
+    done = run("def test_it(sense):\n    sense('counting')\n")
+    assert (
+        "importing it raised ModuleNotFoundError: No module named 'no_such_library'" in done.stdout
+    )
+    assert 'E         File "senses/counting/__init__.py", line 1, in <module>' in done.stdout
+    assert "nerve/worker" not in done.stdout
+
+
 def test_fixtures_of_the_same_name_in_a_project_are_its_own(project, run):
     done = run(
         "import pytest",
