@@ -22,7 +22,8 @@ from nerve.config.models import SenseConfig
 from nerve.errors import NerveError
 from nerve.logs import RecordsOf
 from nerve.process.launch import launch
-from nerve.process.stack import stack_of
+from nerve.process.slate import read_stacks
+from nerve.process.stack import readable, stack_of
 from nerve.process.tree import kill_tree
 from nerve.supervisor.child import ENTRY
 from nerve.supervisor.inquest import Exit
@@ -156,7 +157,8 @@ class ShortLived:
     def _silence(self, timeout_s: float) -> WorkerSilent:
         """Say that it hangs, and where, if it has a slate to write that on."""
         names = ", ".join(self._spec.senses)
-        stack = stack_of(self._launched.pid, Path(self._spec.slate)) if self._spec.slate else ""
+        slate, folder = self._spec.slate, self._spec.folder
+        stack = stack_of(self._launched.pid, Path(slate), folder) if slate else ""
         return WorkerSilent(
             f"the worker of {names} did not answer within {timeout_s:g} s"
             + (f"; it hangs here:\n{stack}" if stack else ""),
@@ -164,13 +166,17 @@ class ShortLived:
         )
 
     def _death(self) -> WorkerDied:
-        """Say how it ended, and the last that it printed."""
+        """Say how it ended, the last that it printed, and where a fatal signal met it."""
         self._launched.process.join(EXIT_TIMEOUT_S)
         names = ", ".join(self._spec.senses)
         printed = self.printed.strip()[-MAX_LAST_WORDS_CHARS:]
         hint = f"its last words: {printed}" if printed else "it printed nothing"
+        slate, folder = self._spec.slate, self._spec.folder
+        stack = readable(read_stacks(Path(slate)), folder) if slate else ""
         return WorkerDied(
-            f"the worker of {names} {Exit(self._launched.process.exitcode)}", hint=hint
+            f"the worker of {names} {Exit(self._launched.process.exitcode)}"
+            + (f"; it was here:\n{stack}" if stack else ""),
+            hint=hint,
         )
 
     def _read_output(self, descriptor: int) -> None:

@@ -36,7 +36,7 @@ def test_a_compute_that_cannot_be_interrupted_is_killed_and_the_place_is_named(o
     body = "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\ntime.sleep(60)"
     result = of(body, **QUICK)()
     assert (result.outcome, result.error.kind) == ("killed", "hard_timeout")
-    assert "senses/one/__init__.py" in result.error.message
+    assert 'File "senses/one/__init__.py"' in result.error.message
     assert "line 5 in compute" in result.error.message
 
 
@@ -46,6 +46,7 @@ def test_a_compute_that_takes_its_process_with_it_has_crashed_and_the_next_run_b
     crashed = run()
     assert (crashed.outcome, crashed.error.kind) == ("crashed", "crashed")
     assert "SIGABRT" in crashed.error.message
+    assert 'File "senses/one/__init__.py", line 4 in compute' in crashed.error.message
     assert run(signals=[("disk", 1)]).payload == 1
 
 
