@@ -16,10 +16,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from datetime import datetime
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from nerve.config.names import module_name
 from nerve.config.secrets import Redactor
 from nerve.logs.sending import LEVELS
 from nerve.sense import Trigger
@@ -184,7 +184,7 @@ class SenseInProcess:
 
 def _forget(name: str) -> None:
     """Have a sense's own files imported anew: another project may have one of the same name."""
-    own = f"{PACKAGE}.{Path(name.replace('-', '_')).name}"
+    own = f"{PACKAGE}.{module_name(name)}"
     for module in [m for m in sys.modules if m == own or m.startswith(f"{own}.")]:
         del sys.modules[module]
 

@@ -37,6 +37,8 @@ def sense(
 
         def make(name: str, *, now: datetime | None = None, **more: Any) -> SenseInProcess:
             __tracebackhide__ = True
+            if "limits" in more:
+                raise TypeError("limits hold in a worker only: sense_in_worker(..., limits={...})")
             scene = _scene(request, tmp_path_factory, name, **more)
             made = _explained(lambda: SenseInProcess(scene, now=now), scene.loaded.path.parent)
             stack.callback(made.close)

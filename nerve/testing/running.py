@@ -6,12 +6,14 @@ test; a test waits for what it expects, and goes on as soon as that has come.
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 PATIENCE_S: Final = 30.0
@@ -21,6 +23,12 @@ SHOWN_ENTRIES: Final = 8
 MAX_ERROR_LINES: Final = 1_000
 
 Entry = dict[str, Any]
+
+
+def sweep(state: Path) -> None:
+    """Remove what a killed nerve has left outside its state directory; its next start would."""
+    for link in state.glob("fork/nerve-fork-*"):
+        shutil.rmtree(link.resolve(), ignore_errors=True)
 
 
 class Running:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nerve.config.load import CONFIG_VARIABLE, STATE_DIR_VARIABLE
-from nerve.testing.running import PATIENCE_S, Running
+from nerve.testing.running import PATIENCE_S, Running, sweep
 from nerve.testing.scene import CONFIG_NAME
 from nerve.testing.tables import ask
 
@@ -72,6 +72,7 @@ class WholeNerve:
         """End whatever still runs."""
         for running in self._running:
             running.close()
+        sweep(self.state)
 
     def _environ(self) -> dict[str, str]:
         ours = {CONFIG_VARIABLE: str(self._config), STATE_DIR_VARIABLE: str(self.state)}

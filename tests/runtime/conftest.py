@@ -1,5 +1,4 @@
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nerve.testing import Running
+from nerve.testing.running import sweep
 
 ENTRY = Path(__file__).with_name("entry.py")
 
@@ -71,8 +71,7 @@ class Project:
     def close(self):
         for running in self.running:
             running.close()
-        for link in self.state.glob("fork/nerve-fork-*"):  # the next start would remove it
-            shutil.rmtree(link.resolve(), ignore_errors=True)
+        sweep(self.state)
 
 
 @pytest.fixture

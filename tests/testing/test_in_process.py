@@ -336,3 +336,8 @@ def test_a_compute_that_awaits_works_too(project, sense):
         "import asyncio\nasync def compute(db, peers, ctx):\n    await asyncio.sleep(0)\n    return 1\n",
     )
     assert sense("one", project=project.root)().payload == 1
+
+
+def test_limits_of_a_process_are_for_a_worker(of):
+    with pytest.raises(TypeError, match="sense_in_worker"):
+        of("return 1", limits={"memory": "64MB"})
