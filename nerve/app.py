@@ -6,6 +6,7 @@ import: SIGTERM, SIGHUP and the first Ctrl-C stop in an orderly way, a second on
 """
 
 import asyncio
+import faulthandler
 import os
 import signal
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from nerve.config import Loaded
 from nerve.errors import Exit
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import end_adopted, shut_down
+from nerve.process.notify import Notifier, notifier_from
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.ledger import Tally
@@ -28,6 +30,7 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
     Raises AlreadyRunning, StateError, DatabaseError and their kin before anything is
     started; StateDeleted after an orderly stop, where the state directory was lost.
     """
+    notifier = notifier_from(os.environ)  # before anything is started that would inherit it
     state = StateDir(loaded.state_dir)
     state.create()
     lock = state.lock()
@@ -38,12 +41,13 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
         become_subreaper()
         with workers_prepared(loaded, os.environ, state.fork) as environ:
             tally = asyncio.run(
-                _supervise(loaded, state, journal, environ, observe=observe, once=once)
+                _supervise(loaded, state, journal, environ, notifier, observe=observe, once=once)
             )
     finally:
         shut_down()
         end_adopted()
         os.close(lock)
+        notifier.close()
     if tally.unrecorded:
         return Exit.INPUT_OUTPUT, tally
     failed = once and (tally.failures or tally.unavailable)
@@ -55,17 +59,21 @@ async def _supervise(
     state: StateDir,
     journal: Journal,
     environ: Mapping[str, str],
+    notifier: Notifier,
     *,
     observe: Observe,
     once: bool,
 ) -> Tally:
+    if notifier.watchdog_s is not None:
+        # The manager ends a process that tells nothing with SIGABRT: then say where it stood.
+        faulthandler.enable()
     supervisor = Supervisor(
         loaded, state, journal, clock=SystemClock(), environ=environ, observe=observe, once=once
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.request_stop, signal.Signals(number).name)
-    await supervisor.run()
+    await supervisor.run(notifier)
     if supervisor.lost is not None:
         raise supervisor.lost
     return supervisor.ledger.tally

@@ -32,6 +32,7 @@ from nerve.config.models import SenseConfig, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
 from nerve.process.cgroup import delegated, directory_name
 from nerve.process.launch import end_fork_server
+from nerve.process.notify import Notifier
 from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
@@ -41,9 +42,16 @@ from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
+from nerve.supervisor.bounds import (
+    DRAIN_TIMEOUT_S,
+    LAUNCHES_PATIENCE_S,
+    gate_patience_s,
+    longest_stop_s,
+)
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.group import Group
+from nerve.supervisor.herald import Condition, Herald
 from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
@@ -60,13 +68,6 @@ from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
 from nerve.wire.messages import ReadyMessage, SenseReport, WorkerSpec
 
-GATE_PATIENCE_S = 20.0
-"""How long all groups wait for the slowest one at the start. After that they begin without it:
-one import that hangs must not keep everybody waiting."""
-GATE_PATIENCE_PER_SENSE_S = 0.02
-"""So much longer for each sense: a first start makes ten thousand databases in 25 s."""
-DRAIN_TIMEOUT_S = 10.0
-"""How long a stop waits for a journal that cannot be written."""
 HURRY_AFTER_S = 0.5
 """A second request to stop sooner than this is the same one, sent twice."""
 STATE_CHECK_EVERY_S = 5.0
@@ -75,8 +76,6 @@ STARTER_THREADS = 4
 """Workers started at the same time, so that many groups do not fork all at once."""
 ENDER_THREADS = 4
 """Workers killed at the same time."""
-LAUNCHES_PATIENCE_S = 5.0
-"""At the stop, for a launch under way; a fork server that does not answer is killed then."""
 ONCE_PATIENCE_S = 10.0
 """With `once`, a sense that is to rest for longer is not waited for."""
 REPLENISH_AFTER_S = 0.2
@@ -172,18 +171,27 @@ class Supervisor:
         self._asked_to_stop_at = 0.0
         self._is_paused = False
         self._looked_at: Reading | None = None
+        self.herald = Herald(
+            clock=clock,
+            condition=self._condition,
+            recording_since=lambda: self._recorder.busy_since,
+        )
 
     # --- start and stop -------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Start, run until `request_stop`, stop; returns when nothing is left running."""
+    async def run(self, notifier: Notifier | None = None) -> None:
+        """Start, run until `request_stop`, stop; returns when nothing is left running.
+
+        `notifier` leads to the service manager, where there is one.
+        """
+        self.herald.begin(notifier or Notifier())
         self._log_start()
         for group in self._groups.values():
             group.start()
         self._patrol.begin()
         if not self._groups:
             self._open_gate()
-        patience_s = GATE_PATIENCE_S + GATE_PATIENCE_PER_SENSE_S * len(self._loaded.config.senses)
+        patience_s = gate_patience_s(self._loaded.config)
         patience = asyncio.get_running_loop().call_later(patience_s, self._lose_patience)
         self._watch_state()
         await self._stopping.wait()
@@ -198,6 +206,7 @@ class Supervisor:
             message = f"{reason}: nothing new starts, what runs may end"
             self.ledger.log("nerve", "nerve.stopping", "info", {"message": message})
             self._stopping.set()
+            self.herald.stopping(longest_stop_s(self._loaded.config))
         elif now - self._asked_to_stop_at >= HURRY_AFTER_S:
             message = f"{reason} again: stopping at once, running computes are killed"
             self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message})
@@ -228,6 +237,7 @@ class Supervisor:
         if self.lost is None:  # else they are another nerve's by now
             clear_slates(self._state)
         self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
+        self.herald.end()
 
     async def _end_threads(self) -> None:
         """Wait for what they still do; a launch that does not come to its end is ended."""
@@ -334,6 +344,13 @@ class Supervisor:
             # What is there now stays: a collector that walked through all of it, 0.1 s with ten
             # thousand senses, would make every tick of that time late.
             gc.freeze()
+        self.herald.ready()
+
+    def _condition(self) -> Condition:
+        """How nerve is, in few words."""
+        groups = {name: group.state for name, group in self._groups.items()}
+        ailing = {*self.triggers.unavailable, *self._warden.quarantined()}
+        return Condition(len(self._loaded.config.senses), groups, self._recorder.trouble, ailing)
 
     def _lose_patience(self) -> None:
         late, self._unreported = self._unreported, set()
