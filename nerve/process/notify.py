@@ -13,7 +13,8 @@ import os
 import socket
 from collections.abc import MutableMapping
 
-US_PER_S = 1_000_000
+from nerve.clock import US_PER_S
+
 SOCKET = "NOTIFY_SOCKET"
 WATCHDOG = "WATCHDOG_USEC"
 WATCHDOG_OWNER = "WATCHDOG_PID"
