@@ -41,6 +41,7 @@ from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
+from nerve.supervisor.answers import Handlers
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
 from nerve.supervisor.bounds import (
     DRAIN_TIMEOUT_S,
@@ -50,6 +51,7 @@ from nerve.supervisor.bounds import (
 )
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
+from nerve.supervisor.control import Control
 from nerve.supervisor.group import Group
 from nerve.supervisor.herald import Condition, Herald
 from nerve.supervisor.housekeeping import Housekeeping
@@ -155,6 +157,13 @@ class Supervisor:
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
+        self._control = Control(
+            state.socket_path,
+            self._handlers(),
+            log=self.ledger.log,
+            clock=clock,
+            newest_id=journal.newest_id,
+        )
         self._bereavements = Bereavements()
         self._bereft: dict[int, Bereft] = {}
         self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
@@ -186,6 +195,7 @@ class Supervisor:
         """
         self.herald.begin(notifier or Notifier())
         self._log_start()
+        self._control.begin()
         for group in self._groups.values():
             group.start()
         self._patrol.begin()
@@ -227,6 +237,7 @@ class Supervisor:
         # Only now: the threads of ended workers may still have handed over log records.
         loop = asyncio.get_running_loop()
         await self._end_threads()
+        self._control.take_no_more()
         drained = drained and await self._recorder.drain(self._drain_timeout_s())
         await loop.run_in_executor(None, self._recorder.close)
         if drained:
@@ -236,6 +247,7 @@ class Supervisor:
         self._journal.close()
         if self.lost is None:  # else they are another nerve's by now
             clear_slates(self._state)
+        self._control.end()
         self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
         self.herald.end()
 
@@ -293,6 +305,10 @@ class Supervisor:
                 hint = f"stop nerve, `nerve resume {pause.sense}`, start it"
                 payload = {"message": message, "hint": hint}
                 self.ledger.log(pause.sense, "sense.paused", "warning", payload)
+
+    def _handlers(self) -> Handlers:
+        """Return what answers which request at the control socket."""
+        return {}
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}
@@ -562,6 +578,7 @@ class Supervisor:
         for entry_id, entry in zip(ids, batch.entries, strict=True):
             if isinstance(entry, SignalEntry) and entry_id is not None:
                 self._on_signal(entry_id, entry)
+        self._control.moved(max((i for i in ids if i is not None), default=0))
         if self._is_paused:
             self._pause(paused=False)
         self._stop_if_done()
@@ -596,6 +613,8 @@ class Supervisor:
             return
         self._look_at_state()
         self._look_at_clock()
+        if self.lost is None:  # else another nerve may listen there
+            self._control.look()
         asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
 
     def _look_at_clock(self) -> None:
