@@ -31,7 +31,7 @@ from nerve.config import Loaded
 from nerve.config.models import SenseConfig, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
 from nerve.process.cgroup import delegated, directory_name
-from nerve.process.launch import end_fork_server
+from nerve.process.launch import end_fork_server, reap_adopted
 from nerve.process.notify import Notifier
 from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import PendingTrigger
@@ -57,6 +57,7 @@ from nerve.supervisor.herald import Condition, Herald
 from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.meters import Meters
 from nerve.supervisor.patrol import Patrol
 from nerve.supervisor.positions import Positions, causing_signal
 from nerve.supervisor.recorder import Recorder
@@ -74,6 +75,8 @@ HURRY_AFTER_S = 0.5
 """A second request to stop sooner than this is the same one, sent twice."""
 STATE_CHECK_EVERY_S = 5.0
 """One stat of the lock file, and one look at the clocks."""
+INIT = 1
+"""The process id to which orphans fall; in a container it may be ours."""
 STARTER_THREADS = 4
 """Workers started at the same time, so that many groups do not fork all at once."""
 ENDER_THREADS = 4
@@ -157,6 +160,7 @@ class Supervisor:
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
+        self.meters = Meters(clock, self._groups, self.ledger.boot)
         self._control = Control(
             state.socket_path,
             self._handlers(),
@@ -308,7 +312,7 @@ class Supervisor:
 
     def _handlers(self) -> Handlers:
         """Return what answers which request at the control socket."""
-        return {}
+        return {"measures": self.meters.answer}
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}
@@ -417,6 +421,7 @@ class Supervisor:
         self.ledger.log(sense, "row.invalid", "error", {"message": message, "id": signal_id})
 
     def _on_ended(self, sense: str, again: PendingTrigger | None) -> None:
+        self.meters.ended(sense)
         self.triggers.finish(sense, again)
         if self._once:
             asyncio.get_running_loop().call_soon(self._stop_if_done)
@@ -440,7 +445,9 @@ class Supervisor:
         """Take what waits for a sense; it counts as started now. Returns its id as well."""
         self._trigger_id += 1
         self.ledger.tally.computes += 1
-        return self._trigger_id, self.triggers.take(sense)
+        trigger = self.triggers.take(sense)
+        self.meters.began(sense, trigger.due_us)
+        return self._trigger_id, trigger
 
     def came_up(self, name: str, ready: ReadyMessage) -> None:
         """Record how the senses of a ready worker came up; the last group opens the gate."""
@@ -615,6 +622,8 @@ class Supervisor:
         self._look_at_clock()
         if self.lost is None:  # else another nerve may listen there
             self._control.look()
+        if os.getpid() == INIT:
+            reap_adopted()
         asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
 
     def _look_at_clock(self) -> None:
