@@ -89,7 +89,7 @@ def test_an_outcome_is_measured_once(measured, clock):
 
 
 def test_groups_come_with_the_first_page_and_senses_by_pages(measured, clock, monkeypatch):
-    monkeypatch.setattr(meters_module, "MAX_PAGE", 2)
+    monkeypatch.setattr(meters_module, "PAGE_SENSES", 2)
     for name in ("c", "a", "e", "b", "d"):
         compute(measured, clock, name)
     first = asked(measured)
