@@ -1,8 +1,8 @@
 """How late each sense begins and how long it takes, counted in a few fixed buckets.
 
 Parent, on the loop. Three looks at a clock and two additions for each compute, a microsecond, and
-some 700 bytes for each sense that has computed; nothing is kept of single ones. `nerve metrics` asks for it
-(`nerve.wire.measures`), so whoever looks costs the parent a bounded answer and no more.
+some 700 bytes for each sense that has computed; nothing is kept of single ones. `nerve metrics`
+asks for it (`nerve.wire.measures`), so whoever looks costs the parent a bounded answer and no more.
 """
 
 import heapq
@@ -23,7 +23,7 @@ DURATION_BOUNDS_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60
 LATENESS_BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0)
 """A tick that is 10 s late has a row in the log."""
 PAGE_SENSES = 100
-"""A page of so many holds the loop for a millisecond; between two of them others have their turn."""
+"""A page of so many holds the loop for a millisecond; others have their turn between two."""
 
 
 class Histogram:
