@@ -6,7 +6,7 @@ Parent, on the loop. One timer beats for all of it, and only where somebody list
     READY=1        the gate has opened: all groups have reported, or were waited for long enough
     STATUS=        a sentence, where another one has become true since the last beat
     WATCHDOG=1     at each beat, from the loop itself, while the journal's thread comes to ends
-    RELOADING=1    at `reloading`, and READY=1 again at `reloaded`
+    RELOADING=1    while another configuration is taken up, and READY=1 when that is over
     STOPPING=1     and EXTEND_TIMEOUT_USEC at each beat, for as long as a stop may take
 
 So a loop that stands still tells nothing, and neither does one whose journal's thread has been at
@@ -101,16 +101,14 @@ class Herald:
         self._is_ready = True
         self._notifier.tell(READY="1", **self._status_word())
 
-    def reloading(self) -> None:
-        """Say that the configuration is read again; `reloaded` has to follow, whatever comes."""
+    def reload(self, *, is_under_way: bool) -> None:
+        """Say that another configuration is taken up, and when that is over, however it ended."""
+        if not is_under_way:
+            self._notifier.tell(READY="1", **self._status_word())
+            return
         # systemd tells by the time which of several reloads has come to its end.
         began_us = int(self._clock.monotonic() * US_PER_S)
         self._notifier.tell(RELOADING="1", MONOTONIC_USEC=str(began_us))
-
-    def reloaded(self) -> None:
-        """Say that this is over, and how nerve is now."""
-        if self._is_ready:
-            self.ready()
 
     def stopping(self, within_s: float) -> None:
         """Say that nerve stops; for `within_s` seconds it asks for patience."""

@@ -176,8 +176,8 @@ def test_a_reload_has_a_beginning_with_its_time_and_an_end(telling, heard):
         herald.ready()
         all_words(heard)
         before_us = SystemClock().monotonic() * 1e6
-        herald.reloading()
-        herald.reloaded()
+        herald.reload(is_under_way=True)
+        herald.reload(is_under_way=False)
         began, ended = all_words(heard)
         assert began["RELOADING"] == "1"
         assert before_us - 1 <= int(began["MONOTONIC_USEC"]) <= SystemClock().monotonic() * 1e6
