@@ -103,6 +103,8 @@ class Herald:
 
     def reload(self, *, is_under_way: bool) -> None:
         """Say that another configuration is taken up, and when that is over, however it ended."""
+        if self._stops_until is not None:
+            return
         if not is_under_way:
             self._notifier.tell(READY="1", **self._status_word())
             return

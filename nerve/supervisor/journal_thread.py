@@ -45,8 +45,8 @@ class JournalThread:
     """Does one job after the other with the journal.
 
     Attributes:
-        busy_since: since when it is at a job, monotonic; None between two of them, and between
-            two tries of one. Without an end for long, the disk holds the thread fast.
+        busy_since: since when it is at a chore, or at one try of a batch, monotonic; None while it
+            waits. Without an end for long, the disk holds it fast.
     """
 
     def __init__(
@@ -165,6 +165,7 @@ class JournalThread:
         pause_s = RETRY_FIRST_S
         is_last = False
         while True:
+            self.busy_since = self._loop.time()
             try:
                 return self._journal.commit(batch)
             except StateError as error:
@@ -173,5 +174,4 @@ class JournalThread:
                     raise
             self.busy_since = None
             is_last = self._closing.wait(pause_s)
-            self.busy_since = self._loop.time()
             pause_s = min(2 * pause_s, RETRY_MAX_S)
