@@ -101,7 +101,7 @@ class Herald:
         self._is_ready = True
         self._notifier.tell(READY="1", **self._status_word())
 
-    def reload(self, *, is_under_way: bool) -> None:
+    def reload(self, is_under_way: bool) -> None:
         """Say that another configuration is taken up, and when that is over, however it ended."""
         if self._stops_until is not None:
             return

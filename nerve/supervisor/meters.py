@@ -8,7 +8,7 @@ asks for it (`nerve.wire.measures`), so whoever looks costs the parent a bounded
 import heapq
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nerve.clock import US_PER_S, Clock
@@ -80,6 +80,11 @@ class Meters:
         if meter is not None and meter.began is not None:
             meter.durations.add(self._clock.monotonic() - meter.began)
             meter.began = None
+
+    def forget(self, senses: Iterable[str]) -> None:
+        """These are gone from the configuration."""
+        for sense in senses:
+            self._meters.pop(sense, None)
 
     def answer(self, request: MeasuresRequest, answer: Answer) -> None:
         """Answer `measures`."""

@@ -104,5 +104,12 @@ def test_groups_come_with_the_first_page_and_senses_by_pages(measured, clock, mo
     assert not third.more
 
 
+def test_a_sense_that_is_gone_is_told_no_more(measured, clock):
+    for name in ("a", "b"):
+        compute(measured, clock, name)
+    measured.forget(["a", "never-begun"])
+    assert [s.name for s in asked(measured).senses] == ["b"]
+
+
 def test_the_request_is_one_of_the_control_socket():
     assert parse_request(b'{"type": "measures", "after": "x"}') == MeasuresRequest(after="x")
