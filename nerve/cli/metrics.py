@@ -13,8 +13,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any
 
 import click
@@ -155,18 +156,19 @@ def serve(scrapes: Scrapes, address: str, port: int) -> None:
     with _listening(scrapes, address, port) as server:
         host, bound, *_ = server.server_address
         shown = f"[{host!s}]" if server.address_family is socket.AF_INET6 else str(host)
-        say(f"metrics at http://{shown}:{bound}{PATH}; Ctrl-C stops")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
+            say(f"metrics at http://{shown}:{bound}{PATH}; Ctrl-C stops")
             server.serve_forever()
 
 
-def _listening(scrapes: Scrapes, address: str, port: int) -> HTTPServer:
+def _listening(scrapes: Scrapes, address: str, port: int) -> TCPServer:
     class Handler(_Handler):
         taking = scrapes
 
-    class Server(HTTPServer):
+    class Server(TCPServer):  # HTTPServer asks the name service who it is, which may hang
         address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        allow_reuse_address = True
 
     try:
         return Server((address, port), Handler)

@@ -1,6 +1,6 @@
 """The text of a systemd unit for one configuration.
 
-Commands; pure. It is written so that it means the same to every systemd from 240 on, and so that
+Commands; pure. It is written so that it means the same to every systemd from 243 on, and so that
 no sense can do less under it than in a terminal: what may be tightened stands there as a comment.
 
 Quoting follows systemd.syntax(7): where words are listed, a word with anything special in it
