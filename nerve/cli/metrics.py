@@ -50,8 +50,8 @@ class ScrapeStuck(NerveError):
 
 @click.command(
     epilog="\b\nExamples:\n"
-    "  nerve metrics                            for Prometheus, at http://127.0.0.1:9108/metrics\n"
-    "  nerve metrics --once > nerve.prom        for a collector of text files"
+    "  nerve metrics                      at http://127.0.0.1:9108/metrics\n"
+    "  nerve metrics --once > nerve.prom  for a collector of text files"
 )
 @click.option(
     "--port",
