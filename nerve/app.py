@@ -9,14 +9,14 @@ import asyncio
 import faulthandler
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 
 from nerve.clock import SystemClock
 from nerve.config import Loaded
 from nerve.errors import Exit
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import end_adopted, shut_down
-from nerve.process.notify import Notifier, notifier_from
+from nerve.process.notify import notifier_from
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.ledger import Tally
@@ -30,7 +30,6 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
     Raises AlreadyRunning, StateError, DatabaseError and their kin before anything is
     started; StateDeleted after an orderly stop, where the state directory was lost.
     """
-    notifier = notifier_from(os.environ)  # before anything is started that would inherit it
     state = StateDir(loaded.state_dir)
     state.create()
     lock = state.lock()
@@ -41,13 +40,12 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
         become_subreaper()
         with workers_prepared(loaded, os.environ, state.fork) as environ:
             tally = asyncio.run(
-                _supervise(loaded, state, journal, environ, notifier, observe=observe, once=once)
+                _supervise(loaded, state, journal, environ, observe=observe, once=once)
             )
     finally:
         shut_down()
         end_adopted()
         os.close(lock)
-        notifier.close()
     if tally.unrecorded:
         return Exit.INPUT_OUTPUT, tally
     failed = once and (tally.failures or tally.unavailable)
@@ -58,12 +56,12 @@ async def _supervise(
     loaded: Loaded,
     state: StateDir,
     journal: Journal,
-    environ: Mapping[str, str],
-    notifier: Notifier,
+    environ: MutableMapping[str, str],
     *,
     observe: Observe,
     once: bool,
 ) -> Tally:
+    notifier = notifier_from(environ)
     if notifier.watchdog_s is not None:
         # The manager ends a process that tells nothing with SIGABRT: then say where it stood.
         faulthandler.enable()

@@ -4,8 +4,7 @@ Parent. systemd, and whatever else speaks its protocol, names a socket in NOTIFY
 nobody does, nothing is sent and nothing is made. A word never makes the parent wait: one for
 which the socket has no room is kept, the newest of its kind, and goes along with the next.
 
-Protocol: sd_notify(3). The variables are taken out of the environment, so that no worker, and
-nothing that a sense starts, can speak in the name of this process.
+Protocol: sd_notify(3).
 """
 
 import contextlib
@@ -18,6 +17,8 @@ from nerve.clock import US_PER_S
 SOCKET = "NOTIFY_SOCKET"
 WATCHDOG = "WATCHDOG_USEC"
 WATCHDOG_OWNER = "WATCHDOG_PID"
+VARIABLES = (SOCKET, WATCHDOG, WATCHDOG_OWNER)
+"""For this process alone: who inherits them could speak in its name."""
 MAX_VALUE_BYTES = 1_024
 """Of one word; a line of `systemctl status` has no room for more."""
 _OPPOSITES = {"READY": ("RELOADING", "MONOTONIC_USEC"), "RELOADING": ("READY",)}
@@ -74,7 +75,7 @@ def notifier_from(environ: MutableMapping[str, str]) -> Notifier:
     Addresses that are neither a path nor an abstract name (`vsock:`) are passed over, and so is
     a watchdog that watches another process.
     """
-    address, usec, owner = (environ.pop(name, "") for name in (SOCKET, WATCHDOG, WATCHDOG_OWNER))
+    address, usec, owner = (environ.pop(name, "") for name in VARIABLES)
     if not address.startswith(("/", "@")):
         return Notifier()
     is_ours = owner in ("", str(os.getpid()))

@@ -122,6 +122,7 @@ class Herald:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._notifier.close()
 
     def _beat(self) -> None:
         alive = {"WATCHDOG": "1"} if self._is_sound() else {}
