@@ -45,9 +45,9 @@ class Project:
     def config(self, text):
         (self.root / "nerve.yaml").write_text(textwrap.dedent(text))
 
-    def start(self, *arguments, entry=ENTRY, **environment):
+    def start(self, *arguments, entry=ENTRY, before=(), **environment):
         process = subprocess.Popen(
-            [sys.executable, str(entry), *arguments],
+            [*before, sys.executable, str(entry), *arguments],
             cwd=self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
