@@ -59,7 +59,8 @@ class Recorder:
 
         `troubled` at the first failure of a row of them and where another fault follows,
         `recovered` after the last; `restored` when a deleted journal was written back;
-        `filled` when so much waits that no worker should be read until `committed`.
+        `filled` when so much waits that no worker should be read until `committed`. `trouble` is
+        why nothing can be written, and empty while it can.
         """
         self._journal = journal
         self._loop = loop
@@ -77,6 +78,7 @@ class Recorder:
         self._idle = asyncio.Event()
         self._idle.set()
         self.is_healthy = True
+        self.trouble = ""
         self.left_out = 0
         self._thread = JournalThread(
             journal,
@@ -224,7 +226,7 @@ class Recorder:
         assert self._in_hand is not None  # noqa: S101  it was submitted
         batch, self._in_hand = self._in_hand, None
         if not self.is_healthy:
-            self.is_healthy, self._fault = True, ""
+            self.is_healthy, self._fault, self.trouble = True, "", ""
             self._recovered()
         try:
             self._committed(batch, ids)
@@ -243,7 +245,7 @@ class Recorder:
 
     def _on_failure(self, error: StateError) -> None:
         if self.is_healthy or error.fault != self._fault:
-            self.is_healthy, self._fault = False, error.fault
+            self.is_healthy, self._fault, self.trouble = False, error.fault, str(error)
             self._troubled(error)
 
     def _on_left_out(self, entries: int) -> None:
