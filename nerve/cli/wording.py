@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from typing import Any
 
-from nerve.clock import to_datetime
+from nerve.clock import MS_PER_S, US_PER_MS, to_datetime
 
 ELLIPSIS = "…"
 MIN_TEXT_CELLS = 16
@@ -24,6 +24,7 @@ _UNSAFE = re.compile(
 )
 _TELLING_KEYS = ("summary", "message", "text")
 _WIDE = frozenset("WF")
+_SECONDS_WITH_TENTHS, _MINUTE_S, _HOUR_S, _DAY_S = 10, 60, 3_600, 86_400
 
 
 def visible(text: str) -> str:
@@ -55,6 +56,23 @@ def sentence(payload: Any) -> str:
 def local_time(at_us: int, zone: tzinfo) -> str:
     """Write recorded microseconds as date and time of a zone, to the second."""
     return to_datetime(at_us).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(length_us: int) -> str:
+    """Write a length of time for a glance, e.g. `80ms`, `3.2s`, `45s`, `12m`, `3h07m`, `5d`."""
+    milliseconds = max(0, length_us) // US_PER_MS
+    seconds = milliseconds // MS_PER_S
+    if milliseconds < MS_PER_S:
+        return f"{milliseconds}ms"
+    if seconds < _SECONDS_WITH_TENTHS:
+        return f"{milliseconds / MS_PER_S:.1f}s"
+    if seconds < _MINUTE_S:
+        return f"{seconds}s"
+    if seconds < _HOUR_S:
+        return f"{seconds // _MINUTE_S}m"
+    if seconds < _DAY_S:
+        return f"{seconds // _HOUR_S}h{seconds % _HOUR_S // _MINUTE_S:02}m"
+    return f"{seconds // _DAY_S}d"
 
 
 def cells(text: str) -> int:

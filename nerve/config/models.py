@@ -341,3 +341,12 @@ class Config(Section):
     def group(self, name: str) -> GroupConfig:
         """Return the limits of a group; the defaults where nothing is said of it."""
         return self.groups.get(name) or GroupConfig()
+
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Return, for each sense that signals run, the senses that give them."""
+        found: dict[str, dict[str, None]] = {}
+        for reflex in self.reflexes:
+            if isinstance(reflex, SenseReflex) and reflex.on:
+                for sense in reflex.sense:
+                    found.setdefault(sense, {}).update(dict.fromkeys(reflex.on))
+        return {sense: tuple(sources) for sense, sources in found.items()}

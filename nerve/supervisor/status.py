@@ -12,7 +12,6 @@ from difflib import get_close_matches
 
 from nerve.clock import US_PER_S, Clock
 from nerve.config import Loaded
-from nerve.config.models import Config, SenseReflex
 from nerve.errors import Exit
 from nerve.reflex.flow import Phase
 from nerve.supervisor.answers import Answer, refused
@@ -184,7 +183,7 @@ class _Names:
         for sense in self.senses:
             self.of_group.setdefault(self.group_of[sense], []).append(sense)
         self.groups = sorted(self.of_group)
-        self.sources = _sources(loaded.config)
+        self.sources = loaded.config.sources()
 
     def strangers(self, targets: Collection[str]) -> list[str]:
         return [n for n in targets if n not in self.group_of and n not in self.of_group]
@@ -205,15 +204,6 @@ class _Names:
             return self.groups
         named = {name for name in targets if name in self.of_group}
         return sorted(named.union(self.group_of[n] for n in targets if n in self.group_of))
-
-
-def _sources(config: Config) -> dict[str, tuple[str, ...]]:
-    found: dict[str, dict[str, None]] = {}
-    for reflex in config.reflexes:
-        if isinstance(reflex, SenseReflex) and reflex.on:
-            for sense in reflex.sense:
-                found.setdefault(sense, {}).update(dict.fromkeys(reflex.on))
-    return {sense: tuple(sources) for sense, sources in found.items()}
 
 
 def _page(names: Sequence[str], after: str) -> tuple[Sequence[str], bool]:

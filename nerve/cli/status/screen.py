@@ -1,0 +1,198 @@
+"""All that is known, as lines for a person. Pure.
+
+From the top: what nerve is, what needs a person, the groups, the senses. What does not fit is
+counted, with the command that shows it; of senses those stand first that need something, and then
+those that run. A colour never says anything that a word does not say too.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nerve.cli.status.needs import Need
+from nerve.cli.status.picture import OFF, Picture
+from nerve.cli.status.rows import NOTHING, group_now, last_of, late, sense_now, took
+from nerve.cli.wording import cells, counted, cut, hanging, local_time, padded, span, visible
+from nerve.wire.status import GroupStatus, SenseStatus
+
+MAX_NEEDS = 8
+"""Shown of what needs a person, while not all is asked for."""
+MAX_GROUPS = 12
+MIN_SENSES = 8
+"""Shown at least, on however small a screen."""
+WIDE_CELLS = 100
+"""From here on there is room for how long computes take, and names need not be cut."""
+MAX_NAME_CELLS = 24
+_GAP = "  "
+_LEVELS = {"error": "red", "warning": "yellow"}
+_STATES = {"fatal": "error", "backoff": "error", "starting": "warning", "stopping": "warning"}
+
+Paint = Callable[[str, str], str]
+"""(text, style): a style is `bold`, `dim`, `error`, `warning` or `good`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What is written on.
+
+    Attributes:
+        width: in cells.
+        height: in lines; None for no end.
+        paint: gives a text its style.
+    """
+
+    width: int
+    height: int | None
+    paint: Paint
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A piece of a line."""
+
+    text: str
+    style: str = ""
+
+
+def screen(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
+    """Lay a picture out, and what needs a person in it."""
+    lines = [*_head(picture, needs, sheet), *_needs(needs, sheet), ""]
+    lines += _groups(picture, sheet)
+    room = None if sheet.height is None else max(MIN_SENSES, sheet.height - len(lines) - 4)
+    return lines + ["", *_senses(picture, needs, room, sheet)]
+
+
+def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
+    told, style = _verdict(picture, needs)
+    of = f"{counted(len(picture.groups), 'group')}, {counted(len(picture.senses), 'sense')}"
+    nerve = picture.nerve
+    if nerve is None:
+        return [_styled([Cell("nerve does not run: ", "error"), Cell(_ended(picture))], sheet), of]
+    up = span(picture.now_us - nerve.started_us)
+    head = f"nerve {visible(nerve.version)}, process {nerve.pid}, up {up}: "
+    since = f"since {local_time(nerve.started_us, picture.zone)}, {of}, {visible(nerve.config)}"
+    return [_styled([Cell(head, "bold"), Cell(told, style)], sheet), cut(since, sheet.width)]
+
+
+def _verdict(picture: Picture, needs: Sequence[Need]) -> tuple[str, str]:
+    if needs:
+        verb = "needs" if len(needs) == 1 else "need"
+        return f"{counted(len(needs), 'thing')} {verb} you", needs[0].level
+    if picture.nerve is not None and not picture.nerve.is_ready:
+        return "starting", "warning"
+    return "all is well", "good"
+
+
+def _ended(picture: Picture) -> str:
+    boot = picture.files.boot
+    if boot is None:
+        return "nothing has run here yet"
+    if boot.ended == "stopped" and boot.ended_us is not None:
+        ago = span(picture.now_us - boot.ended_us)
+        return f"stopped at {local_time(boot.ended_us, picture.zone)}, {ago} ago"
+    started = local_time(boot.started_us, picture.zone)
+    return f"the one started at {started} was killed, or its machine went down"
+
+
+def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
+    if not needs:
+        return []
+    shown = needs if sheet.height is None else needs[:MAX_NEEDS]
+    words = max(len(need.word) for need in shown)
+    names = min(MAX_NAME_CELLS, max(cells(need.about) for need in shown))
+    lines = [""]
+    for need in shown:
+        head = f"{padded(need.word, words)}{_GAP}{padded(cut(need.about, names), names)}{_GAP}"
+        first, *rest = hanging(head, need.text, sheet.width)
+        # By the word: what stands below is indented and needs no colour to belong to it.
+        lines.append(sheet.paint(need.word, need.level) + first[len(need.word) :])
+        lines += rest
+        lines.append(" " * cells(head) + sheet.paint(need.command, "bold"))
+    if left_out := len(needs) - len(shown):
+        lines.append(f"and {left_out:,} more: nerve status --all")
+    return lines
+
+
+def _groups(picture: Picture, sheet: Sheet) -> list[str]:
+    groups = sorted(picture.groups, key=lambda group: _order_of(group))
+    shown = groups if sheet.height is None else groups[:MAX_GROUPS]
+    if not shown or shown[0].state == OFF:
+        return [""][:0]
+    rows = [
+        [
+            Cell(_name(group.name, sheet)),
+            Cell(group.state, _STATES.get(group.state, "")),
+            Cell(NOTHING if group.pid is None else str(group.pid)),
+            Cell(str(group.generation - 1 if group.generation else 0)),
+            Cell(group_now(picture, group)),
+        ]
+        for group in shown
+    ]
+    lines = _table(("group", "worker", "process", "restarts", "runs now"), rows, sheet)
+    if left_out := len(groups) - len(shown):
+        lines.append(f"and {counted(left_out, 'more group')}: nerve status --all")
+    return lines
+
+
+def _order_of(group: GroupStatus) -> tuple[int, str]:
+    return (0 if group.state in _STATES else 1 if group.running else 2), group.name
+
+
+def _senses(
+    picture: Picture, needs: Sequence[Need], room: int | None, sheet: Sheet
+) -> list[str]:
+    levels = {need.about: need.level for need in reversed(needs)}
+    senses = sorted(picture.senses, key=lambda sense: _rank_of(sense, levels))
+    shown = senses if room is None else senses[:room]
+    groups = {group.name: group for group in picture.groups}
+    is_wide, runs = sheet.width >= WIDE_CELLS, picture.nerve is not None
+    rows = []
+    for sense in shown:
+        ran = picture.files.ran.get(sense.name)
+        row = [
+            Cell(_name(sense.name, sheet)),
+            Cell(_name(sense.group, sheet)),
+            Cell(last_of(picture, sense), "error" if ran and ran.has_failed else ""),
+        ]
+        row += [Cell(took(sense))] if is_wide and runs else []
+        row += [Cell(late(sense))] if runs else []
+        row.append(Cell(sense_now(picture, sense, groups), levels.get(sense.name, "")))
+        rows.append(row)
+    columns = ["sense", "group", "last outcome"]
+    columns += ["took"] if is_wide and runs else []
+    columns += ["late", "next"] if runs else ["held"]
+    lines = _table(columns, rows, sheet) if rows else []
+    if left_out := len(senses) - len(shown):
+        lines.append(f"and {counted(left_out, 'more sense')}: nerve status --all, or by name")
+    return lines
+
+
+def _rank_of(sense: SenseStatus, levels: dict[str, str]) -> tuple[int, str]:
+    if sense.name in levels:
+        return (0 if levels[sense.name] == "error" else 1), sense.name
+    return {"running": 2, "waiting": 3}.get(sense.phase, 4), sense.name
+
+
+def _name(name: str, sheet: Sheet) -> str:
+    return visible(name) if sheet.width >= WIDE_CELLS else cut(visible(name), MAX_NAME_CELLS)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], sheet: Sheet) -> list[str]:
+    """Align cells below their columns; the last one is cut to what is left for it."""
+    heads = [Cell(column, "bold") for column in columns]
+    widths = [max(cells(row[n].text) for row in (heads, *rows)) for n in range(len(columns))]
+    lines = []
+    for row in (heads, *rows):
+        *before, last = row
+        line = [Cell(padded(c.text, w) + _GAP, c.style) for c, w in zip(before, widths, strict=False)]
+        lines.append(_styled([*line, last], sheet))
+    return lines
+
+
+def _styled(pieces: Sequence[Cell], sheet: Sheet) -> str:
+    """Write pieces one after the other, as far as the line goes."""
+    left, line = sheet.width, ""
+    for piece in pieces:
+        text = cut(piece.text, left) if left > 0 else ""
+        left -= cells(text)
+        line += sheet.paint(text, piece.style) if piece.style and text.strip() else text
+    return line.rstrip()
