@@ -24,7 +24,8 @@ _UNSAFE = re.compile(
 )
 _TELLING_KEYS = ("summary", "message", "text")
 _WIDE = frozenset("WF")
-_SECONDS_WITH_TENTHS, _MINUTE_S, _HOUR_S, _DAY_S = 10, 60, 3_600, 86_400
+_DAY_HOURS = 24
+_TENTHS_BELOW_S = 10
 
 
 def visible(text: str) -> str:
@@ -59,20 +60,17 @@ def local_time(at_us: int, zone: tzinfo) -> str:
 
 
 def span(length_us: int) -> str:
-    """Write a length of time for a glance, e.g. `80ms`, `3.2s`, `45s`, `12m`, `3h07m`, `5d`."""
+    """Write a length of time for a glance: `<1ms`, `80ms`, `3.2s`, `45s`, `12m`, `3h07m`, `5d`."""
     milliseconds = max(0, length_us) // US_PER_MS
-    seconds = milliseconds // MS_PER_S
-    if milliseconds < MS_PER_S:
-        return f"{milliseconds}ms"
-    if seconds < _SECONDS_WITH_TENTHS:
-        return f"{milliseconds / MS_PER_S:.1f}s"
-    if seconds < _MINUTE_S:
-        return f"{seconds}s"
-    if seconds < _HOUR_S:
-        return f"{seconds // _MINUTE_S}m"
-    if seconds < _DAY_S:
-        return f"{seconds // _HOUR_S}h{seconds % _HOUR_S // _MINUTE_S:02}m"
-    return f"{seconds // _DAY_S}d"
+    minutes, seconds = divmod(milliseconds // MS_PER_S, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= _DAY_HOURS:
+        return f"{hours // _DAY_HOURS}d"
+    if hours or minutes:
+        return f"{hours}h{minutes:02}m" if hours else f"{minutes}m"
+    if seconds:
+        return f"{milliseconds / MS_PER_S:.1f}s" if seconds < _TENTHS_BELOW_S else f"{seconds}s"
+    return f"{milliseconds}ms" if milliseconds else "<1ms"
 
 
 def cells(text: str) -> int:

@@ -308,7 +308,7 @@ class Supervisor:
 
     def _handlers(self) -> Handlers:
         """Return what answers which request at the control socket."""
-        return {}
+        return {"status": self.status.handle}
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}

@@ -16,7 +16,6 @@ from nerve.cli.status.objects import objects
 from nerve.cli.status.picture import Picture, look
 from nerve.cli.status.screen import Sheet, screen
 from nerve.cli.wording import visible_lines, wrapped
-from nerve.config.whereabouts import Located
 from nerve.errors import Exit, NerveError
 
 DEFAULT_WATCH_S = 2.0
@@ -34,21 +33,16 @@ _STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-class Seconds(click.ParamType):
-    """How often `--watch` looks."""
-
-    name = "seconds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Take a number of seconds; a name that stands in its place is told where it belongs."""
-        with suppress(ValueError):
-            seconds = float(value)
-            if MIN_WATCH_S <= seconds <= MAX_WATCH_S:
-                return seconds
-        limits = f"{MIN_WATCH_S:g} to {MAX_WATCH_S:g}"
-        self.fail(f"{value!r} is no number of seconds, {limits}; names stand before --watch", param, ctx)
+def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Take how often to look; a name that stands in its place is told where it belongs."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError as error:
+        told = f"{value!r} is no number of seconds; names stand before --watch"
+        raise click.BadParameter(told, context, parameter) from error
+    return min(max(seconds, MIN_WATCH_S), MAX_WATCH_S)
 
 
 @click.command(
@@ -63,9 +57,9 @@ class Seconds(click.ParamType):
 @click.argument("targets", nargs=-1, metavar="[SENSE|GROUP]...")
 @click.option(
     "--watch",
-    type=Seconds(),
+    callback=_seconds,
     is_flag=False,
-    flag_value=DEFAULT_WATCH_S,
+    flag_value=str(DEFAULT_WATCH_S),
     metavar="[SECONDS]",
     help=f"Look again every so often, {DEFAULT_WATCH_S:g} seconds by default, until Ctrl-C.",
 )
@@ -103,7 +97,9 @@ def _once(picture: Picture, *, as_json: bool, show_all: bool) -> Exit:
             emit_json(said)
     else:
         size = shutil.get_terminal_size() if is_terminal() else None
-        width, height = (size.columns, size.lines - PROMPT_LINES) if size else (PIPE_CELLS, PIPE_LINES)
+        width, height = (
+            (size.columns, size.lines - PROMPT_LINES) if size else (PIPE_CELLS, PIPE_LINES)
+        )
         sheet = Sheet(width, None if show_all else height, _coloured)
         for line in screen(picture, needs, sheet):
             emit(line)

@@ -113,19 +113,19 @@ def _of_sense(picture: Picture, sense: SenseStatus) -> Iterator[Need]:
     why = f"nerve why {name}"
     if paused := files.paused.get(name):
         reason = f": {visible(paused.reason)}" if paused.reason else ""
-        text = f"since {local_time(paused.since_us, picture.zone)}{reason}"
+        text = f"since {moment(paused.since_us, picture)}{reason}"
         yield Need(Rank.PAUSED, "paused", name, text, f"nerve resume {name}")
     quarantine = files.quarantined.get(name)
     if quarantine and quarantine.until_us > now_us:
-        until = local_time(quarantine.until_us, picture.zone)
-        text = f"until {until}, {span(quarantine.until_us - now_us)} more: "
+        more = span(quarantine.until_us - now_us)
+        text = f"until {moment(quarantine.until_us, picture)} ({more} more): "
         yield Need(Rank.QUARANTINED, "quarantined", name, text + visible(quarantine.reason), why)
     if sense.blocked == "unavailable":
         yield Need(Rank.UNAVAILABLE, "unavailable", name, visible(sense.why), why)
     ran = files.ran.get(name)
     if ran and ran.has_failed:
         times = f", {counted(ran.times, 'time')}" if ran.times > 1 else ""
-        since = f" since {local_time(ran.since_us, picture.zone)}" if times and ran.since_us else ""
+        since = f" since {moment(ran.since_us, picture)}" if times and ran.since_us else ""
         detail = f": {visible(ran.detail)}" if ran.detail else ""
         text = f"{span(now_us - ran.last_us)} ago{times}{since}{detail}"
         yield Need(Rank.FAILING, ran.last, name, text, why)
@@ -136,10 +136,14 @@ def _slow(picture: Picture, sense: SenseStatus) -> Iterator[Need]:
     name, now_us = sense.name, picture.now_us
     command = f"nerve why {name}"
     if sense.waiting_since_us is not None and now_us - sense.waiting_since_us > LATE_US:
-        text = f"waits {span(now_us - sense.waiting_since_us)} for its turn in {sense.group}"
+        text = (
+            f"waits {span(now_us - sense.waiting_since_us)} for its turn in the group {sense.group}"
+        )
         yield Need(Rank.LATE, "late", name, text, command)
     elif sense.late_us is not None and sense.late_us > LATE_US:
-        text = f"its last start was {span(sense.late_us)} late: {sense.group} was busy"
+        text = (
+            f"its last start was {span(sense.late_us)} late: its group {sense.group} cannot keep up"
+        )
         yield Need(Rank.LATE, "late", name, text, command)
     for lag in picture.files.lags.get(name, ()):
         waits_us = now_us - lag.since_us
@@ -147,6 +151,13 @@ def _slow(picture: Picture, sense: SenseStatus) -> Iterator[Need]:
             more = " or more" if lag.is_more else ""
             text = f"{counted(lag.number, 'signal')}{more} of {lag.source}, for {span(waits_us)}"
             yield Need(Rank.LAGGING, "lagging", name, text, command)
+
+
+def moment(at_us: int, picture: Picture) -> str:
+    """Write a time for a glance: without its date where that is today's."""
+    date, _, time = local_time(at_us, picture.zone).partition(" ")
+    today = local_time(picture.now_us, picture.zone).partition(" ")[0]
+    return time if date == today else f"{date} {time}"
 
 
 def _first(needs: Iterable[Need]) -> list[Need]:

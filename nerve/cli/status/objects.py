@@ -1,4 +1,4 @@
-"""What is known, as objects for `--json`: one for nerve, each need, each group, each sense. Pure."""
+"""What is known, as objects for `--json`: of nerve, and each need, group and sense. Pure."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -115,9 +115,7 @@ def _is_changed(located: Located, nerve: StatusReply) -> bool:
     return str(located.path) == nerve.config and changed_us > nerve.loaded_us + MTIME_SLACK_US
 
 
-def _without_nerve(
-    settings: Settings, targets: Collection[str], absence: NotRunning
-) -> Picture:
+def _without_nerve(settings: Settings, targets: Collection[str], absence: NotRunning) -> Picture:
     loaded = settings.load()
     senses = _configured(loaded.config)
     groups = sorted({sense.group for sense in senses})

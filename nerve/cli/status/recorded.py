@@ -155,9 +155,7 @@ def _lags(reader: sqlite3.Connection, pairs: Iterable[Pair]) -> dict[str, list[L
     cursors = cursors_in(reader)
     floor = newest_id(reader) - MAX_COUNTED_IDS
     known = {pair: cursors[pair] for pair in pairs if pair in cursors}
-    ids = signal_ids_after(
-        reader, [(source, max(at, floor)) for (_, source), at in known.items()]
-    )
+    ids = signal_ids_after(reader, [(source, max(at, floor)) for (_, source), at in known.items()])
     found: dict[str, list[Lag]] = {}
     for (target, source), position in known.items():
         waiting = ids[source][bisect_right(ids[source], position) :]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from nerve.cli.status.picture import Picture
+from nerve.cli.status.picture import OFF, Picture
 from nerve.cli.wording import counted, span, visible
 from nerve.wire.status import GroupStatus, SenseStatus
 
@@ -49,8 +49,8 @@ def sense_now(picture: Picture, sense: SenseStatus, groups: Mapping[str, GroupSt
     if sense.phase == "running":
         since_us = sense.started_us or picture.now_us
         return f"runs for {span(picture.now_us - since_us)}"
-    if held:
-        return held
+    if held or sense.phase == OFF:
+        return held or NOTHING
     if sense.phase == "waiting" and sense.waiting_since_us is not None:
         behind = f" behind {group.running}" if group and group.running else ""
         return f"waits {span(picture.now_us - sense.waiting_since_us)}{behind}"

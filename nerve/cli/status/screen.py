@@ -5,23 +5,24 @@ counted, with the command that shows it; of senses those stand first that need s
 those that run. A colour never says anything that a word does not say too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nerve.cli.status.needs import Need
-from nerve.cli.status.picture import OFF, Picture
+from nerve.cli.status.needs import Need, moment
+from nerve.cli.status.picture import Picture
 from nerve.cli.status.rows import NOTHING, group_now, last_of, late, sense_now, took
-from nerve.cli.wording import cells, counted, cut, hanging, local_time, padded, span, visible
+from nerve.cli.wording import MIN_TEXT_CELLS, cells, counted, cut, padded, span, visible, wrapped
 from nerve.wire.status import GroupStatus, SenseStatus
 
-MAX_NEEDS = 8
-"""Shown of what needs a person, while not all is asked for."""
-MAX_GROUPS = 12
-MIN_SENSES = 8
-"""Shown at least, on however small a screen."""
+PARTS = 3
+"""Of a screen: what needs a person has one, groups half of one, senses what is left."""
+MIN_ROWS = 3
+"""Of each, on however small a screen."""
 WIDE_CELLS = 100
 """From here on there is room for how long computes take, and names need not be cut."""
 MAX_NAME_CELLS = 24
+_SENSES_AROUND = 3
+"""Lines around the rows of senses: an empty one, the columns' names, how many are left out."""
 _GAP = "  "
 _LEVELS = {"error": "red", "warning": "yellow"}
 _STATES = {"fatal": "error", "backoff": "error", "starting": "warning", "stopping": "warning"}
@@ -55,10 +56,13 @@ class Cell:
 
 def screen(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     """Lay a picture out, and what needs a person in it."""
-    lines = [*_head(picture, needs, sheet), *_needs(needs, sheet), ""]
-    lines += _groups(picture, sheet)
-    room = None if sheet.height is None else max(MIN_SENSES, sheet.height - len(lines) - 4)
-    return lines + ["", *_senses(picture, needs, room, sheet)]
+    lines = [*_head(picture, needs, sheet), *_needs(needs, sheet), *_groups(picture, sheet)]
+    return [*lines, *_senses(picture, needs, _room(sheet, len(lines) + _SENSES_AROUND), sheet)]
+
+
+def _room(sheet: Sheet, used: int) -> int | None:
+    """How many rows there is room for; None for all."""
+    return None if sheet.height is None else max(MIN_ROWS, sheet.height - used)
 
 
 def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
@@ -69,7 +73,7 @@ def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
         return [_styled([Cell("nerve does not run: ", "error"), Cell(_ended(picture))], sheet), of]
     up = span(picture.now_us - nerve.started_us)
     head = f"nerve {visible(nerve.version)}, process {nerve.pid}, up {up}: "
-    since = f"since {local_time(nerve.started_us, picture.zone)}, {of}, {visible(nerve.config)}"
+    since = f"since {moment(nerve.started_us, picture)}, {of}, {visible(nerve.config)}"
     return [_styled([Cell(head, "bold"), Cell(told, style)], sheet), cut(since, sheet.width)]
 
 
@@ -88,46 +92,59 @@ def _ended(picture: Picture) -> str:
         return "nothing has run here yet"
     if boot.ended == "stopped" and boot.ended_us is not None:
         ago = span(picture.now_us - boot.ended_us)
-        return f"stopped at {local_time(boot.ended_us, picture.zone)}, {ago} ago"
-    started = local_time(boot.started_us, picture.zone)
+        return f"stopped at {moment(boot.ended_us, picture)}, {ago} ago"
+    started = moment(boot.started_us, picture)
     return f"the one started at {started} was killed, or its machine went down"
 
 
 def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
-    if not needs:
+    """Lay out what needs a person, with the command; the text has one line where many do."""
+    room = _room(sheet, (sheet.height or 0) * (PARTS - 1) // PARTS)
+    shown = needs[:room]
+    if not shown:
         return []
-    shown = needs if sheet.height is None else needs[:MAX_NEEDS]
-    words = max(len(need.word) for need in shown)
-    names = min(MAX_NAME_CELLS, max(cells(need.about) for need in shown))
+    words, names, commands = (
+        max(cells(text) for text in column)
+        for column in zip(*((n.word, n.about, n.command) for n in shown), strict=True)
+    )
+    names = min(names, MAX_NAME_CELLS)
+    is_short = room is not None and 2 * len(needs) > room
     lines = [""]
     for need in shown:
-        head = f"{padded(need.word, words)}{_GAP}{padded(cut(need.about, names), names)}{_GAP}"
-        first, *rest = hanging(head, need.text, sheet.width)
-        # By the word: what stands below is indented and needs no colour to belong to it.
-        lines.append(sheet.paint(need.word, need.level) + first[len(need.word) :])
-        lines += rest
-        lines.append(" " * cells(head) + sheet.paint(need.command, "bold"))
+        about, command = cut(need.about, names), padded(need.command, commands)
+        row = [Cell(padded(need.word, words) + _GAP, need.level)]
+        row += [Cell(padded(about, names) + _GAP)] if names else []
+        row += [Cell(command + _GAP, "bold")]
+        indent = sum(cells(cell.text) for cell in row)
+        if is_short or sheet.width - indent < MIN_TEXT_CELLS:
+            text, rest = need.text, list[str]()
+        else:
+            text, *rest = wrapped(need.text, sheet.width - indent)
+        if room is not None and len(rest) > 1:
+            rest = [cut(f"{rest[0]} {rest[1]}", sheet.width - indent)]
+        lines.append(_styled([*row, Cell(text)], sheet))
+        lines += [" " * indent + line for line in rest]
     if left_out := len(needs) - len(shown):
         lines.append(f"and {left_out:,} more: nerve status --all")
     return lines
 
 
 def _groups(picture: Picture, sheet: Sheet) -> list[str]:
-    groups = sorted(picture.groups, key=lambda group: _order_of(group))
-    shown = groups if sheet.height is None else groups[:MAX_GROUPS]
-    if not shown or shown[0].state == OFF:
-        return [""][:0]
+    groups = sorted(picture.groups, key=_order_of)
+    shown = groups[: _room(sheet, (sheet.height or 0) * (2 * PARTS - 1) // (2 * PARTS))]
+    if not shown or picture.nerve is None:
+        return []
     rows = [
         [
             Cell(_name(group.name, sheet)),
             Cell(group.state, _STATES.get(group.state, "")),
             Cell(NOTHING if group.pid is None else str(group.pid)),
-            Cell(str(group.generation - 1 if group.generation else 0)),
+            Cell(str(max(0, group.generation - 1))),
             Cell(group_now(picture, group)),
         ]
         for group in shown
     ]
-    lines = _table(("group", "worker", "process", "restarts", "runs now"), rows, sheet)
+    lines = ["", *_table(("group", "worker", "process", "restarts", "runs now"), rows, sheet)]
     if left_out := len(groups) - len(shown):
         lines.append(f"and {counted(left_out, 'more group')}: nerve status --all")
     return lines
@@ -137,12 +154,10 @@ def _order_of(group: GroupStatus) -> tuple[int, str]:
     return (0 if group.state in _STATES else 1 if group.running else 2), group.name
 
 
-def _senses(
-    picture: Picture, needs: Sequence[Need], room: int | None, sheet: Sheet
-) -> list[str]:
+def _senses(picture: Picture, needs: Sequence[Need], room: int | None, sheet: Sheet) -> list[str]:
     levels = {need.about: need.level for need in reversed(needs)}
     senses = sorted(picture.senses, key=lambda sense: _rank_of(sense, levels))
-    shown = senses if room is None else senses[:room]
+    shown = senses[:room]
     groups = {group.name: group for group in picture.groups}
     is_wide, runs = sheet.width >= WIDE_CELLS, picture.nerve is not None
     rows = []
@@ -160,13 +175,13 @@ def _senses(
     columns = ["sense", "group", "last outcome"]
     columns += ["took"] if is_wide and runs else []
     columns += ["late", "next"] if runs else ["held"]
-    lines = _table(columns, rows, sheet) if rows else []
+    lines = ["", *_table(columns, rows, sheet)] if rows else []
     if left_out := len(senses) - len(shown):
         lines.append(f"and {counted(left_out, 'more sense')}: nerve status --all, or by name")
     return lines
 
 
-def _rank_of(sense: SenseStatus, levels: dict[str, str]) -> tuple[int, str]:
+def _rank_of(sense: SenseStatus, levels: Mapping[str, str]) -> tuple[int, str]:
     if sense.name in levels:
         return (0 if levels[sense.name] == "error" else 1), sense.name
     return {"running": 2, "waiting": 3}.get(sense.phase, 4), sense.name
@@ -183,7 +198,9 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], sheet: Sheet)
     lines = []
     for row in (heads, *rows):
         *before, last = row
-        line = [Cell(padded(c.text, w) + _GAP, c.style) for c, w in zip(before, widths, strict=False)]
+        line = [
+            Cell(padded(c.text, w) + _GAP, c.style) for c, w in zip(before, widths, strict=False)
+        ]
         lines.append(_styled([*line, last], sheet))
     return lines
 
