@@ -7,7 +7,6 @@ longer than the terminal is wide. Signals come as bytes in a pipe, so that a wai
 
 import os
 import select
-import shutil
 import signal
 import sys
 import termios
@@ -58,12 +57,16 @@ class Canvas:
     @property
     def width(self) -> int:
         """Cells of a line. One less than there are: behind the last one no end of a line fits."""
-        return max(1, shutil.get_terminal_size().columns - 1)
+        return max(1, self._size().columns - 1)
 
     @property
     def height(self) -> int:
         """Lines."""
-        return shutil.get_terminal_size().lines
+        return self._size().lines
+
+    def _size(self) -> os.terminal_size:
+        # Not that of shutil: COLUMNS in the environment is what the shell once found.
+        return os.get_terminal_size(sys.stdout.fileno())
 
     def draw(self, lines: Sequence[str]) -> None:
         """Show these lines and nothing else; those beyond the last line of the terminal not."""

@@ -3,6 +3,7 @@
 The help texts stand here, because showing the list must not import the commands.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -60,6 +61,8 @@ class Program(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        gc.freeze()  # what is imported by now stays, and is never looked through
+        gc.enable()
         return command
 
     def resolve_command(

@@ -125,7 +125,7 @@ def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
         lines.append(_styled([*row, Cell(text)], sheet))
         lines += [" " * indent + line for line in rest]
     if left_out := len(needs) - len(shown):
-        lines.append(f"and {left_out:,} more: nerve status --all")
+        lines.append(cut(f"and {left_out:,} more: nerve status --all", sheet.width))
     return lines
 
 
@@ -146,7 +146,8 @@ def _groups(picture: Picture, sheet: Sheet) -> list[str]:
     ]
     lines = ["", *_table(("group", "worker", "process", "restarts", "runs now"), rows, sheet)]
     if left_out := len(groups) - len(shown):
-        lines.append(f"and {counted(left_out, 'more group')}: nerve status --all")
+        told = f"and {counted(left_out, 'more group')}: nerve status --all"
+        lines.append(cut(told, sheet.width))
     return lines
 
 
@@ -177,7 +178,8 @@ def _senses(picture: Picture, needs: Sequence[Need], room: int | None, sheet: Sh
     columns += ["late", "next"] if runs else ["held"]
     lines = ["", *_table(columns, rows, sheet)] if rows else []
     if left_out := len(senses) - len(shown):
-        lines.append(f"and {counted(left_out, 'more sense')}: nerve status --all, or by name")
+        told = f"and {counted(left_out, 'more sense')}: nerve status --all, or by name"
+        lines.append(cut(told, sheet.width))
     return lines
 
 
