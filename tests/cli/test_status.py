@@ -474,3 +474,37 @@ def test_a_name_behind_watch_is_told_where_it_belongs(project):
     done = project.nerve("status", "--watch", "disk")
     assert done.exit_code == 2
     assert "names stand before --watch" in done.stderr
+
+
+def test_why_adds_what_the_running_nerve_does_with_the_sense(project, background, json_lines):
+    """CTL-2"""
+    senses = "senses: {hung: {}, queued: {}, calm: {group: apart, throttle: 1h}}\n"
+    reflexes = "reflexes: [{kind: sense, sense: [hung, calm, queued], interval: 2s}]\n"
+    project.write("nerve.yaml", senses + reflexes)
+    hung = "import time\n\n\ndef compute(db, peers, ctx):\n    print('hangs')\n    time.sleep(60)\n"
+    project.sense("hung", hung)
+    project.sense("queued")
+    project.sense("calm", "def compute(db, peers, ctx):\n    return {'summary': 'calm'}\n")
+    process = background("run")
+    for line in process.stdout:
+        if "coalesced" in line or "hangs" in line:
+            break
+    (hangs,) = json_lines(project.nerve("why", "hung", "--json").stdout)
+    assert hangs["now"].startswith("it has been running for ")
+    (waits,) = json_lines(project.nerve("why", "queued", "--json").stdout)
+    assert " for its turn in default behind hung" in waits["now"]
+    shown = project.nerve("list", "senses").stdout
+    assert "every 2s (in " in shown
+    asked = project.nerve("status", "hung").stdout
+    assert "runs for" in asked
+
+
+def test_a_short_condition_stands_in_the_list_of_senses_and_a_secret_does_not(project):
+    project.write(
+        "nerve.yaml",
+        "senses: {disk: {secrets: {token: hunter2-hunter2}}, cpu: {}}\n"
+        "reflexes: [{kind: sense, sense: cpu, on: disk, where: \"user == 'hunter2-hunter2'\"}]\n",
+    )
+    shown = project.nerve("list", "senses").stdout
+    assert "on disk, where user == " in shown
+    assert "hunter2" not in shown

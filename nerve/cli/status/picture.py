@@ -67,7 +67,7 @@ def look(settings: Settings, located: Located, targets: Collection[str]) -> Pict
     """
     try:
         with connect(located) as remote:
-            pages = _pages(remote, targets)
+            pages = pages_of(remote, targets)
     except NotRunning as absence:
         return _without_nerve(settings, targets, absence)
     nerve = pages[0]
@@ -84,7 +84,7 @@ def look(settings: Settings, located: Located, targets: Collection[str]) -> Pict
     )
 
 
-def _pages(remote: Remote, targets: Collection[str]) -> list[StatusReply]:
+def pages_of(remote: Remote, targets: Collection[str]) -> list[StatusReply]:
     """Ask until all has been told; what a reload takes away meanwhile ends it."""
     pages: list[StatusReply] = []
     after = after_group = ""
