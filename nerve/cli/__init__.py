@@ -18,13 +18,16 @@ nothing larger: a command's own imports are paid by that command.
 """
 
 import gc
+import os
 import sys
 
 from nerve.errors import Exit
 
+COMPLETION_VARIABLE = "_NERVE_COMPLETE"
+
 
 def main() -> None:
-    """Run the command line of this process; does not return."""
+    """Run the command line of this process; returns only to a shell that asked for completions."""
     # Imports make a lot that stays and little that goes: looked through again and again, a tenth of
     # their time. `program` lets the collector begin when its command is imported.
     gc.disable()
@@ -32,6 +35,11 @@ def main() -> None:
         from nerve.cli.streams import ensure_streams
 
         ensure_streams()
+        if COMPLETION_VARIABLE in os.environ:  # a shell asks how a line may go on
+            from nerve.cli.completion import complete
+
+            complete()
+            return
         from nerve.cli.program import program
 
         program(prog_name="nerve")

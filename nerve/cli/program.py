@@ -36,6 +36,10 @@ COMMANDS = {
     "new": ("nerve.cli.scaffold:new", "Write a new sense to begin from."),
     "config": ("nerve.cli.configuration:config", "Show the configuration as it takes effect."),
     "schema": ("nerve.cli.configuration:schema", "Print the JSON Schema of nerve.yaml."),
+    "completion": (
+        "nerve.cli.completion:completion",
+        "Make a shell complete commands, options and names.",
+    ),
     "db": ("nerve.cli.database:db", "Migrate a sense's database, or look at its revisions."),
 }
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from nerve.config.names import DEFAULT_GROUP
 from nerve.config.values import (
     ENV_PATTERN,
     USE_PATTERN,
@@ -40,7 +41,6 @@ from nerve.config.values import (
 DEFAULT_MAX_QUEUE = 100
 DEFAULT_TIMEOUT_MS = 30_000
 DEFAULT_GRACE_PERIOD_MS = 5_000
-DEFAULT_GROUP = "default"
 DEFAULT_NICE = 10
 """Behind nerve itself, which has to get its turn to end a sense that takes all processors."""
 DEFAULT_MEMORY_BYTES = 2**30
