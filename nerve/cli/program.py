@@ -18,6 +18,7 @@ from nerve.version import VERSION
 COMMANDS = {
     "run": ("nerve.cli.run:run", "Start the senses and keep them running."),
     "status": ("nerve.cli.status.command:status", "Show how everything is, what needs you first."),
+    "top": ("nerve.cli.top.command:top", "Show what costs most, live."),
     "check": ("nerve.cli.check:check", "Check the configuration and load every sense."),
     "doctor": ("nerve.cli.doctor.command:doctor", "Look for what is wrong, and what to do."),
     "test": ("nerve.cli.trial:test", "Run one sense on a scratch database."),

@@ -2,29 +2,26 @@
 
 import json
 import os
-import pty
-import select
 import signal
-import subprocess
-import sys
 import termios
-from contextlib import contextmanager
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from nerve.cli.sheet import Sheet
 from nerve.cli.status.needs import needs_of
 from nerve.cli.status.objects import objects
 from nerve.cli.status.picture import Picture
 from nerve.cli.status.recorded import Lag, Ran, Recorded
-from nerve.cli.status.screen import Sheet, screen
+from nerve.cli.status.screen import screen
 from nerve.cli.wording import cells
 from nerve.clock import US_PER_S
 from nerve.store.batch import Batch, Pause, Quarantine
 from nerve.store.journal import Journal
 from nerve.wire.status import GroupStatus, SenseStatus, StatusReply
-from tests.cli.conftest import AT_US
+from tests.cli.conftest import AT_US, RUNNING
+from tests.cli.watched import ENTER, LEAVE, watching
 
 NOW_US = AT_US + 3_600 * US_PER_S
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -301,26 +298,6 @@ def test_a_fault_elsewhere_in_the_configuration_is_told_where_no_nerve_runs(proj
 
 # --- with one that runs --------------------------------------------------------------------
 
-RUNNING = """\
-timezone: Europe/Berlin
-senses:
-  calm: {}
-reflexes:
-  - {kind: sense, sense: calm, interval: 1s}
-"""
-
-
-@pytest.fixture
-def running(project, background):
-    """A nerve that runs; returns when its first sense has run."""
-    project.write("nerve.yaml", RUNNING)
-    project.sense("calm", "def compute(db, peers, ctx):\n    return {'summary': 'calm'}\n")
-    process = background("run")
-    for line in process.stdout:
-        if "calm" in line and "signal" in line:
-            break
-    return project
-
 
 def test_a_nerve_that_runs_is_asked_and_all_is_well(running, json_lines):
     done = running.nerve("status", "--json")
@@ -352,54 +329,6 @@ def test_the_parent_refuses_a_name_that_it_does_not_have(running):
     done = running.nerve("status", "calmer")
     assert done.exit_code == 2
     assert 'did you mean "calm"?' in done.stderr
-
-
-class Watched:
-    """A command that draws on a terminal."""
-
-    def __init__(self, ours, theirs, process):
-        self.ours, self.theirs, self.process, self.seen = ours, theirs, process, ""
-        self.mode = termios.tcgetattr(theirs)
-
-    def ends(self, code):
-        """It gives the terminal back as it was, and ends with this code."""
-        self.until(LEAVE)
-        assert self.process.wait(30) == code
-        assert termios.tcgetattr(self.theirs) == self.mode
-
-    def until(self, text):
-        """Read until it has shown this, since the last time it was waited for."""
-        while text not in self.seen:
-            ready, _, _ = select.select([self.ours], [], [], 30)
-            assert ready, f"{text!r} was not shown: {self.seen[-2_000:]!r}"
-            self.seen += os.read(self.ours, 65_536).decode(errors="replace")
-        before, _, self.seen = self.seen.partition(text)
-        return before
-
-
-@contextmanager
-def watching(project, *arguments, columns=80, lines=24):
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (lines, columns))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nerve", *arguments],
-        cwd=project.folder,
-        env={**project.environ, "NO_COLOR": "1"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        process_group=0,
-    )
-    try:
-        yield Watched(ours, theirs, process)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-        os.close(theirs)
-
-
-ENTER, LEAVE = "\x1b[?1049h", "\x1b[?25h\x1b[?1049l"
 
 
 def test_watch_draws_in_place_and_ctrl_c_ends_it_quietly(running):

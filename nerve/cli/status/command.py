@@ -4,17 +4,17 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import click
 
 from nerve.cli.boundary import explain
 from nerve.cli.output import emit, emit_json, is_terminal, json_option
 from nerve.cli.settings import Settings, config_options
+from nerve.cli.sheet import Sheet, coloured, plain
 from nerve.cli.status.needs import needs_of
 from nerve.cli.status.objects import objects
 from nerve.cli.status.picture import Picture, look
-from nerve.cli.status.screen import Sheet, screen
+from nerve.cli.status.screen import screen
 from nerve.cli.wording import visible_lines, wrapped
 from nerve.errors import Exit, NerveError
 
@@ -24,13 +24,6 @@ PIPE_CELLS, PIPE_LINES = 120, 60
 """Of a screen where stdout is no terminal."""
 PROMPT_LINES = 2
 """Left for the shell's prompt, so that the first line stays in sight."""
-_STYLES: dict[str, dict[str, Any]] = {
-    "bold": {"bold": True},
-    "dim": {"dim": True},
-    "error": {"fg": "red", "bold": True},
-    "warning": {"fg": "yellow"},
-    "good": {"fg": "green"},
-}
 
 
 def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -100,7 +93,7 @@ def _once(picture: Picture, *, as_json: bool, show_all: bool) -> Exit:
         width, height = (
             (size.columns, size.lines - PROMPT_LINES) if size else (PIPE_CELLS, PIPE_LINES)
         )
-        sheet = Sheet(width, None if show_all else height, _coloured)
+        sheet = Sheet(width, None if show_all else height, coloured)
         for line in screen(picture, needs, sheet):
             emit(line)
     if picture.absence is not None:
@@ -126,7 +119,7 @@ def _live(find: Callable[[], Picture], seconds: float, *, show_all: bool, colour
     # Here, because only this needs the terminal's modes.
     from nerve.cli.canvas import Canvas
 
-    paint = _coloured if colour else _plain
+    paint = coloured if colour else plain
     with Canvas() as canvas:
         picture: Picture | NerveError = _found(find)
         due = time.monotonic() + seconds
@@ -153,11 +146,3 @@ def _lines(found: Picture | NerveError, sheet: Sheet) -> list[str]:
         return [*lines, "", hint] if hint else lines
     said = [*visible_lines(str(found)), *visible_lines(found.hint)]
     return [line for text in said for line in wrapped(text, sheet.width)]
-
-
-def _coloured(text: str, style: str) -> str:
-    return click.style(text, **_STYLES[style]) if style else text
-
-
-def _plain(text: str, _style: str) -> str:
-    return text

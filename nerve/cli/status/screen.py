@@ -5,9 +5,9 @@ counted, with the command that shows it; of senses those stand first that need s
 those that run. A colour never says anything that a word does not say too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
+from nerve.cli.sheet import GAP, MAX_NAME_CELLS, Cell, Sheet, styled, table
 from nerve.cli.status.needs import Need, moment
 from nerve.cli.status.picture import Picture
 from nerve.cli.status.rows import NOTHING, group_now, last_of, late, sense_now, took
@@ -16,53 +16,15 @@ from nerve.wire.status import GroupStatus, SenseStatus
 
 PARTS = 3
 """Of a screen: what needs a person has one, groups half of one, senses what is left."""
-MIN_ROWS = 3
-"""Of each, on however small a screen."""
-WIDE_CELLS = 100
-"""From here on there is room for how long computes take, and names need not be cut."""
-MAX_NAME_CELLS = 24
 _SENSES_AROUND = 3
 """Lines around the rows of senses: an empty one, the columns' names, how many are left out."""
-_GAP = "  "
-_LEVELS = {"error": "red", "warning": "yellow"}
 _STATES = {"fatal": "error", "backoff": "error", "starting": "warning", "stopping": "warning"}
-
-Paint = Callable[[str, str], str]
-"""(text, style): a style is `bold`, `dim`, `error`, `warning` or `good`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """What is written on.
-
-    Attributes:
-        width: in cells.
-        height: in lines; None for no end.
-        paint: gives a text its style.
-    """
-
-    width: int
-    height: int | None
-    paint: Paint
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A piece of a line."""
-
-    text: str
-    style: str = ""
 
 
 def screen(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     """Lay a picture out, and what needs a person in it."""
     lines = [*_head(picture, needs, sheet), *_needs(needs, sheet), *_groups(picture, sheet)]
-    return [*lines, *_senses(picture, needs, _room(sheet, len(lines) + _SENSES_AROUND), sheet)]
-
-
-def _room(sheet: Sheet, used: int) -> int | None:
-    """How many rows there is room for; None for all."""
-    return None if sheet.height is None else max(MIN_ROWS, sheet.height - used)
+    return [*lines, *_senses(picture, needs, sheet.room(len(lines) + _SENSES_AROUND), sheet)]
 
 
 def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
@@ -70,11 +32,11 @@ def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     of = f"{counted(len(picture.groups), 'group')}, {counted(len(picture.senses), 'sense')}"
     nerve = picture.nerve
     if nerve is None:
-        return [_styled([Cell("nerve does not run: ", "error"), Cell(_ended(picture))], sheet), of]
+        return [styled([Cell("nerve does not run: ", "error"), Cell(_ended(picture))], sheet), of]
     up = span(picture.now_us - nerve.started_us)
     head = f"nerve {visible(nerve.version)}, process {nerve.pid}, up {up}: "
     since = f"since {moment(nerve.started_us, picture)}, {of}, {visible(nerve.config)}"
-    return [_styled([Cell(head, "bold"), Cell(told, style)], sheet), cut(since, sheet.width)]
+    return [styled([Cell(head, "bold"), Cell(told, style)], sheet), cut(since, sheet.width)]
 
 
 def _verdict(picture: Picture, needs: Sequence[Need]) -> tuple[str, str]:
@@ -99,7 +61,7 @@ def _ended(picture: Picture) -> str:
 
 def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
     """Lay out what needs a person, with the command; the text has one line where many do."""
-    room = _room(sheet, (sheet.height or 0) * (PARTS - 1) // PARTS)
+    room = sheet.room((sheet.height or 0) * (PARTS - 1) // PARTS)
     shown = needs[:room]
     if not shown:
         return []
@@ -112,9 +74,9 @@ def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
     lines = [""]
     for need in shown:
         about, command = cut(need.about, names), padded(need.command, commands)
-        row = [Cell(padded(need.word, words) + _GAP, need.level)]
-        row += [Cell(padded(about, names) + _GAP)] if names else []
-        row += [Cell(command + _GAP, "bold")]
+        row = [Cell(padded(need.word, words) + GAP, need.level)]
+        row += [Cell(padded(about, names) + GAP)] if names else []
+        row += [Cell(command + GAP, "bold")]
         indent = sum(cells(cell.text) for cell in row)
         if is_short or sheet.width - indent < MIN_TEXT_CELLS:
             text, rest = need.text, list[str]()
@@ -122,7 +84,7 @@ def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
             text, *rest = wrapped(need.text, sheet.width - indent)
         if room is not None and len(rest) > 1:
             rest = [cut(f"{rest[0]} {rest[1]}", sheet.width - indent)]
-        lines.append(_styled([*row, Cell(text)], sheet))
+        lines.append(styled([*row, Cell(text)], sheet))
         lines += [" " * indent + line for line in rest]
     if left_out := len(needs) - len(shown):
         lines.append(cut(f"and {left_out:,} more: nerve status --all", sheet.width))
@@ -131,12 +93,12 @@ def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
 
 def _groups(picture: Picture, sheet: Sheet) -> list[str]:
     groups = sorted(picture.groups, key=_order_of)
-    shown = groups[: _room(sheet, (sheet.height or 0) * (2 * PARTS - 1) // (2 * PARTS))]
+    shown = groups[: sheet.room((sheet.height or 0) * (2 * PARTS - 1) // (2 * PARTS))]
     if not shown or picture.nerve is None:
         return []
     rows = [
         [
-            Cell(_name(group.name, sheet)),
+            Cell(sheet.name(group.name)),
             Cell(group.state, _STATES.get(group.state, "")),
             Cell(NOTHING if group.pid is None else str(group.pid)),
             Cell(str(max(0, group.generation - 1))),
@@ -144,7 +106,7 @@ def _groups(picture: Picture, sheet: Sheet) -> list[str]:
         ]
         for group in shown
     ]
-    lines = ["", *_table(("group", "worker", "process", "restarts", "runs now"), rows, sheet)]
+    lines = ["", *table(("group", "worker", "process", "restarts", "runs now"), rows, sheet)]
     if left_out := len(groups) - len(shown):
         told = f"and {counted(left_out, 'more group')}: nerve status --all"
         lines.append(cut(told, sheet.width))
@@ -160,23 +122,23 @@ def _senses(picture: Picture, needs: Sequence[Need], room: int | None, sheet: Sh
     senses = sorted(picture.senses, key=lambda sense: _rank_of(sense, levels))
     shown = senses[:room]
     groups = {group.name: group for group in picture.groups}
-    is_wide, runs = sheet.width >= WIDE_CELLS, picture.nerve is not None
+    runs = picture.nerve is not None
     rows = []
     for sense in shown:
         ran = picture.files.ran.get(sense.name)
         row = [
-            Cell(_name(sense.name, sheet)),
-            Cell(_name(sense.group, sheet)),
+            Cell(sheet.name(sense.name)),
+            Cell(sheet.name(sense.group)),
             Cell(last_of(picture, sense), "error" if ran and ran.has_failed else ""),
         ]
-        row += [Cell(took(sense))] if is_wide and runs else []
+        row += [Cell(took(sense))] if sheet.is_wide and runs else []
         row += [Cell(late(sense))] if runs else []
         row.append(Cell(sense_now(picture, sense, groups), levels.get(sense.name, "")))
         rows.append(row)
     columns = ["sense", "group", "last outcome"]
-    columns += ["took"] if is_wide and runs else []
+    columns += ["took"] if sheet.is_wide and runs else []
     columns += ["late", "next"] if runs else ["held"]
-    lines = ["", *_table(columns, rows, sheet)] if rows else []
+    lines = ["", *table(columns, rows, sheet)] if rows else []
     if left_out := len(senses) - len(shown):
         told = f"and {counted(left_out, 'more sense')}: nerve status --all, or by name"
         lines.append(cut(told, sheet.width))
@@ -187,31 +149,3 @@ def _rank_of(sense: SenseStatus, levels: Mapping[str, str]) -> tuple[int, str]:
     if sense.name in levels:
         return (0 if levels[sense.name] == "error" else 1), sense.name
     return {"running": 2, "waiting": 3}.get(sense.phase, 4), sense.name
-
-
-def _name(name: str, sheet: Sheet) -> str:
-    return visible(name) if sheet.width >= WIDE_CELLS else cut(visible(name), MAX_NAME_CELLS)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], sheet: Sheet) -> list[str]:
-    """Align cells below their columns; the last one is cut to what is left for it."""
-    heads = [Cell(column, "bold") for column in columns]
-    widths = [max(cells(row[n].text) for row in (heads, *rows)) for n in range(len(columns))]
-    lines = []
-    for row in (heads, *rows):
-        *before, last = row
-        line = [
-            Cell(padded(c.text, w) + _GAP, c.style) for c, w in zip(before, widths, strict=False)
-        ]
-        lines.append(_styled([*line, last], sheet))
-    return lines
-
-
-def _styled(pieces: Sequence[Cell], sheet: Sheet) -> str:
-    """Write pieces one after the other, as far as the line goes."""
-    left, line = sheet.width, ""
-    for piece in pieces:
-        text = cut(piece.text, left) if left > 0 else ""
-        left -= cells(text)
-        line += sheet.paint(text, piece.style) if piece.style and text.strip() else text
-    return line.rstrip()
