@@ -9,6 +9,9 @@
     journal     opening the journal, or saying why there is none to read
     quarantines which senses are in quarantine, from the journal
     timeline    reading the journal, by pages and live
+    live        what the running nerve says of single senses
+    sheet       cells, columns and styles of a screen, and canvas: a whole terminal to draw it on
+    completion  how a command line may go on, for shells
 
 Commands run in a process of their own; only `nerve run` becomes the parent. The
 others read the files of an installation, with or without a parent beside them, and

@@ -315,6 +315,14 @@ def test_a_nerve_that_runs_is_asked_and_all_is_well(running, json_lines):
     assert of_sense["late_ms"] is not None
 
 
+def test_what_is_not_needed_beside_a_nerve_that_runs_is_not_imported(running):
+    done = running.process("status", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "nerve.wire.status" in imported
+    large = {"nerve.config.models", "sqlalchemy", "alembic", "rich", "psutil", "asyncio"}
+    assert not imported & large
+
+
 def test_a_broken_nerve_yaml_beside_a_nerve_that_runs_is_no_reason_to_see_nothing(running):
     """CTL-2"""
     running.write("nerve.yaml", "senses: {calm: {timeout: soon}}\n")
