@@ -101,7 +101,7 @@ EVERYTHING = {
     "error": (
         picture(files=Recorded(ran={"disk": Ran("error", AT_US, 9, 3, AT_US, 3, "OSError: no")})),
         "nerve why disk",
-        "1h00m ago, 3 times since 02:03:18: OSError: no",
+        "OSError: no (1h00m ago, 3 times since 02:03:18)",
     ),
     "late": (
         picture(sense(phase="waiting", waiting_since_us=NOW_US - 9 * US_PER_S)),

@@ -126,8 +126,9 @@ def _of_sense(picture: Picture, sense: SenseStatus) -> Iterator[Need]:
     if ran and ran.has_failed:
         times = f", {counted(ran.times, 'time')}" if ran.times > 1 else ""
         since = f" since {moment(ran.since_us, picture)}" if times and ran.since_us else ""
-        detail = f": {visible(ran.detail)}" if ran.detail else ""
-        text = f"{span(now_us - ran.last_us)} ago{times}{since}{detail}"
+        when = f"{span(now_us - ran.last_us)} ago{times}{since}"
+        # What it says stands first: on a narrow terminal nothing else of the line is left.
+        text = f"{visible(ran.detail)} ({when})" if ran.detail else when
         yield Need(Rank.FAILING, ran.last, name, text, why)
     yield from _slow(picture, sense)
 
@@ -141,9 +142,7 @@ def _slow(picture: Picture, sense: SenseStatus) -> Iterator[Need]:
         )
         yield Need(Rank.LATE, "late", name, text, command)
     elif sense.late_us is not None and sense.late_us > LATE_US:
-        text = (
-            f"its last start was {span(sense.late_us)} late: its group {sense.group} cannot keep up"
-        )
+        text = f"started {span(sense.late_us)} late: its group {sense.group} cannot keep up"
         yield Need(Rank.LATE, "late", name, text, command)
     for lag in picture.files.lags.get(name, ()):
         waits_us = now_us - lag.since_us

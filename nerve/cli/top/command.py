@@ -1,6 +1,7 @@
 """The command: draws again and again and listens to keys, or prints one table."""
 
 import time
+from collections import deque
 from contextlib import suppress
 
 import click
@@ -19,6 +20,8 @@ from nerve.errors import Exit, NerveError
 
 EVERY_S = 3.0
 """Longer than what makes two looks comparable."""
+WINDOW = 4
+"""Looks back, so that a sense that runs every few seconds is not now twice as busy and now idle."""
 SNAPSHOT_S = 1.0
 """Between the two looks of which one table is made."""
 PIPE_CELLS, PIPE_LINES = 120, 60
@@ -59,7 +62,7 @@ def _once(settings: Settings, located: Located, *, as_json: bool) -> Exit:
 
 
 def _live(settings: Settings, located: Located, *, colour: bool) -> None:
-    key, before = DEFAULT_KEY, None
+    key, earlier = DEFAULT_KEY, deque[Sample](maxlen=WINDOW)
     now, fault = _sampled(settings, located)
     due = time.monotonic() + SNAPSHOT_S  # soon, as the first has nothing to be compared with
     with Canvas() as canvas:
@@ -68,13 +71,15 @@ def _live(settings: Settings, located: Located, *, colour: bool) -> None:
             if now is None:
                 canvas.draw(_told(fault, sheet))
             else:
+                before = earlier[0] if earlier else None
                 canvas.draw(lines_of(before, now, key, sheet, KEYS))
             pressed = canvas.wait(due - time.monotonic())
             if pressed == "q":
                 return
             key = pressed if pressed in ALL_KEYS else key
             if time.monotonic() >= due:
-                before, due = now, time.monotonic() + EVERY_S
+                earlier.extend([now] if now is not None else ())
+                due = time.monotonic() + EVERY_S
                 now, fault = _sampled(settings, located)
 
 
