@@ -260,6 +260,17 @@ def test_without_a_nerve_the_files_tell_and_the_exit_code_is_69(project):
     assert "hint: start it with: nerve run" in done.stderr
 
 
+def test_a_nerve_that_does_not_answer_is_not_said_to_be_gone(project):
+    """CTL-2"""
+    store(project)
+    lock = project.state.lock()
+    done = project.nerve("status")
+    os.close(lock)
+    assert done.exit_code == 69
+    assert done.stdout.startswith(f"nerve does not answer: process {os.getpid()}\n")
+    assert f"process {os.getpid()} runs nerve in " in done.stderr
+
+
 def test_where_nothing_has_run_the_senses_are_shown_all_the_same(project):
     """CTL-2"""
     done = project.nerve("status")

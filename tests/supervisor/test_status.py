@@ -135,6 +135,13 @@ def test_the_next_tick_is_the_first_of_all_timers_and_signals_are_named(nerve):
     assert nerve.sense("cpu").sources == ("disk", "heat")
 
 
+def test_the_next_tick_by_the_clock_is_that_of_the_clock_however_often_it_is_looked_at():
+    nerve = Nerve({"x": {}}, [{"kind": "sense", "sense": "x", "cron": "0 13 * * *"}])
+    nerve.triggers.begin({}, None)
+    nerve.machine.run(25)
+    assert nerve.sense("x").next_us == us(2026, 10, 1, 13)
+
+
 def test_what_computes_and_what_waits_behind_it_is_told_with_since_when(nerve):
     nerve.triggers.offer("cpu", MANUAL)
     nerve.triggers.offer("disk", MANUAL)

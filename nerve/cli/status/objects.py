@@ -21,7 +21,9 @@ def objects(picture: Picture, needs: Sequence[Need]) -> Iterator[dict[str, Any]]
 def _nerve(picture: Picture, needs: Sequence[Need]) -> dict[str, Any]:
     nerve, boot = picture.nerve, picture.files.boot
     said: dict[str, Any] = {"kind": "nerve", "at": rfc3339(picture.now_us)}
-    said |= {"running": nerve is not None, "well": nerve is not None and not needs}
+    is_running = nerve is not None or picture.holder is not None
+    said |= {"running": is_running, "answers": nerve is not None}
+    said["well"] = nerve is not None and not needs
     if nerve is not None:
         said |= {
             "pid": nerve.pid,

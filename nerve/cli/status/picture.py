@@ -16,6 +16,7 @@ from nerve.cli.status.recorded import Recorded, recorded
 from nerve.clock import US_PER_S, SystemClock
 from nerve.config.whereabouts import Located
 from nerve.errors import Exit, NerveError, StateError
+from nerve.store.state_dir import StateDir
 from nerve.wire.control import StatusRequest
 from nerve.wire.status import GroupStatus, SenseStatus, StatusReply
 
@@ -42,7 +43,8 @@ class Picture:
         now_us: when, UTC microseconds.
         zone: in which times are shown.
         nerve: what the running nerve says of itself; None where none runs.
-        absence: why none could be asked; None while one runs.
+        absence: why none could be asked; None while one answers.
+        holder: process id of one that holds the state directory and does not answer.
         groups, senses: by name; of a nerve that does not run they say who they are and no more.
         files: what is recorded.
         fault: why that cannot be read; empty where it can.
@@ -58,6 +60,7 @@ class Picture:
     files: Recorded = field(default_factory=Recorded)
     fault: str = ""
     is_changed: bool = False
+    holder: int | None = None
 
 
 def look(settings: Settings, located: Located, targets: Collection[str]) -> Picture:
@@ -134,6 +137,7 @@ def _without_nerve(settings: Settings, targets: Collection[str], absence: NotRun
         [GroupStatus(name=name, state=OFF, pid=None, generation=0) for name in groups],
         senses,
         *_recorded(loaded, senses),
+        holder=StateDir(loaded.state_dir).holder(),
     )
 
 

@@ -32,7 +32,7 @@ def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     of = f"{counted(len(picture.groups), 'group')}, {counted(len(picture.senses), 'sense')}"
     nerve = picture.nerve
     if nerve is None:
-        return [styled([Cell("nerve does not run: ", "error"), Cell(_ended(picture))], sheet), of]
+        return [styled([*_absent(picture)], sheet), of]
     up = span(picture.now_us - nerve.started_us)
     head = f"nerve {visible(nerve.version)}, process {nerve.pid}, up {up}: "
     since = f"since {moment(nerve.started_us, picture)}, {of}, {visible(nerve.config)}"
@@ -48,6 +48,12 @@ def _verdict(picture: Picture, needs: Sequence[Need]) -> tuple[str, str]:
     return "all is well", "good"
 
 
+def _absent(picture: Picture) -> tuple[Cell, Cell]:
+    if picture.holder is None:
+        return Cell("nerve does not run: ", "error"), Cell(_ended(picture))
+    return Cell("nerve does not answer: ", "error"), Cell(f"process {picture.holder}")
+
+
 def _ended(picture: Picture) -> str:
     boot = picture.files.boot
     if boot is None:
@@ -60,35 +66,44 @@ def _ended(picture: Picture) -> str:
 
 
 def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
-    """Lay out what needs a person, with the command; the text has one line where many do."""
+    """Lay out what needs a person, with the command; a text has two lines, or one of many."""
     room = sheet.room((sheet.height or 0) * (PARTS - 1) // PARTS)
     shown = needs[:room]
     if not shown:
         return []
-    words, names, commands = (
-        max(cells(text) for text in column)
-        for column in zip(*((n.word, n.about, n.command) for n in shown), strict=True)
-    )
-    names = min(names, MAX_NAME_CELLS)
-    is_short = room is not None and 2 * len(needs) > room
+    most = None if room is None else 1 if 2 * len(needs) > room else 2
+    texts = ((need.word, need.about, need.command) for need in shown)
+    widths = [max(map(cells, column)) for column in zip(*texts, strict=True)]
+    widths[1] = min(widths[1], MAX_NAME_CELLS)
     lines = [""]
     for need in shown:
-        about, command = cut(need.about, names), padded(need.command, commands)
-        row = [Cell(padded(need.word, words) + GAP, need.level)]
-        row += [Cell(padded(about, names) + GAP)] if names else []
-        row += [Cell(command + GAP, "bold")]
+        about = cut(need.about, widths[1])
+        row = [
+            Cell(padded(text, width) + GAP, style)
+            for (text, style), width in zip(
+                ((need.word, need.level), (about, ""), (need.command, "bold")), widths, strict=True
+            )
+            if width
+        ]
         indent = sum(cells(cell.text) for cell in row)
-        if is_short or sheet.width - indent < MIN_TEXT_CELLS:
-            text, rest = need.text, list[str]()
-        else:
-            text, *rest = wrapped(need.text, sheet.width - indent)
-        if room is not None and len(rest) > 1:
-            rest = [cut(f"{rest[0]} {rest[1]}", sheet.width - indent)]
-        lines.append(styled([*row, Cell(text)], sheet))
+        first, *rest = _limited(need.text, sheet.width - indent, most)
+        lines.append(styled([*row, Cell(first)], sheet))
         lines += [" " * indent + line for line in rest]
     if left_out := len(needs) - len(shown):
         lines.append(cut(f"and {left_out:,} more: nerve status --all", sheet.width))
     return lines
+
+
+def _limited(text: str, width: int, most: int | None) -> list[str]:
+    """Wrap a text into so many lines at most; where there is little room it has one."""
+    if width < MIN_TEXT_CELLS or most == 1:
+        return [text]
+    lines = wrapped(text, width)
+    return (
+        lines
+        if most is None or len(lines) <= most
+        else [lines[0], cut(f"{lines[1]} {lines[2]}", width)]
+    )
 
 
 def _groups(picture: Picture, sheet: Sheet) -> list[str]:
