@@ -48,3 +48,5 @@ def main() -> None:
         program(prog_name="nerve")
     except KeyboardInterrupt:  # while the imports were under way
         sys.exit(Exit.INTERRUPTED)
+    finally:
+        gc.enable()

@@ -66,8 +66,9 @@ class Program(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        gc.freeze()  # what is imported by now stays, and is never looked through
-        gc.enable()
+        if not gc.isenabled():  # `main` has put that off until now
+            gc.freeze()  # what is imported by now stays, and is never looked through
+            gc.enable()
         return command
 
     def resolve_command(
