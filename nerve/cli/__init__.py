@@ -12,6 +12,8 @@
     live        what the running nerve says of single senses
     sheet       cells, columns and styles of a screen, and canvas: a whole terminal to draw it on
     completion  how a command line may go on, for shells
+    remote      asking the nerve that runs, over its control socket
+    wakeups     when a command that follows the journal has something to read
 
 Commands run in a process of their own; only `nerve run` becomes the parent. The
 others read the files of an installation, with or without a parent beside them, and
