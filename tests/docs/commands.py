@@ -59,12 +59,16 @@ def _options(command, context):
 
 def _epilog(epilog):
     """Return the parts of what stands below the options: examples as code, sentences as such."""
-    parts, is_code = [], False
+    parts, before = [], None
     for line in epilog.replace("\b\n", "").splitlines():
-        was_code, is_code = is_code, line.startswith("  ")
-        shown = f"  {line}" if is_code else line
-        if parts and is_code and was_code:
-            parts[-1] += f"\n{shown}"
-        elif line:
-            parts.append(shown)
+        kind = "code" if line.startswith("  ") else "text" if line.strip() else None
+        if kind and kind == before:
+            parts[-1] += f"\n{_shown(line)}"
+        elif kind:
+            parts.append(_shown(line))
+        before = kind
     return parts
+
+
+def _shown(line):
+    return f"  {line}" if line.startswith("  ") else line
