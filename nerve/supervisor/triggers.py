@@ -54,7 +54,7 @@ class Triggers:
         clock: Clock,
         recorder: Recorder,
         enqueue: Callable[[str], None],
-        withdraw: Callable[[str], None],
+        withdraw: Callable[[str], object],
         log: Log,
         call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
     ) -> None:

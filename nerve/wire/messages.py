@@ -126,6 +126,21 @@ class AcknowledgeMessage(Message):
     acknowledged: Acknowledged
 
 
+class UpdateMessage(Message):
+    """What a reload has changed for a worker that goes on.
+
+    Attributes:
+        databases: where the database of every configured sense lies now, peers included.
+        masked: values to be masked from now on.
+        grace_period_ms: of each sense of this worker.
+    """
+
+    type: Literal["update"] = "update"
+    databases: dict[str, str]
+    masked: tuple[str, ...] = Field((), repr=False)
+    grace_period_ms: dict[str, Count] = Field(default_factory=dict)
+
+
 class DescribeMessage(Message):
     """Say what can be known of a sense without running it."""
 
@@ -140,7 +155,7 @@ class StopMessage(Message):
 
 
 Down = Annotated[
-    ComputeMessage | AcknowledgeMessage | DescribeMessage | StopMessage,
+    ComputeMessage | AcknowledgeMessage | UpdateMessage | DescribeMessage | StopMessage,
     Field(discriminator="type"),
 ]
 

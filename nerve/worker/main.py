@@ -6,6 +6,7 @@ fixed: isolate, then for each sense load, open its database and migrate, then
 
     compute      -> signal | no_signal | failed, and then old rows are deleted
     acknowledge  -> (nothing; the rows go with a later commit)
+    update       -> (nothing; a reload has changed the peers or the secrets)
     describe     -> described
     stop         -> checkpoint, close, stopped, exit
 
@@ -51,6 +52,7 @@ from nerve.wire.messages import (
     StopMessage,
     StoppedMessage,
     StoredCause,
+    UpdateMessage,
     UpMessage,
     WorkerSpec,
     parse_down,
@@ -193,6 +195,8 @@ class Worker:
                 self._compute(message)
             case AcknowledgeMessage():
                 self._take_acknowledged(message.acknowledged)
+            case UpdateMessage():
+                self._update(message)
             case DescribeMessage():
                 self._describe(message.sense)
 
@@ -200,6 +204,16 @@ class Worker:
         for sense, (epoch, seq) in acknowledged.items():
             if resident := self._residents.get(sense):
                 resident.outbox.acknowledge(epoch, seq)
+
+    def _update(self, message: UpdateMessage) -> None:
+        # All senses of this worker share the one and the other.
+        self._databases.clear()
+        self._databases.update({sense: Path(path) for sense, path in message.databases.items()})
+        self._redactor.become(message.masked)
+        for sense, grace_period_ms in message.grace_period_ms.items():
+            if resident := self._residents.get(sense):
+                changed = {"grace_period_ms": grace_period_ms}
+                resident.config = resident.config.model_copy(update=changed)
 
     def _compute(self, message: ComputeMessage) -> None:
         resident = self._residents.get(message.sense)
