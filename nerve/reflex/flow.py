@@ -170,6 +170,14 @@ class Flow:
                 return True
         return False
 
+    def rethrottle(self, throttle_s: float) -> None:
+        """Have another least time between two starts, for a trigger that is deferred as well."""
+        if throttle_s == self.throttle_s:
+            return
+        self.throttle_s = throttle_s
+        if self.phase is Phase.DEFERRED:
+            self.due = max(self._opens(), self._rests_until)
+
     def wake(self, now: float) -> bool:
         """The end of a deferral may have come; True when the sense is WAITING because of it."""
         if self.phase is not Phase.DEFERRED or now < self.due:
@@ -180,10 +188,14 @@ class Flow:
     def _latest_first(self) -> Iterator[PendingTrigger]:
         yield from (t for t in (self.pending, *reversed(self.line), self.running) if t is not None)
 
+    def _opens(self) -> float:
+        """When the throttle lets the next one start."""
+        return 0.0 if self._last_start is None else self._last_start + self.throttle_s
+
     def _place(self, now: float) -> Decision:
-        opens = now if self._last_start is None else self._last_start + self.throttle_s
-        if now < max(opens, self._rests_until):
-            self.phase, self.due = Phase.DEFERRED, max(opens, self._rests_until)
+        due = max(self._opens(), self._rests_until)
+        if now < due:
+            self.phase, self.due = Phase.DEFERRED, due
             return self._why_it_rests if now < self._rests_until else Decision.THROTTLED
         self.phase = Phase.WAITING
         return Decision.ACCEPTED

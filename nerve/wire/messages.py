@@ -198,6 +198,18 @@ class UpMessage(Message):
     generation: Count
 
 
+class Code(Message):
+    """The code that a worker has loaded of a sense.
+
+    Attributes:
+        roots: the files and folders it consists of; none where that is not known.
+        fingerprint: as `nerve.process.code` makes it; empty where it changed meanwhile.
+    """
+
+    roots: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+
 class SenseReport(Message):
     """How a sense came up.
 
@@ -210,6 +222,7 @@ class SenseReport(Message):
         waiting: signals in the outbox that the parent has not acknowledged yet.
         migrated: revisions applied at this start, oldest first.
         kept_ms: by table, how long its rows are kept.
+        code: what was loaded.
     """
 
     name: str
@@ -222,6 +235,7 @@ class SenseReport(Message):
     waiting: Count = 0
     migrated: tuple[str, ...] = ()
     kept_ms: dict[str, Count] = Field(default_factory=dict)
+    code: Code = Code()
 
 
 class ReadyMessage(UpMessage):

@@ -18,6 +18,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -40,6 +41,7 @@ from nerve.wire.messages import (
     Acknowledged,
     AcknowledgeMessage,
     BootFailedMessage,
+    Code,
     ComputeMessage,
     DescribedMessage,
     DescribeMessage,
@@ -64,11 +66,12 @@ from nerve.worker.deadline import Deadline
 from nerve.worker.describe import describe
 from nerve.worker.executor import Executor
 from nerve.worker.isolation import settle
-from nerve.worker.loader import load
+from nerve.worker.loader import LoadedSense, load
 from nerve.worker.orphans import reap_orphans, set_aside
 from nerve.worker.rehearsal import rehearse
 from nerve.worker.reins import Reins
 from nerve.worker.resident import Resident
+from nerve.worker.sources import code_of
 from nerve.worker.traces import describe_exception, writable
 
 SPARE_NAME = "nerve: spare"
@@ -138,6 +141,7 @@ class Worker:
         self._databases = {sense: Path(path) for sense, path in spec.databases.items()}
         self._residents: dict[str, Resident] = {}
         self._faults: dict[str, Fault] = {}
+        self._codes: dict[str, Code] = {}
         self._executor = Executor(
             generation=spec.generation,
             boot=spec.boot,
@@ -171,7 +175,9 @@ class Worker:
             self._faults[name] = limits.name_limit(
                 fault, error, self._spec.group, self._spec.limits
             )
-            return SenseReport(name=name, fault=self._faults[name])
+            return SenseReport(
+                name=name, fault=self._faults[name], code=self._codes.get(name, Code())
+            )
         self._residents[name] = resident
         return report
 
@@ -256,8 +262,12 @@ class Worker:
 
     def _resident(self, name: str) -> Resident:
         config = self._spec.senses[name]
+        loaded, began_ns = None, time.time_ns()
         with self._within(Phase.LOADING, name, self._spec.load_timeout_ms):
-            loaded = load(name, config, Path(self._spec.folder))
+            try:
+                loaded = load(name, config, Path(self._spec.folder))
+            finally:
+                self._codes[name] = self._code(name, loaded, began_ns)
             resident = Resident(
                 name,
                 config,
@@ -269,6 +279,11 @@ class Worker:
         with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
             resident.open()
         return resident
+
+    def _code(self, name: str, loaded: LoadedSense | None, began_ns: int) -> Code:
+        config, folder = self._spec.senses[name], Path(self._spec.folder)
+        senses = self._spec.databases
+        return code_of(name, config, folder, loaded, senses=senses, since_ns=began_ns)
 
     @contextmanager
     def _within(self, phase: Phase, sense: str, timeout_ms: int) -> Iterator[None]:
