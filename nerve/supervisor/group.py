@@ -14,7 +14,7 @@ left that has any of them open, `take_over` and `start`. What waits is kept mean
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 
 from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
@@ -234,6 +234,10 @@ class Group:
         """Take out the compute of a sense that has no outcome yet, for another group to find it."""
         return self._in_flight.suspects.pop(sense, None)
 
+    def give_up_on(self, senses: Container[str]) -> None:
+        """These senses are loaded by nobody any more: what is unclear of them has ended badly."""
+        self._in_flight.give_up(senses)
+
     def _end_worker(self, then: Callable[[], None]) -> None:
         self._cancel_timer()
         self._then = then
@@ -261,6 +265,15 @@ class Group:
         """Since when a compute runs, on the monotonic clock; None when none does."""
         line = self._worker.line() if self._worker else None
         return line.since if line and line.phase is Phase.COMPUTING else None
+
+    @property
+    def doing(self) -> str:
+        """Which sense computes, and how long it has and may, in words; empty when none does."""
+        sense, since = self._in_flight.sense, self.runs_since
+        if sense is None or since is None:
+            return ""
+        seconds = self._clock.monotonic() - since
+        return f"{sense} has run for {seconds:.0f} s, and may for {self._allowance_s(sense):.0f} s"
 
     @property
     def worker_pid(self) -> int | None:

@@ -7,7 +7,7 @@ Until that is known nothing else of the group is started, so one at most runs, a
 one at most is suspect: more than one of a group only where a reload has moved a sense to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from nerve.clock import Clock
 from nerve.supervisor.hub import Running
@@ -79,9 +79,10 @@ class InFlight:
                 del self.suspects[suspect.sense]
                 self._ledger.take_outcome(suspect, "no_signal", self._clock.now_us())
 
-    def give_up(self) -> None:
-        """No replacement follows: what is unclear now has ended badly."""
-        for suspect in list(self.suspects.values()):
+    def give_up(self, senses: Container[str] | None = None) -> None:
+        """No replacement follows, of all or of these senses: what is unclear has ended badly."""
+        gone = [s for s in self.suspects.values() if senses is None or s.sense in senses]
+        for suspect in gone:
             # Its cursors stay: should the database say at the next start that it was
             # committed, they move then, and otherwise its signals are offered again.
             suspect.trigger.positions.clear()
