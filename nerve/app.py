@@ -2,13 +2,18 @@
 
 The parent process. From here down each part is given what it needs; nothing looks
 anything up. Signal handlers are installed here, by the entry point, and not by an
-import: SIGTERM, SIGHUP and the first Ctrl-C stop in an orderly way, a second one at once.
+import: SIGTERM and the first Ctrl-C stop in an orderly way, a second one at once.
+
+SIGHUP reloads the configuration, unless it comes because the terminal was closed in which nerve
+was started: then nobody is left who would see it run on or could stop it with Ctrl-C, and it
+stops in an orderly way. Whoever wants it to outlive a terminal starts it away from one: with
+`nohup` and its output redirected, in tmux, under systemd.
 """
 
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from nerve.clock import SystemClock
 from nerve.config import Loaded
@@ -63,9 +68,29 @@ async def _supervise(
         loaded, state, journal, clock=SystemClock(), environ=environ, observe=observe, once=once
     )
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.request_stop, signal.Signals(number).name)
+    loop.add_signal_handler(signal.SIGHUP, _on_hangup, supervisor, _terminals())
     await supervisor.run()
     if supervisor.lost is not None:
         raise supervisor.lost
     return supervisor.ledger.tally
+
+
+def _on_hangup(supervisor: Supervisor, started_on: Collection[int]) -> None:
+    if set(started_on) <= set(_terminals()):
+        supervisor.reloading.ask("SIGHUP")
+    else:
+        supervisor.request_stop("the terminal was closed (SIGHUP)")
+
+
+def _terminals() -> list[int]:
+    """Those of the three standard descriptors that are an open terminal."""
+    return [descriptor for descriptor in range(3) if _is_terminal(descriptor)]
+
+
+def _is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:  # it is closed
+        return False

@@ -51,6 +51,16 @@ class Settings:
 
         return load_config(self.path(), environ=os.environ, overrides=self.overrides)
 
+    def state_dir(self) -> Path:
+        """Return the state directory, though other parts of the configuration be at fault.
+
+        Raises ConfigFaults where even that cannot be told.
+        """
+        from nerve.config.load import find_state_dir
+
+        found = find_state_dir(self.path(), environ=os.environ, overrides=self.overrides)
+        return found or self.load().state_dir
+
     def words(self) -> list[str]:
         """Return the options that point another command at the same configuration."""
         chosen = ["-c", self.config] if self.config else []

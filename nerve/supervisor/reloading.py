@@ -24,6 +24,8 @@ from contextlib import suppress
 from traceback import format_exc
 from typing import Any, Literal, Protocol
 
+from pydantic import JsonValue
+
 from nerve.config import ConfigFaults, Loaded
 from nerve.errors import Exit, NerveError
 from nerve.supervisor.answers import Answer, done, refused
@@ -40,6 +42,10 @@ STEP_TIMEOUT_S = TRIAL_TIMEOUT_S + 30.0
 """For one step of the survey; longer than each has itself, so that its own word comes first."""
 MAX_TOLD = 50
 """Keys, groups and senses that one sentence or row names; of more the number is told."""
+
+
+Asked = dict[str, JsonValue]
+"""Who has asked for a reload, as log rows have it."""
 
 
 class Host(Protocol):
@@ -106,7 +112,7 @@ class Reloading:
         if why := self._why_not():
             refused(answer, "busy", f"no reload now: {why}", hint="try it again in a moment")
             return
-        self._begin(answer, by="nerve reload", is_trial=request.check)
+        self._begin(answer, "nerve reload", is_trial=request.check)
 
     def ask(self, by: str) -> None:
         """Reload because of a signal or a changed file, now or as soon as it can be."""
@@ -115,7 +121,7 @@ class Reloading:
         if self._why_not():
             self._is_wanted = True
         else:
-            self._begin(_Nobody(), by=by, is_trial=False)
+            self._begin(_Nobody(), by)
 
     def go_on(self) -> None:
         """What stood against a reload may be over: begin the one that is wanted."""
@@ -138,23 +144,25 @@ class Reloading:
             return "the last one still waits for a disk"
         return self._host.not_now()
 
-    def _begin(self, answer: Answer, *, by: str, is_trial: bool) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(answer, by, is_trial))
+    def _begin(self, answer: Answer, by: str, *, is_trial: bool = False) -> None:
+        asked: Asked = {"by": by, **answer.by}
+        run = self._run(answer, asked, is_trial=is_trial)
+        self._task = asyncio.get_running_loop().create_task(run)
         self._task.add_done_callback(self._on_end)
 
     def _on_end(self, _: asyncio.Task[None]) -> None:
         self._task = None
         self.go_on()
 
-    async def _run(self, answer: Answer, by: str, is_trial: bool) -> None:
+    async def _run(self, answer: Answer, asked: Asked, *, is_trial: bool) -> None:
         try:
             found = await self._surveyed(answer)
             if is_trial:
                 _tell_trial(answer, found)
             else:
-                await self._carry_out(answer, found, by)
+                await self._carry_out(answer, found, asked)
         except NerveError as error:
-            self._refuse(answer, error, by, is_trial=is_trial)
+            self._refuse(answer, error, asked, is_trial=is_trial)
         except asyncio.CancelledError:
             message = "nerve stops; the reload was not brought to its end"
             refused(answer, "stopping", message, hint="the next start reads nerve.yaml anew")
@@ -203,18 +211,18 @@ class Reloading:
         self._thread.start()
         return await _in_steps(ended, steps, answer.progress)
 
-    def _refuse(self, answer: Answer, error: NerveError, by: str, *, is_trial: bool) -> None:
+    def _refuse(self, answer: Answer, error: NerveError, asked: Asked, *, is_trial: bool) -> None:
         """Nothing has changed; everything that is wrong is told at once."""
         hint = "the old configuration runs on; mend it and reload again"
         if not is_trial:
-            payload = {"message": f"not reloaded: {error}", "by": by, "hint": hint}
+            payload = {"message": f"not reloaded: {error}", **asked, "hint": hint}
             self._host.ledger.log("nerve", "config.refused", "error", payload)
         code = Exit.CONFIGURATION if isinstance(error, ConfigFaults) else error.exit_code
         refused(answer, "invalid", str(error), hint=error.hint or hint, exit_code=int(code))
 
     # --- carrying it out ------------------------------------------------------------
 
-    async def _carry_out(self, answer: Answer, found: Found, by: str) -> None:
+    async def _carry_out(self, answer: Answer, found: Found, asked: Asked) -> None:
         loaded, changes = found.loaded, found.changes
         self._current, self.left = loaded, found.left
         results: list[Result] = []
@@ -229,12 +237,18 @@ class Reloading:
         self._host.let_go(found)
         for sense in changes.went:
             self._codes.pop(sense, None)
-        self._tell(answer, found, results, by)
+        self._tell(answer, found, results, asked)
 
-    def _tell(self, answer: Answer, found: Found, results: Sequence[Result], by: str) -> None:
+    def _tell(
+        self,
+        answer: Answer,
+        found: Found,
+        results: Sequence[Result],
+        asked: Asked,
+    ) -> None:
         missing = {name: why for result in results for name, why in result.missing.items()}
         not_ready = [result.group for result in results if result.ready is None]
-        message = in_words(found, results)
+        lines = in_words(found, results)
         is_good = not missing and not not_ready
         facts: dict[str, Any] = {
             "applied": list(found.changes.at_once),
@@ -243,37 +257,40 @@ class Reloading:
             "unavailable": missing | dict(found.still),
             "needs_restart": list(found.left),
         }
-        payload = {"message": message, "by": by, **facts}
+        payload = {"message": "; ".join(lines), **asked, **facts}
         level = "info" if is_good else "warning"
         self._host.ledger.log("nerve", "config.reloaded", level, payload)
         if found.left:
-            told = f"takes effect when nerve is started again: {_listed(found.left)}"
+            told = f"takes effect when nerve is started again: {listed(found.left)}"
             payload = {"message": told, "keys": list(found.left)}
             self._host.ledger.log("nerve", "config.restart_needed", "warning", payload)
-        done(answer, message, is_good=is_good, **facts)
+        done(answer, "\n".join(lines), is_good=is_good, **facts)
 
 
-def in_words(found: Found, results: Sequence[Result], *, would: bool = False) -> str:
-    """Say what was, or would be, done, one thing a line."""
+def in_words(found: Found, results: Sequence[Result] | None) -> list[str]:
+    """Say what was done, or without results what would be, one thing a line."""
     changes, lines = found.changes, list[str]()
-    if changes.at_once:
-        lines.append(f"applied at once: {_listed(changes.at_once)}")
-    for group, why in changes.groups.items():
-        lines.append(f"group {group} {'would be ' if would else ''}restarted: {_listed(why)}")
-    lines += [str(result) for result in results]
-    lines += [f"group {group}: ended, it has no senses any more" for group in changes.gone]
-    lines += [f"{name} still cannot be loaded: {why}" for name, why in found.still.items()]
     if not changes:
-        lines.insert(0, "nothing has changed")
+        lines.append("nothing has changed")
+    if changes.at_once:
+        lines.append(
+            f"{'applied' if results is not None else 'applies'}: {listed(changes.at_once)}"
+        )
+    for result in results or ():
+        lines.append(f"{result} ({listed(result.why)})")
+    if results is None:
+        lines += [f"group {g}: new worker ({listed(why)})" for g, why in changes.groups.items()]
+    lines += [f"group {group}: ends, it has no senses any more" for group in changes.gone]
+    lines += [f"{name} still cannot be loaded: {why}" for name, why in found.still.items()]
     if found.left:
-        lines.append(f"takes effect when nerve is started again: {_listed(found.left)}")
-    return "\n".join(lines)
+        lines.append(f"takes effect when nerve is started again: {listed(found.left)}")
+    return lines
 
 
 def _tell_trial(answer: Answer, found: Found) -> None:
     done(
         answer,
-        in_words(found, (), would=True),
+        "\n".join(in_words(found, None)),
         applied=list(found.changes.at_once),
         groups={group: {"why": list(why)} for group, why in found.changes.groups.items()},
         removed_groups=list(found.changes.gone),
@@ -287,7 +304,8 @@ def _facts_of(result: Result) -> dict[str, Any]:
     return {"generation": generation, "why": list(result.why), "unavailable": result.missing}
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
+    """Name at most MAX_TOLD of them, and how many more there are."""
     more = len(items) - MAX_TOLD
     return ", ".join(items[:MAX_TOLD]) + (f", and {more} more" if more > 0 else "")
 
@@ -326,6 +344,10 @@ def _fail(ended: "asyncio.Future[Found]", error: Exception) -> None:
 
 class _Nobody:
     """Who hears the answer to a signal."""
+
+    @property
+    def by(self) -> dict[str, JsonValue]:
+        return {}
 
     def progress(
         self, message: str, level: Literal["info", "warning", "error"] = "info"

@@ -114,9 +114,7 @@ class Replacing:
         senses = self._senses_of[name]
         group.take_over(senses, self._suspects_of(senses))
         ready = await self._started(group)
-        result = Result(name, ready, self._changes.groups[name], tuple(senses))
-        self._told(str(result))
-        return result
+        return Result(name, ready, self._changes.groups[name], tuple(senses))
 
     async def _all_gone(self, names: frozenset[str]) -> None:
         for name in names:

@@ -40,9 +40,11 @@ from nerve.store.journal import Journal
 from nerve.store.journal_reading import pauses
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
+from nerve.supervisor.answers import Handlers
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
+from nerve.supervisor.control import Control
 from nerve.supervisor.group import Group
 from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
@@ -163,11 +165,18 @@ class Supervisor:
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
         self._patrol = Patrol(self._groups, self._roster.limits_of, clock=clock)
+        self.reloading = Reloading(self, loaded, environ)
+        self._control = Control(
+            state.socket_path,
+            self._handlers(),
+            log=self.ledger.log,
+            clock=clock,
+            newest_id=journal.newest_id,
+        )
         self._bereavements = Bereavements()
         self._bereft: dict[int, Bereft] = {}
         self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
         self._given_up: set[str] = set()
-        self.reloading = Reloading(self, loaded, environ)
         routes = routes_of(loaded.config)
         self._listeners = Listeners(routes)
         self._positions = Positions(routes)
@@ -185,6 +194,7 @@ class Supervisor:
     async def run(self) -> None:
         """Start, run until `request_stop`, stop; returns when nothing is left running."""
         self._log_start()
+        self._control.begin()
         for group in self._groups.values():
             group.start()
         self._patrol.begin()
@@ -226,6 +236,7 @@ class Supervisor:
         # Only now: the threads of ended workers may still have handed over log records.
         loop = asyncio.get_running_loop()
         await self._end_threads()
+        self._control.take_no_more()
         drained = drained and await self._recorder.drain(self._drain_timeout_s())
         await loop.run_in_executor(None, self._recorder.close)
         if drained:
@@ -235,6 +246,7 @@ class Supervisor:
         self._journal.close()
         if self.lost is None:  # else they are another nerve's by now
             clear_slates(self._state)
+        self._control.end()
         self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
 
     async def _end_threads(self) -> None:
@@ -295,6 +307,10 @@ class Supervisor:
                 hint = f"stop nerve, `nerve resume {pause.sense}`, start it"
                 payload = {"message": message, "hint": hint}
                 self.ledger.log(pause.sense, "sense.paused", "warning", payload)
+
+    def _handlers(self) -> Handlers:
+        """Return what answers which request at the control socket."""
+        return {"reload": self.reloading.request}
 
     def _open_gate(self) -> None:
         """Every group has reported: take up what nobody answered yet, and begin to tick."""
@@ -570,6 +586,7 @@ class Supervisor:
         for entry_id, entry in zip(ids, batch.entries, strict=True):
             if isinstance(entry, SignalEntry) and entry_id is not None:
                 self._on_signal(entry_id, entry)
+        self._control.moved(max((i for i in ids if i is not None), default=0))
         if self._is_paused:
             self._pause(paused=False)
         self._stop_if_done()
@@ -604,6 +621,8 @@ class Supervisor:
             return
         self._look_at_state()
         self._look_at_clock()
+        if self.lost is None:  # else another nerve may listen there
+            self._control.look()
         asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
 
     def _look_at_clock(self) -> None:

@@ -318,6 +318,7 @@ class Worker:
             waiting=resident.outbox.count(),
             migrated=tuple(resident.migrated),
             kept_ms={rule.table: rule.keep_ms for rule in resident.retention},
+            code=self._codes[resident.name],
         )
 
     def _signalled(self, resident: Resident, identity: Identity) -> bool:
