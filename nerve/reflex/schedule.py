@@ -92,8 +92,8 @@ class Schedule:
         """Have these timers from now on; return the last tick of each that stays, 0 without one.
 
         What stays ticks when it would have ticked, though something else be made of what it misses.
-        An interval of another length counts from now. Of a sense that had no timer it ticks at
-        once, as at a start.
+        An interval of another length counts from now. One that is added ticks at once, as at a
+        start.
         """
         waiting: dict[Timer, list[tuple[float, _Entry]]] = {}
         for due, _, entry in self._heap:

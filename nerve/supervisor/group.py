@@ -118,6 +118,7 @@ class Group:
         self._cancel_timer()
         self.stopped.clear()
         self._is_used_up = False
+        self._untold = None
         self.generation += 1
         self._starting = self._loop.create_task(self._launch(self.generation))
 

@@ -81,7 +81,7 @@ class Reloading:
 
     Attributes:
         left: what takes effect only when nerve is started again.
-        on_change: called with True as a reload begins to be carried out, with False at its end.
+        on_change: called with True as a reload begins, and with False as it ends, in whatever way.
     """
 
     def __init__(self, host: Host, loaded: Loaded, environ: Mapping[str, str]) -> None:
@@ -91,9 +91,9 @@ class Reloading:
         self._environ = environ
         self._codes: dict[str, Code] = {}
         self._task: asyncio.Task[None] | None = None
-        self._thread: threading.Thread | None = None
+        self._is_surveying = False
         self._replacing: Replacing | None = None
-        self._is_wanted = False
+        self._wanted_by = ""
         self._has_ended = False
         self.left: tuple[str, ...] = ()
         self.on_change: Callable[[bool], None] = lambda _: None
@@ -119,19 +119,19 @@ class Reloading:
         if self._has_ended:
             return
         if self._why_not():
-            self._is_wanted = True
+            self._wanted_by = by
         else:
             self._begin(_Nobody(), by)
 
     def go_on(self) -> None:
         """What stood against a reload may be over: begin the one that is wanted."""
-        if self._is_wanted and not self._why_not():
-            self._is_wanted = False
-            self.ask("SIGHUP")
+        if self._wanted_by and not self._why_not():
+            by, self._wanted_by = self._wanted_by, ""
+            self.ask(by)
 
     def end(self) -> None:
         """Nerve stops: a reload that is under way ends where it stands."""
-        self._has_ended, self._is_wanted = True, False
+        self._has_ended, self._wanted_by = True, ""
         if self._replacing is not None:
             self._replacing.cancel()
         if self._task is not None:
@@ -140,7 +140,7 @@ class Reloading:
     def _why_not(self) -> str:
         if self._task is not None:
             return "another one is under way"
-        if self._thread is not None and self._thread.is_alive():
+        if self._is_surveying:
             return "the last one still waits for a disk"
         return self._host.not_now()
 
@@ -148,15 +148,21 @@ class Reloading:
         asked: Asked = {"by": by, **answer.by}
         run = self._run(answer, asked, is_trial=is_trial)
         self._task = asyncio.get_running_loop().create_task(run)
-        self._task.add_done_callback(self._on_end)
+        self._task.add_done_callback(lambda _: self._on_end(is_trial=is_trial))
+        if not is_trial:
+            self.on_change(True)  # noqa: FBT003  what it says is in its name
 
-    def _on_end(self, _: asyncio.Task[None]) -> None:
-        self._task = None
+    def _on_end(self, *, is_trial: bool) -> None:
+        self._task = self._replacing = None
+        if not (is_trial or self._has_ended):
+            self.on_change(False)  # noqa: FBT003  the same
         self.go_on()
 
     async def _run(self, answer: Answer, asked: Asked, *, is_trial: bool) -> None:
         try:
             found = await self._surveyed(answer)
+            for warning in found.loaded.warnings:
+                answer.progress(f"warning: {warning}", "warning")
             if is_trial:
                 _tell_trial(answer, found)
             else:
@@ -171,10 +177,6 @@ class Reloading:
             payload = {"message": message, "hint": "please report it", "stack": format_exc()}
             self._host.ledger.log("nerve", "config.refused", "error", payload)
             refused(answer, "internal", message, exit_code=int(Exit.INTERNAL))
-        finally:
-            if self._replacing is not None:
-                self._replacing = None
-                self.on_change(False)  # noqa: FBT003  what it says is in its name
 
     # --- survey ---------------------------------------------------------------------
 
@@ -200,16 +202,24 @@ class Reloading:
 
         def work() -> None:
             try:
-                found = survey.run()
+                result: Found | Exception = survey.run()
             except Exception as error:  # noqa: BLE001  the thread's end; it is raised on the loop
-                tell(_fail, ended, error)
-            else:
-                tell(_succeed, ended, found)
+                result = error
+            tell(self._on_surveyed, ended, result)
 
         # Of its own, and a daemon: it may hang on a dead disk for ever, and nobody must wait then.
-        self._thread = threading.Thread(target=work, name="reload", daemon=True)
-        self._thread.start()
+        self._is_surveying = True
+        threading.Thread(target=work, name="reload", daemon=True).start()
         return await _in_steps(ended, steps, answer.progress)
+
+    def _on_surveyed(self, ended: "asyncio.Future[Found]", result: Found | Exception) -> None:
+        self._is_surveying = False
+        if ended.done():  # it was given up
+            self.go_on()
+        elif isinstance(result, Exception):
+            ended.set_exception(result)
+        else:
+            ended.set_result(result)
 
     def _refuse(self, answer: Answer, error: NerveError, asked: Asked, *, is_trial: bool) -> None:
         """Nothing has changed; everything that is wrong is told at once."""
@@ -224,16 +234,10 @@ class Reloading:
 
     async def _carry_out(self, answer: Answer, found: Found, asked: Asked) -> None:
         loaded, changes = found.loaded, found.changes
-        self._current, self.left = loaded, found.left
-        results: list[Result] = []
-        if changes:
-            self._replacing = Replacing(
-                changes, self._host.groups, by_group(loaded), answer.progress
-            )
-            self.on_change(True)  # noqa: FBT003  what it says is in its name
         self._host.switch(found)
-        if self._replacing is not None:
-            results = await self._replacing.run()
+        self._current, self.left = loaded, found.left
+        self._replacing = Replacing(changes, self._host.groups, by_group(loaded), answer.progress)
+        results = await self._replacing.run()
         self._host.let_go(found)
         for sense in changes.went:
             self._codes.pop(sense, None)
@@ -330,16 +334,6 @@ async def _in_steps(
     ended.cancel()
     hint = "nothing was changed; look at the disk, and at `nerve check`"
     raise NerveError(f"{doing} takes longer than {STEP_TIMEOUT_S:.0f} s", hint=hint)
-
-
-def _succeed(ended: "asyncio.Future[Found]", found: Found) -> None:
-    if not ended.done():
-        ended.set_result(found)
-
-
-def _fail(ended: "asyncio.Future[Found]", error: Exception) -> None:
-    if not ended.done():
-        ended.set_exception(error)
 
 
 class _Nobody:

@@ -410,7 +410,12 @@ class Supervisor:
         return "nerve is still starting" if self._unreported else ""
 
     def switch(self, found: Found) -> None:
-        """Go on with another configuration, as far as that needs no worker."""
+        """Go on with another configuration, as far as that needs no worker.
+
+        Raises NerveError, with nothing changed, where the journal cannot be read.
+        """
+        with closing(open_reader(self._state.journal_path)) as reader:
+            paused = pauses(reader)
         old, self._loaded = self._loaded, found.loaded
         config, changes = found.loaded.config, found.changes
         # What was secret until now may still be on its way here.
@@ -424,9 +429,7 @@ class Supervisor:
             self._recorder.cursor(*pair, newest)
         self._housekeeping.adopt(found.loaded)
         self._warn_of_workflows(config, old.config)
-        if changes.came:
-            with closing(open_reader(self._state.journal_path)) as reader:
-                self._take_paused(pauses(reader), changes.came)
+        self._take_paused(paused, changes.came)
 
     def let_go(self, found: Found) -> None:
         """Forget what the new configuration has not, its workers being gone."""
