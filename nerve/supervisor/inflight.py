@@ -55,11 +55,17 @@ class InFlight:
         return ended is not None
 
     def lose_worker(self, death: Death, verdict: Verdict) -> Running | None:
-        """The worker is dead: what ran is suspect from now on, and is returned."""
+        """The worker is dead: what ran is suspect from now on, and is returned.
+
+        This is one of its attempts only where the worker had begun it. What it never came to has
+        harmed nobody, whatever ended the worker.
+        """
         if self.running is None:
             return None
+        has_begun = verdict.running == self.running.sense
+        self.running.trigger.attempts += has_begun
         was_killed = death.killing is not None or is_overdue(death)
-        kind = "killed" if was_killed and verdict.running == self.running.sense else "crashed"
+        kind = "killed" if was_killed and has_begun else "crashed"
         self.running.bad_end = Fault(kind=kind, message=verdict.message)
         suspect, self.running = self.running, None
         self.suspects[suspect.sense] = suspect

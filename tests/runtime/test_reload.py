@@ -259,8 +259,8 @@ def test_while_a_sense_hangs_the_others_are_reloaded_and_it_is_said_what_is_wait
         ("worker.ready", "one"),
         ("worker.stopped", "slow"),
         ("worker.stopped", "two"),
-        ("compute.killed", "stuck"),
         ("worker.ready", "two"),
+        ("compute.killed", "stuck"),
     ]
     assert running.stop() == 0
     outcomes = chain.query("logs", "SELECT outcome, count FROM outcomes WHERE sense = 'stuck'")
