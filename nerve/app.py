@@ -14,6 +14,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 
 from nerve.clock import SystemClock
 from nerve.config import Loaded
@@ -22,13 +23,16 @@ from nerve.process.kernel import become_subreaper
 from nerve.process.launch import end_adopted, shut_down
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
+from nerve.supervisor.filewatch import watched
 from nerve.supervisor.ledger import Tally
 from nerve.supervisor.preparation import workers_prepared
 from nerve.supervisor.supervisor import Observe, Supervisor
 
 
-def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
+def run(loaded: Loaded, *, once: bool, observe: Observe, watch: bool = False) -> tuple[Exit, Tally]:
     """Run until asked to stop; return the exit code and what the run came to.
+
+    With `watch` the configuration is reloaded as soon as its file, or a local sense, changes.
 
     Raises AlreadyRunning, StateError, DatabaseError and their kin before anything is
     started; StateDeleted after an orderly stop, where the state directory was lost.
@@ -43,7 +47,7 @@ def run(loaded: Loaded, *, once: bool, observe: Observe) -> tuple[Exit, Tally]:
         become_subreaper()
         with workers_prepared(loaded, os.environ, state.fork) as environ:
             tally = asyncio.run(
-                _supervise(loaded, state, journal, environ, observe=observe, once=once)
+                _supervise(loaded, state, journal, environ, observe=observe, once=once, watch=watch)
             )
     finally:
         shut_down()
@@ -63,6 +67,7 @@ async def _supervise(
     *,
     observe: Observe,
     once: bool,
+    watch: bool,
 ) -> Tally:
     supervisor = Supervisor(
         loaded, state, journal, clock=SystemClock(), environ=environ, observe=observe, once=once
@@ -71,7 +76,8 @@ async def _supervise(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.request_stop, signal.Signals(number).name)
     loop.add_signal_handler(signal.SIGHUP, _on_hangup, supervisor, _terminals())
-    await supervisor.run()
+    with watched(loaded, supervisor.reloading, supervisor.ledger) if watch else nullcontext():
+        await supervisor.run()
     if supervisor.lost is not None:
         raise supervisor.lost
     return supervisor.ledger.tally

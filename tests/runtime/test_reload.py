@@ -1,6 +1,11 @@
 """A running nerve goes on with another nerve.yaml; what happened is what was printed."""
 
+import os
+import pty
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -314,3 +319,60 @@ def test_a_hangup_reloads(chain):
     (reloaded,) = running.log("config.reloaded")
     assert reloaded["payload"]["by"] == "SIGHUP"
     assert running.stop() == 0
+
+
+def test_a_parent_killed_at_any_step_of_a_reload_loses_and_doubles_nothing(chain):
+    """CTL-4, SIG-2: a sense moves to and fro, and signals flow all the while."""
+    homes = ["two", "one", "renamed", "two", "one"]
+    steps = [
+        "switch:before",
+        "switch:after",
+        "take-over:before",
+        "take-over:after",
+        "let-go:before",
+    ]
+    for step, home in zip(steps, homes, strict=True):
+        running = started(chain, KILL_PARENT=step)
+        chain.config(config(home=home))
+        (chain.root / "armed").touch()
+        running.process.send_signal(signal.SIGHUP)
+        assert running.wait() == -9
+    said, code = chain.once()
+    assert code == 0, said
+    assert_nothing_is_lost_or_doubled(chain)
+
+
+IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_closed_terminal_stops_a_nerve_that_was_started_there(chain):
+    """BOOT-5: nobody is left who could stop it with Ctrl-C."""
+    ours, theirs = pty.openpty()
+    nerve = str(Path(sys.executable).with_name("nerve"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL, nerve, "run"],
+        cwd=chain.root,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    try:
+        os.close(theirs)
+        said = b""
+        while b"source" not in said:
+            said += os.read(ours, 65536)
+        os.close(ours)
+        process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+    assert chain.query("logs", "SELECT ended FROM boots") == [("stopped",)]
+    rows = chain.query(
+        "logs", "SELECT payload ->> 'message' FROM logs WHERE type = 'nerve.stopping'"
+    )
+    assert "the terminal was closed" in rows[0][0]
