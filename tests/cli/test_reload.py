@@ -18,9 +18,10 @@ def running(project, background):
         process = background("run", *arguments)
 
         def said(*words):
-            while not all(word in (line := process.stdout.readline()) for word in words):
-                assert line, process.stderr.read()
-            return line
+            for line in process.stdout:
+                if all(word in line for word in words):
+                    return line
+            raise AssertionError(process.stderr.read())
 
         said("signal disk")
         process.said = said
