@@ -7,14 +7,14 @@ once (`nerve.reflex.flow`), so the queue is as long as the group at most.
 A worker that dies is replaced. What it was running has its one outcome all the same
 (`inflight`); who answers for the death is judged (`inquest`), and that sense rests (`warden`).
 
-A person may have it replaced as well. `restart` does so with the senses that it has. A reload that
-moves senses takes two steps: `retire`, after which the group stands still, and, when no worker is
-left that has any of them open, `take_over` and `start`. What waits is kept meanwhile.
+A reload replaces it in two steps: `retire`, after which the group stands still, and, when no worker
+is left that has any of its senses open, `take_over` and `start`. What waits is kept meanwhile.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Set as AbstractSet
 
 from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
@@ -199,32 +199,32 @@ class Group:
     def retire(self, then: Callable[[], None]) -> None:
         """Let the running compute end, then the worker; call `then` once it is gone.
 
-        In bounded time: whoever does not stop is killed. The group stands still afterwards, what
-        waits in it stays, and all that it had waited for itself (backoff, FATAL) is over.
+        In bounded time: whoever does not stop is killed, and one that only starts at once. The
+        group stands still afterwards, what waits in it stays, and all that it had waited for
+        itself (backoff, FATAL) is over.
         """
         self._restarts = Restarts()
+        was_starting = self.state is WorkerState.STARTING
         self._end_worker(then=then)
-
-    def restart(self, settled: Settled | None = None) -> None:
-        """Replace the worker, or start one at once where the group waits or was given up.
-
-        `settled` is called once: with the `ready` of a worker, or with None where none comes.
-        """
-        if settled is not None:
-            self.when_settled(settled)
-        if self.state is not WorkerState.STOPPING:  # else another is on its way, or nerve stops
-            self.retire(self.start)
+        if was_starting:
+            self.kill(Reason.REPLACED, "was killed, as it was to be replaced,")
 
     def when_settled(self, settled: Settled) -> None:
         """Have `settled` called at the next `ready`, or with None if no worker comes any more."""
         self._settled.append(settled)
 
-    def take_over(self, senses: dict[str, SenseConfig], suspects: Iterable[Running] = ()) -> None:
+    def take_over(
+        self,
+        senses: dict[str, SenseConfig],
+        suspects: Iterable[Running] = (),
+        proven: AbstractSet[str] = frozenset(),
+    ) -> None:
         """Have these senses from the next start on; only while the group stands still.
 
-        `suspects` are computes of theirs whose outcome the database of the sense will tell.
+        `suspects` are computes of theirs whose outcome the database of the sense will tell;
+        `proven` those that a worker of another group has loaded without harm.
         """
-        self._harmful |= senses.keys() - self.senses.keys()
+        self._harmful |= senses.keys() - self.senses.keys() - proven
         self.senses = senses
         self._harmful &= senses.keys()
         self._in_flight.suspects.update({suspect.sense: suspect for suspect in suspects})
@@ -234,6 +234,10 @@ class Group:
     def give_away(self, sense: str) -> Running | None:
         """Take out the compute of a sense that has no outcome yet, for another group to find it."""
         return self._in_flight.suspects.pop(sense, None)
+
+    def has_loaded(self, sense: str) -> bool:
+        """Whether a worker of this group has loaded a sense and has lived on."""
+        return sense not in self._harmful
 
     def give_up_on(self, senses: Container[str]) -> None:
         """These senses are loaded by nobody any more: what is unclear of them has ended badly."""
@@ -524,7 +528,14 @@ class Group:
         payload = {"pid": worker.child.pid if worker else None, "how": str(ended), "clean": clean}
         if not clean:
             payload["message"] = verdict.message
-        self._ledger.log(self.name, "worker.stopped", "info" if clean else "warning", payload)
+        was_wanted = worker is not None and _is_replaced(worker.killing)
+        level = "info" if clean or was_wanted else "warning"
+        self._ledger.log(self.name, "worker.stopped", level, payload)
+        if verdict.guilty is not None and self._then != self._conclude:
+            # That it was to stop does not excuse what it ran.
+            suspect = self._in_flight.suspects.get(verdict.guilty)
+            ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
+            self._hold_against(verdict.guilty, verdict, ref)
         self._go_on()
 
     def _on_death(
@@ -619,6 +630,10 @@ class Group:
 
     def _stop_allowance_s(self) -> float:
         return self._allowance_s(self._in_flight.sense) + STOP_MARGIN_S
+
+
+def _is_replaced(killing: Killing | None) -> bool:
+    return killing is not None and killing.reason is Reason.REPLACED
 
 
 def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMessage:

@@ -8,7 +8,7 @@ Parent, on the loop. Asked for by `nerve reload`, SIGHUP, or a watch on the file
     switch    in one turn of the loop, so that nobody ever sees half of it: reflexes, timers,
               throttles, retention and names are those of the new configuration from now on.
               What waits stays, or is counted with its reason.
-    replace   the workers that have to be, each group by itself (`replacing`); the others are told
+    replace   the workers that have to be, each group by itself (`handover`); the others are told
               what they must know of it. What comes up or does not is told, and is logged as always:
               a sense that passed its trial and fails all the same is as unavailable as at a start.
     let go    what belongs to no sense any more is forgotten; databases stay.
@@ -30,8 +30,8 @@ from nerve.config import ConfigFaults, Loaded
 from nerve.errors import Exit, NerveError
 from nerve.supervisor.answers import Answer, done, refused
 from nerve.supervisor.group import Group
+from nerve.supervisor.handover import PROGRESS_EVERY_S, Handover, Result
 from nerve.supervisor.ledger import Ledger
-from nerve.supervisor.replacing import PROGRESS_EVERY_S, Replacing, Result
 from nerve.supervisor.roster import by_group
 from nerve.supervisor.survey import TRIAL_TIMEOUT_S, Found, Survey
 from nerve.wire.control import DoneReply, RefusedReply, ReloadRequest
@@ -92,7 +92,7 @@ class Reloading:
         self._codes: dict[str, Code] = {}
         self._task: asyncio.Task[None] | None = None
         self._is_surveying = False
-        self._replacing: Replacing | None = None
+        self._handover: Handover | None = None
         self._wanted_by = ""
         self._has_ended = False
         self.left: tuple[str, ...] = ()
@@ -132,8 +132,8 @@ class Reloading:
     def end(self) -> None:
         """Nerve stops: a reload that is under way ends where it stands."""
         self._has_ended, self._wanted_by = True, ""
-        if self._replacing is not None:
-            self._replacing.cancel()
+        if self._handover is not None:
+            self._handover.cancel()
         if self._task is not None:
             self._task.cancel()
 
@@ -153,7 +153,7 @@ class Reloading:
             self.on_change(True)  # noqa: FBT003  what it says is in its name
 
     def _on_end(self, *, is_trial: bool) -> None:
-        self._task = self._replacing = None
+        self._task = self._handover = None
         if not (is_trial or self._has_ended):
             self.on_change(False)  # noqa: FBT003  the same
         self.go_on()
@@ -236,8 +236,8 @@ class Reloading:
         loaded, changes = found.loaded, found.changes
         self._host.switch(found)
         self._current, self.left = loaded, found.left
-        self._replacing = Replacing(changes, self._host.groups, by_group(loaded), answer.progress)
-        results = await self._replacing.run()
+        self._handover = Handover(changes, self._host.groups, by_group(loaded), answer.progress)
+        results = await self._handover.run()
         self._host.let_go(found)
         for sense in changes.went:
             self._codes.pop(sense, None)

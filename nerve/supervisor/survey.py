@@ -88,10 +88,11 @@ class Survey:
         return Found(new, found, left, still)
 
     def _has_changed(self, name: str) -> bool:
-        """Whether the code of a sense is not what was loaded; of none, whether it may be there."""
-        if name not in self.codes:
-            return False
-        code = self.codes[name]
+        """Whether the code of a sense is not what was loaded.
+
+        Where nothing was, because it was not found or its group was given up, it is tried again.
+        """
+        code = self.codes.get(name, Code())
         if not code.roots:
             return name in self.unavailable
         return fingerprint(code.roots) != code.fingerprint

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nerve.cli.remote import Refused, connect_to
-from nerve.wire.control import ReloadRequest
+from nerve.wire.control import ProgressReply, ReloadRequest
 
 TABLE = 'op.create_table("seen", sa.Column("n", sa.Integer, primary_key=True))'
 COUNTING = """
@@ -275,17 +275,22 @@ def test_while_a_sense_hangs_the_others_are_reloaded_and_it_is_said_what_is_wait
     assert_nothing_is_lost_or_doubled(chain)
 
 
-def test_a_group_in_backoff_begins_at_once_with_the_new_code(chain):
+def test_a_group_that_was_given_up_begins_at_once_with_the_new_code(chain):
     """CTL-4, RUN-8"""
-    chain.sense("dies", "import os, threading\nthreading.Timer(0.1, os._exit, [3]).start()\ndef compute(db, peers, ctx): return 1")  # fmt: skip
+    chain.sense(
+        "dies",
+        "import os, threading\ndef compute(db, peers, ctx): threading.Timer(0.02, os._exit, [3]).start()",
+    )
     text = config().replace("  echo:", "  dies: {group: ill}\n  echo:")
-    chain.config(text + "  - {kind: sense, sense: dies, interval: 1h}\n")
+    chain.config(text + "  - {kind: sense, sense: dies, interval: 250ms}\n")
     running = started(chain)
     running.log("group.fatal")
+    assert reload(chain).message == "nothing has changed"
     chain.sense("dies", "def compute(db, peers, ctx): return 2")
     reply = reload(chain)
     assert reply.facts["groups"]["ill"]["why"] == ["code of dies"]
     assert reply.is_good
+    running.wait_for(lambda e: e.get("sense") == "dies" and e["payload"] == 2)
 
 
 def test_one_reload_at_a_time_and_a_stop_wins(chain):
@@ -301,7 +306,9 @@ def test_one_reload_at_a_time_and_a_stop_wins(chain):
         assert refusal.value.kind == "busy"
         for _ in range(3):
             running.process.send_signal(signal.SIGHUP)
-        assert first._reply(None).is_good
+        while isinstance(reply := first._reply(None), ProgressReply):
+            pass
+        assert reply.is_good
     running.log("config.reloaded", 2)  # those signals have led to one more
     chain.config(config())
     running.process.send_signal(signal.SIGHUP)

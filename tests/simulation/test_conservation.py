@@ -181,8 +181,7 @@ def happen(world, what, argument):
             for sense in list(world.parent.triggers.unavailable):
                 world.parent.regain(sense)
         case "reload":
-            groups = sorted({sense.group for sense in world.config.senses.values()})
-            world.parent.reload(config(groups, **argument))
+            world.parent.reload(config(world.groups, **argument))
         case "pause" | "resume":
             world.paused = world.paused | {argument} if what == "pause" else set()
             world.restart(0.1)
@@ -216,7 +215,7 @@ def test_each_signal_is_answered_once_filtered_or_missed_whatever_happens(
     """SIG-2, SIG-7, SIG-8"""
     weather = Weather()
     world = worlds(START, weather, seed=seed, **config(groups, throttle))
-    world.crashes = 0
+    world.crashes, world.groups = 0, groups
     world.start()
     for what, argument in happened:
         happen(world, what, argument)

@@ -567,15 +567,15 @@ def test_a_worker_that_has_not_begun_at_the_hard_deadline_is_not_its_fault(play)
     play(scene)
 
 
-def test_a_restart_waits_for_the_compute_that_runs_and_keeps_what_waits(play):
+def test_a_replacement_waits_for_the_compute_that_runs_and_keeps_what_waits(play):
     """RUN-8: and it tells once how that went."""
 
     async def scene(grouped, group, hub):
         settled = []
         group._on_message(ready(1))
         group.enqueue("disk")
-        group.restart(settled.append)
-        group.restart(settled.append)  # asked for twice is done once
+        group.when_settled(settled.append)
+        group.retire(group.start)
         group.enqueue("disk")
         assert [message.type for message in grouped.children[-1].sent] == ["compute", "stop"]
         group._on_message(NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1))  # fmt: skip
@@ -583,7 +583,7 @@ def test_a_restart_waits_for_the_compute_that_runs_and_keeps_what_waits(play):
         await grouped.restarted()
         assert settled == []
         group._on_message(ready(2))
-        assert [message.generation for message in settled] == [2, 2]
+        assert [message.generation for message in settled] == [2]
         assert [message.type for message in grouped.children[-1].sent] == ["compute"]
         assert (hub.strikes, hub.given_up) == ([("disk", None)], [])
 
@@ -591,7 +591,7 @@ def test_a_restart_waits_for_the_compute_that_runs_and_keeps_what_waits(play):
 
 
 @pytest.mark.parametrize("deaths", [2, 5], ids=["backoff", "fatal"])
-def test_a_restart_ends_backoff_and_fatal_and_the_deaths_are_forgotten(play, deaths):
+def test_a_replacement_ends_backoff_and_fatal_and_the_deaths_are_forgotten(play, deaths):
     """RUN-8"""
 
     async def scene(grouped, group, hub):
@@ -605,7 +605,7 @@ def test_a_restart_ends_backoff_and_fatal_and_the_deaths_are_forgotten(play, dea
                 group.start()
                 await group._starting
         assert group.state is (WorkerState.BACKOFF if deaths == 2 else WorkerState.FATAL)
-        group.restart()
+        group.retire(group.start)
         assert (group.state, group.stopped.is_set()) == (WorkerState.STARTING, False)
         await group._starting
         group._on_message(ready(deaths + 1))
@@ -621,7 +621,8 @@ def test_whoever_waits_for_a_group_that_is_stopped_or_given_up_hears_that_none_c
     async def scene(grouped, group, hub):
         settled = []
         group._on_message(ready(1))
-        group.restart(settled.append)
+        group.when_settled(settled.append)
+        group.retire(group.start)
         group.stop()
         group._on_exit(Exit(0))
         assert (settled, group.state) == ([None], WorkerState.STOPPED)
@@ -682,5 +683,46 @@ def test_a_worker_is_told_what_changes_around_it(play):
         group._on_message(ready(1))
         group.tell(message)
         assert (grouped.children[-1].sent, grouped.children[-1].masked) == ([message], ("secret",))
+
+    play(scene)
+
+
+def test_a_worker_that_only_starts_is_replaced_at_once_and_nobody_answers_for_that(play):
+    """CTL-4, RUN-7"""
+
+    async def scene(grouped, group, hub):
+        group.retire(group.start)
+        assert grouped.children[-1].killed == 1
+        grouped.children[-1].doing = Line(Phase.MIGRATING, "disk", 0, 0.0)
+        group._on_exit(Exit(-9))
+        assert (group.state, hub.strikes) == (WorkerState.STARTING, [])
+
+    play(scene)
+
+
+def test_a_sense_that_hangs_as_its_worker_is_replaced_answers_for_that(play):
+    """CTL-4, RUN-9"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        grouped.children[-1].doing = computing()
+        group.retire(group.start)
+        group._on_exit(Exit(-9))
+        assert hub.strikes == [("disk", False)]
+
+    play(scene)
+
+
+def test_a_sense_that_another_group_has_loaded_is_loaded_though_it_rests(play):
+    """CTL-4: it rests from computing, and has harmed nobody as it was loaded."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.retire(lambda: None)
+        group._on_exit(Exit(0))
+        both = {"disk": SenseConfig(), "heat": SenseConfig(), "new": SenseConfig()}
+        group.take_over(both, proven={"heat"})
+        assert [sense for sense in both if group.has_loaded(sense)] == ["disk", "heat"]
 
     play(scene)

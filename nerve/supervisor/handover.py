@@ -61,7 +61,7 @@ class Result:
         return f"group {self.group}: ready in generation {self.ready.generation}{missing}"
 
 
-class Replacing:
+class Handover:
     """One reload's groups."""
 
     def __init__(
@@ -78,6 +78,7 @@ class Replacing:
         self._told = told
         self._gone = {name: asyncio.Event() for name in (*found.groups, *found.gone)}
         self._suspects: dict[str, Running] = {}
+        self._proven: set[str] = set()
         self._tasks: dict[str, asyncio.Task[Result | None]] = {}
 
     async def run(self) -> list[Result]:
@@ -112,7 +113,7 @@ class Replacing:
             return None
         await self._all_gone(sources)
         senses = self._senses_of[name]
-        group.take_over(senses, self._suspects_of(senses))
+        group.take_over(senses, self._suspects_of(senses), self._proven)
         ready = await self._started(group)
         return Result(name, ready, self._changes.groups[name], tuple(senses))
 
@@ -124,8 +125,12 @@ class Replacing:
         """Its worker is gone: what is unclear of senses that leave is for their new group."""
         group = self._groups[name]
         for sense, (left, _) in self._changes.moved.items():
-            if left == name and (suspect := group.give_away(sense)) is not None:
+            if left != name:
+                continue
+            if (suspect := group.give_away(sense)) is not None:
                 self._suspects[sense] = suspect
+            if group.has_loaded(sense):
+                self._proven.add(sense)
         group.give_up_on(self._changes.went)
         self._gone[name].set()
 
