@@ -476,7 +476,7 @@ class Group:
         self._hub.came_up(self.name, ready)
         # Only then: what follows must not run again what one of the databases answers for.
         self._in_flight.resolve(ready)
-        if self.state is WorkerState.IDLE:
+        if self.state is not WorkerState.STOPPING:  # it may be BUSY by now
             self._settle(ready)
             self._try_again_later(ready)
 

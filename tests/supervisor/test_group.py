@@ -726,3 +726,16 @@ def test_a_sense_that_another_group_has_loaded_is_loaded_though_it_rests(play):
         assert [sense for sense in both if group.has_loaded(sense)] == ["disk", "heat"]
 
     play(scene)
+
+
+def test_whoever_waits_hears_of_a_worker_that_has_begun_to_compute_as_it_became_ready(play):
+    """CTL-4: what it missed meanwhile is taken up at once."""
+
+    async def scene(grouped, group, hub):
+        settled = []
+        group.when_settled(settled.append)
+        hub.came_up = lambda name, ready: group.enqueue("disk")
+        group._on_message(ready(1))
+        assert (group.state, len(settled)) == (WorkerState.BUSY, 1)
+
+    play(scene)
