@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nerve.cli.remote import Refused, connect_to
+from nerve.store.state_dir import StateDir
 from nerve.wire.control import ProgressReply, ReloadRequest
 
 TABLE = 'op.create_table("seen", sa.Column("n", sa.Integer, primary_key=True))'
@@ -58,7 +59,7 @@ def chain(project):
 
 def reload(project, told=None, *, check=False):
     told = [] if told is None else told
-    with connect_to(project.state) as remote:
+    with connect_to(StateDir(project.state)) as remote:
         return remote.ask(
             ReloadRequest(check=check), told=lambda progress: told.append(progress.message)
         )
@@ -298,7 +299,7 @@ def test_one_reload_at_a_time_and_a_stop_wins(chain):
     chain.sense("slow", "import time\ntime.sleep(1.0)\ndef compute(db, peers, ctx): return None")
     running = started(chain)
     chain.config(config().replace("  echo:", "  slow: {group: slow}\n  echo:"))
-    first, second = connect_to(chain.state), connect_to(chain.state)
+    first, second = connect_to(StateDir(chain.state)), connect_to(StateDir(chain.state))
     with first, second:
         first._send(ReloadRequest())
         with pytest.raises(Refused) as refusal:
