@@ -28,6 +28,7 @@ COMMANDS = {
     "graph": ("nerve.cli.graph:graph", "Draw what makes what run."),
     "describe": ("nerve.cli.describe:describe", "Tell all about one sense."),
     "why": ("nerve.cli.why:why", "Say why a sense ran, or did not, and what comes next."),
+    "reload": ("nerve.cli.reload:reload", "Have a running nerve read its configuration again."),
     "pause": ("nerve.cli.pause:pause", "Let a sense not run until it is resumed."),
     "resume": ("nerve.cli.resume:resume", "End a sense's pause, or its quarantine."),
     "cursor": ("nerve.cli.cursor:cursor", "Show how far each reflex has got, or move that."),

@@ -177,6 +177,14 @@ class Flow:
                 return True
         return False
 
+    def rethrottle(self, throttle_s: float) -> None:
+        """Have another least time between two starts, for a trigger that is deferred as well."""
+        if throttle_s == self.throttle_s:
+            return
+        self.throttle_s = throttle_s
+        if self.phase is Phase.DEFERRED:
+            self.due = max(self._opens(), self._rests_until)
+
     def wake(self, now: float) -> bool:
         """The end of a deferral may have come; True when the sense is WAITING because of it."""
         if self.phase is not Phase.DEFERRED or now < self.due:
@@ -194,12 +202,16 @@ class Flow:
     def _latest_first(self) -> Iterator[PendingTrigger]:
         yield from (t for t in (self.pending, *reversed(self.line), self.running) if t is not None)
 
+    def _opens(self) -> float:
+        """When the throttle lets the next one start."""
+        started = self.timing.started
+        return 0.0 if started is None else started + self.throttle_s
+
     def _place(self, now: float) -> Decision:
-        last_start = self.timing.started
-        opens = now if last_start is None else last_start + self.throttle_s
-        if now < max(opens, self._rests_until):
-            self.phase, self.due = Phase.DEFERRED, max(opens, self._rests_until)
+        due = max(self._opens(), self._rests_until)
+        if now < due:
+            self.phase, self.due = Phase.DEFERRED, due
             return self._why_it_rests if now < self._rests_until else Decision.THROTTLED
         self.phase = Phase.WAITING
-        self.timing.ready = max(self.timing.ready, opens, self._rests_until)
+        self.timing.ready = max(self.timing.ready, due)
         return Decision.ACCEPTED

@@ -95,6 +95,10 @@ class Housekeeping:
         """Have the first run in a while; on the loop."""
         self._wait(FIRST_AFTER_S)
 
+    def adopt(self, loaded: Loaded) -> None:
+        """Go on by another configuration, from the next run on; on the loop."""
+        self._config = loaded.config
+
     def end(self) -> None:
         """Interrupt a run, which looks every WAKE_S, and have no other; on the loop."""
         self._stopping.set()
@@ -133,8 +137,9 @@ class Housekeeping:
     # --- in the thread -------------------------------------------------------------
 
     def _archive(self, run: _Run) -> None:
-        retention = self._config.retention
-        pairs = [route.pair for route in routes_of(self._config)]
+        config = self._config  # which a reload may change meanwhile
+        retention = config.retention
+        pairs = [route.pair for route in routes_of(config)]
         journal = self._state.journal_path
         job = Job(
             str(journal),
