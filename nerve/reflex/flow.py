@@ -143,6 +143,22 @@ class Flow:
             self.phase, self.due = Phase.DEFERRED, max(self.due, until)
         return waited
 
+    def relieve(self, now: float) -> None:
+        """The rest is over before its time; what is DEFERRED is due when `throttle` lets it."""
+        self._rests_until = 0.0
+        if self.phase is Phase.DEFERRED:
+            self.due = self._opens(now)
+
+    def awaited(self) -> set[int]:
+        """The tickets of all that waits, of what runs not."""
+        waiting = (self.pending, *self.line)
+        return {ticket for trigger in waiting if trigger for ticket in trigger.tickets}
+
+    def return_ticket(self, ticket: int) -> None:
+        """Nobody waits by this ticket any more."""
+        for trigger in self._latest_first():
+            trigger.tickets.discard(ticket)
+
     def answered(self, source: str, signal_id: int) -> bool:
         """Nothing is to be done about signals of `source` up to this one any more.
 
@@ -180,8 +196,11 @@ class Flow:
     def _latest_first(self) -> Iterator[PendingTrigger]:
         yield from (t for t in (self.pending, *reversed(self.line), self.running) if t is not None)
 
+    def _opens(self, now: float) -> float:
+        return now if self._last_start is None else self._last_start + self.throttle_s
+
     def _place(self, now: float) -> Decision:
-        opens = now if self._last_start is None else self._last_start + self.throttle_s
+        opens = self._opens(now)
         if now < max(opens, self._rests_until):
             self.phase, self.due = Phase.DEFERRED, max(opens, self._rests_until)
             return self._why_it_rests if now < self._rests_until else Decision.THROTTLED

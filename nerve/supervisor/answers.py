@@ -20,6 +20,11 @@ class Answer(Protocol):
     final reply no other is sent.
     """
 
+    @property
+    def by(self) -> dict[str, JsonValue]:
+        """Who asked, for the log row of what is done: `pid` (0 where unknown) and `uid`."""
+        ...
+
     def progress(self, message: str, level: Literal["info", "warning", "error"] = "info") -> None:
         """Say what happens on the way."""
         ...

@@ -16,6 +16,7 @@ from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError, WireError
 from nerve.process.slate import Line, Phase
+from nerve.reflex.causes import PendingTrigger
 from nerve.supervisor.alarm import Alarm
 from nerve.supervisor.child import ChildEvents, Threads
 from nerve.supervisor.generation import Generation, GenerationEvents
@@ -35,6 +36,7 @@ from nerve.wire.messages import (
     ComputeMessage,
     FailedMessage,
     Fault,
+    Given,
     NoSignalMessage,
     ReadyMessage,
     SignalMessage,
@@ -532,6 +534,14 @@ def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMes
         merged=trigger.merged,
         chain=trigger.chain,
         due_us=trigger.due_us,
+        given=_given(trigger),
         positions=trigger.positions,
         acknowledged=acknowledged,
     )
+
+
+def _given(trigger: PendingTrigger) -> Given | None:
+    if not trigger.payloads:
+        return None
+    payloads = tuple(payload.value for payload in trigger.payloads)
+    return Given(payloads=payloads, left_out=trigger.payloads_left_out)

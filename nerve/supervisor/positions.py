@@ -76,18 +76,22 @@ class Positions:
         targets: AbstractSet[str],
         *,
         now_us: int,
+        unwritten: Mapping[Pair, int],
         in_hand: Callable[[str, str], int],
         moved: Callable[[str, str, int], None],
         damaged: Callable[[str, int], None],
     ) -> Iterator[Backlog]:
         """Let listeners among `targets` go on where they were; yield what each has missed.
 
+        `unwritten` has cursors that have moved and may not be in the journal yet.
         `in_hand(target, source)` is the last signal that a compute which still runs answers, or 0:
         a sense may come back meanwhile, and its cursor moves only when that has its outcome.
         `moved(target, source, signal_id)` is called for each cursor that the journal does
         not have yet, `damaged(source, signal_id)` for each signal that cannot be read.
         """
         stored, last = cursors_in(reader), last_signals_in(reader)
+        for pair, position in unwritten.items():
+            stored[pair] = max(position, stored.get(pair, 0))
         routes = [route for route in self._routes if route.target in targets]
         cursors = self._cursors(stored, newest_id(reader), routes)
         listeners.start_at(cursors)

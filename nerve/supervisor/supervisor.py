@@ -362,6 +362,7 @@ class Supervisor:
                 self._listeners,
                 targets,
                 now_us=self._clock.now_us(),
+                unwritten=self._recorder.unwritten_cursors(),
                 in_hand=self.triggers.in_hand,
                 moved=self._recorder.cursor,
                 damaged=self._on_damaged,

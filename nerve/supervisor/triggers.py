@@ -18,6 +18,7 @@ and what still waits when nerve stops is `stopped`.
 import asyncio
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from traceback import format_exc
 from typing import Any
@@ -57,10 +58,12 @@ class Triggers:
         withdraw: Callable[[str], None],
         log: Log,
         call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
+        dropped: Callable[[str, AbstractSet[int], str], None] = lambda *_: None,
     ) -> None:
         """`enqueue` is called with each sense that has a trigger to run now.
 
         `withdraw` when such a trigger is to wait after all; `call_later` is the loop's.
+        `dropped(sense, tickets, reason)` where nothing comes of a trigger for which somebody waits.
         Senses stand in `unavailable` and `paused` with the reason why, which may be empty.
         """
         self.unavailable: dict[str, str] = {}
@@ -81,6 +84,7 @@ class Triggers:
         self._withdraw = withdraw
         self._log = log
         self._call_later = call_later
+        self._dropped = dropped
         self._schedule: Schedule | None = None
         self._ends: list[tuple[float, Wait]] = []
         self._deferred_until: dict[str, float] = {}
@@ -130,6 +134,18 @@ class Triggers:
         else:
             self._follow(sense, self._flows[sense].offer(cause, self._clock.monotonic()))
 
+    def ask(self, sense: str, cause: Cause) -> str:
+        """Let in what a person asks for; return why it does not run, or is not yet to run.
+
+        A word of `blocked`, and then nothing comes of it; or a Decision.
+        """
+        if blocked := self.blocked(sense):
+            self._count(sense, blocked)
+            return blocked
+        decision = self._flows[sense].offer(cause, self._clock.monotonic())
+        self._follow(sense, decision)
+        return decision
+
     def hear(self, route: Route, signal: CausingSignal) -> None:
         """Let a live signal go its way to a sense that listens."""
         refusal = route.refusal(signal)
@@ -170,7 +186,7 @@ class Triggers:
         """A compute has its outcome; what was held meanwhile goes on."""
         flow = self._flows[sense]
         if blocked := self.blocked(sense):
-            self._count(sense, blocked, flow.drop())
+            self._drop(sense, blocked)
             again = None
         merged = again.merged if again is not None else 0
         decision = flow.finish(self._clock.monotonic(), again)
@@ -186,6 +202,29 @@ class Triggers:
             self._withdraw(sense)
             self._count(sense, why)
         self._wake_deferred(sense)
+
+    def relieve(self, sense: str) -> None:
+        """The rest of a sense is over before its time."""
+        self._flows[sense].relieve(self._clock.monotonic())
+        self._wake_deferred(sense)
+
+    def pause(self, sense: str, reason: str) -> None:
+        """Let nothing new of a sense run, and give up what waits; what runs comes to its end.
+
+        Signals among it stay behind the cursor, as do those that come now.
+        """
+        self.paused[sense] = reason
+        self._give_up([sense], "paused")
+
+    def return_ticket(self, sense: str, ticket: int) -> None:
+        """Nobody waits by this ticket any more."""
+        self._flows[sense].return_ticket(ticket)
+
+    def waits_s(self, sense: str) -> float | None:
+        """For how many seconds the trigger of a sense is deferred; None where none is."""
+        flow = self._flows[sense]
+        is_deferred = flow.phase is Phase.DEFERRED
+        return max(0.0, flow.due - self._clock.monotonic()) if is_deferred else None
 
     def answered(self, sense: str, source: str, signal_id: int) -> None:
         """A sense has answered the signals of `source` up to this one, as its database says.
@@ -272,7 +311,15 @@ class Triggers:
             if flow.phase is Phase.WAITING:
                 self._withdraw(sense)
             bundles = sum(bundle.drop() for bundle in self._bundles_of(sense))
-            self._count(sense, reason, flow.drop() + bundles)
+            self._drop(sense, reason, bundles)
+
+    def _drop(self, sense: str, reason: str, more: int = 0) -> None:
+        """Nothing comes of what waits, and of so many triggers more that have gone already."""
+        flow = self._flows[sense]
+        awaited = flow.awaited()
+        self._count(sense, reason, flow.drop() + more)
+        if awaited:
+            self._dropped(sense, awaited, reason)
 
     def _cut(self, sense: str, cause: Cause) -> None:
         way = loop_in_words(cause, sense)

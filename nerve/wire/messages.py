@@ -18,9 +18,9 @@ from nerve.wire.model import Count, Message, parse
 
 PROTOCOL: Final = 1
 MAX_CAUSES = 100
-"""Signals handed to one compute; more are counted in `left_out`."""
+"""Signals and payloads given by hand that one compute gets; more are counted in `left_out`."""
 MAX_CAUSES_BYTES = 1024 * 1024
-"""Payloads of the signals handed to one compute, together, as JSON."""
+"""Payloads of these, together, as JSON."""
 MAX_CHAIN = 16
 """Senses whose signals lead to one another; a reflex that goes on is taken for a loop."""
 MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -98,10 +98,22 @@ class CauseSignal(Message):
     payload: Payload
 
 
+class Given(Message):
+    """What was given by hand to one compute.
+
+    Attributes:
+        left_out: how many more, older ones, there were.
+    """
+
+    payloads: tuple[JsonValue, ...] = Field(max_length=MAX_CAUSES)
+    left_out: Count = 0
+
+
 class ComputeMessage(Message):
     """Run a sense once.
 
     Attributes:
+        given: None where nothing was given by hand.
         positions: for each source among the causes, the last signal this run deals with.
         acknowledged: what has become durable meanwhile, of this sense and others.
     """
@@ -115,6 +127,7 @@ class ComputeMessage(Message):
     merged: Count = 0
     chain: tuple[str, ...] = Field((), max_length=MAX_CHAIN)
     due_us: Count | None = None
+    given: Given | None = None
     positions: dict[str, Count] = Field(default_factory=dict)
     acknowledged: Acknowledged = Field(default_factory=dict)
 
@@ -250,7 +263,8 @@ class StoredCause(Message):
     merged: Count = 0
 
 
-def _writable_as_json(payload: JsonValue) -> JsonValue:
+def writable_as_json(payload: JsonValue) -> JsonValue:
+    """Return a payload; raises ValueError for one with a number that JSON does not know."""
     text = to_json(payload)
     if b"NaN" in text or b"Infinity" in text:  # in a string it may stand
         json.dumps(payload, allow_nan=False)
@@ -270,7 +284,7 @@ class SignalMessage(UpMessage):
     epoch: str
     seq: Count
     at_us: Count
-    payload: Annotated[Payload, AfterValidator(_writable_as_json)]
+    payload: Annotated[Payload, AfterValidator(writable_as_json)]
     cause: StoredCause
     duration_us: Count | None = None
 
@@ -408,6 +422,15 @@ def dump_signal(
 
 def _names(chain: tuple[str, ...]) -> str:
     return json.dumps(chain, separators=(",", ":")) if chain else "[]"
+
+
+def refuse_depth(value: JsonValue, left: int = MAX_PAYLOAD_DEPTH) -> None:
+    """Raise ValueError for a payload of more than MAX_PAYLOAD_DEPTH levels."""
+    if left == 0:
+        raise ValueError(f"it is nested deeper than {MAX_PAYLOAD_DEPTH} levels")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            refuse_depth(inner, left - 1)
 
 
 def shorten(text: str, limit: int = MAX_TEXT_CHARS) -> str:

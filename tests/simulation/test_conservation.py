@@ -133,6 +133,8 @@ happenings = st.one_of(
     st.tuples(st.just("regain"), st.just("")),
     st.tuples(st.just("pause"), st.sampled_from(sorted(ROUTES))),
     st.tuples(st.just("resume"), st.just("")),
+    st.tuples(st.just("pause live"), st.sampled_from(sorted(ROUTES))),
+    st.tuples(st.just("resume live"), st.booleans()),
 )
 
 
@@ -161,6 +163,23 @@ def happen(world, what, argument):
         case "pause" | "resume":
             world.paused = world.paused | {argument} if what == "pause" else set()
             world.restart(0.1)
+        case "pause live":
+            world.paused.add(argument)
+            world.parent.pause(argument)
+        case "resume live":
+            if argument:  # while an outcome of one of them is recorded and not yet committed
+                step_to_an_outcome_of(world, world.paused)
+            for sense in sorted(world.paused):
+                world.parent.resume(sense)
+            world.paused.clear()
+
+
+def step_to_an_outcome_of(world, senses):
+    for _ in range(200):
+        moved = world.parent.recorder.unwritten_cursors()
+        if any(target in senses for target, _ in moved):
+            return
+        world.machine.step()
 
 
 groupings = st.sampled_from([["one"], ["one", "two", "three"]])
@@ -183,6 +202,13 @@ groupings = st.sampled_from([["one"], ["one", "two", "three"]])
     ["one"],
     "2s",
     1,
+)
+@example(
+    # Resumed while the outcome of its compute is recorded and not yet committed.
+    [("run", 2.0), ("pause live", "thorough"), ("resume live", True)] * 3,
+    ["one", "two", "three"],
+    "2s",
+    5,
 )
 @given(st.lists(happenings, max_size=12), groupings, st.sampled_from(["2s", "5s"]), st.integers())
 def test_each_signal_is_answered_once_filtered_or_missed_whatever_happens(
