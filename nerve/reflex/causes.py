@@ -132,7 +132,8 @@ class PendingTrigger:
     def answered(self, source: str, signal_id: int) -> bool:
         """Leave out what was answered up to a signal of a source; True when nothing is left."""
         self.signals = deque(s for s in self.signals if s.sense != source or s.id > signal_id)
-        self._bytes = sum(held.size for held in (*self.signals, *self.payloads))
+        self._bytes = sum(signal.size for signal in self.signals)
+        self._bytes += sum(payload.size for payload in self.payloads)
         if self.positions.get(source, signal_id + 1) <= signal_id:
             del self.positions[source]
         return not (self.positions or self.has_unplaced)

@@ -149,6 +149,12 @@ class Flow:
         if self.phase is Phase.DEFERRED:
             self.due = self._opens(now)
 
+    def deferred_by(self, now: float) -> Decision | None:
+        """Why what waits is DEFERRED; None where it is not."""
+        if self.phase is not Phase.DEFERRED:
+            return None
+        return self._why_it_rests if now < self._rests_until else Decision.THROTTLED
+
     def awaited(self) -> set[int]:
         """The tickets of all that waits, of what runs not."""
         waiting = (self.pending, *self.line)

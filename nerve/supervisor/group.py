@@ -96,6 +96,8 @@ class Group:
         self._alarm = Alarm(self._on_alarm)
         self._acknowledged: Acknowledged = {}
         self._acknowledging: asyncio.TimerHandle | None = None
+        self.trouble = ""
+        """What the last worker died of that did."""
         self._in_flight = InFlight(ledger, clock=clock, ended=self._on_ended)
         self._restarts = Restarts()
         self._harmful = set(senses)
@@ -179,6 +181,32 @@ class Group:
             self._tell_acknowledged()
             self._worker.ask_to_stop(self._stop_allowance_s())
 
+    def restart(self) -> None:
+        """Replace the worker, and forget its deaths. `came_up`, `failed` or `gave_up` follows.
+
+        One that computes may do so to the end, or to its hard deadline; every other one goes at
+        once. Not after `stop`.
+        """
+        self._restarts = Restarts()
+        self._retry_s = RETRY_FIRST_S
+        match self.state:
+            case WorkerState.IDLE | WorkerState.BUSY if self._worker is not None:
+                self._begin_anew()
+            case WorkerState.STARTING if self._worker is not None:
+                self._begins_anew = True
+                self._move(WorkerEvent.STOP)
+                self.kill(Reason.REPLACED, "was killed, as it was to be replaced,")
+            case WorkerState.BACKOFF | WorkerState.FATAL | WorkerState.STOPPED:
+                self.stopped.clear()
+                self.start()
+            case _:
+                pass  # another one is being started
+
+    def bring_in(self, sense: str) -> None:
+        """Load a sense that rested when the worker was started, and so was left out."""
+        if self._worker is not None and sense not in self._worker.spec.senses:
+            self._renew()
+
     def kill(self, reason: Reason, told: str, *, is_old: bool = False) -> None:
         """End the worker at once; `told` as in "the worker <told>"."""
         if self._worker is not None:
@@ -194,6 +222,11 @@ class Group:
     def worker_pid(self) -> int | None:
         """Process id of a worker that lives and is to go on living, else None."""
         return self._worker.child.pid if self._worker and self._worker.is_usable else None
+
+    @property
+    def running(self) -> str | None:
+        """The sense that computes; None when none does."""
+        return self._in_flight.sense
 
     @property
     def is_quiet(self) -> bool:
@@ -233,6 +266,7 @@ class Group:
             self._worker.ask_to_stop(STOP_MARGIN_S)
 
     def _on_boot_timeout(self, stack: str) -> None:
+        self.trouble = "its worker was not ready in time, and was killed"
         line = self._worker.line() if self._worker else None
         doing = f", {line.phase.name.lower()} {line.sense}" if line and line.sense else ""
         payload = {
@@ -260,16 +294,16 @@ class Group:
         """Replace the worker as soon as it is idle."""
         if self.state is WorkerState.IDLE and self._worker is not None and self._worker.is_usable:
             self._begin_anew()
-        elif self.state is WorkerState.BUSY:
+        elif self.state in {WorkerState.BUSY, WorkerState.STARTING}:
             self._after(RETRY_WHEN_BUSY_S, self._renew)
 
     def _begin_anew(self) -> None:
         """Replace the worker: by one with all senses, or with all its memory, and no crash."""
-        assert self._worker is not None  # noqa: S101  it is IDLE
+        assert self._worker is not None  # noqa: S101  it is IDLE or BUSY
         self._begins_anew = True
         self._move(WorkerEvent.STOP)
         self._tell_acknowledged()
-        self._worker.ask_to_stop(STOP_MARGIN_S)
+        self._worker.ask_to_stop(self._stop_allowance_s())
 
     # --- computes -------------------------------------------------------------------
 
@@ -422,8 +456,14 @@ class Group:
         payload = {"pid": worker.child.pid if worker else None, "how": str(ended), "clean": clean}
         if not clean:
             payload["message"] = verdict.message
-        self._ledger.log(self.name, "worker.stopped", "info" if clean else "warning", payload)
+        replaced = worker is not None and _is_replaced(worker.killing)
+        level = "info" if clean or replaced else "warning"
+        self._ledger.log(self.name, "worker.stopped", level, payload)
         if self._begins_anew:
+            if verdict.guilty is not None:  # that it was to stop does not excuse what it ran
+                suspect = self._in_flight.suspect
+                ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
+                self._hold_against(verdict.guilty, verdict, ref)
             self.start()
         else:
             self._conclude()
@@ -443,6 +483,7 @@ class Group:
         if worker is not None and (stack := worker.last_words()):
             payload["stack"] = stack
         self._ledger.log(self.name, "worker.died", "error", payload, ref=ref)
+        self.trouble = verdict.message
         was_ready = worker is not None and worker.was_ready
         if not was_ready:
             self._hub.failed(self.name)
@@ -484,7 +525,8 @@ class Group:
         message = f"{MAX_DEATHS} deaths in a row or within {DEATHS_WINDOW_S:.0f} s"
         payload = {
             "message": f"{message}; not started again; the last: {verdict.message}",
-            "hint": "mend what ends it, see worker.died of this group; then start nerve again",
+            "hint": "mend what ends it, see worker.died of this group; "
+            f"then `nerve restart {self.name}`",
         }
         self._ledger.log(self.name, "group.fatal", "error", payload)
         self._conclude()
@@ -538,6 +580,10 @@ def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMes
         positions=trigger.positions,
         acknowledged=acknowledged,
     )
+
+
+def _is_replaced(killing: Killing | None) -> bool:
+    return killing is not None and killing.reason is Reason.REPLACED
 
 
 def _given(trigger: PendingTrigger) -> Given | None:

@@ -69,7 +69,7 @@ class Positions:
             if pair[1].startswith(SOURCE_MARK)
         }
 
-    def take_up(
+    def take_up(  # noqa: PLR0913  each is said by its name
         self,
         reader: sqlite3.Connection,
         listeners: Listeners,

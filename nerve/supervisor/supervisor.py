@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from nerve.clock import Clock, rfc3339
+from nerve.clock import Clock
 from nerve.config import Loaded
 from nerve.config.models import SenseConfig, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
@@ -40,6 +40,7 @@ from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
+from nerve.supervisor.asking import Parent
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
@@ -47,6 +48,7 @@ from nerve.supervisor.group import Group
 from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.operations import Operations
 from nerve.supervisor.patrol import Patrol
 from nerve.supervisor.positions import Positions, causing_signal
 from nerve.supervisor.recorder import Recorder
@@ -171,6 +173,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._asked_to_stop_at = 0.0
         self._is_paused = False
+        self.operations = Operations(self._parent(), request_stop=self.request_stop)
         self._looked_at: Reading | None = None
 
     # --- start and stop -------------------------------------------------------------
@@ -190,19 +193,27 @@ class Supervisor:
         patience.cancel()
         await self._stop()
 
-    def request_stop(self, reason: str) -> None:
-        """Stop in an orderly way; a second time, at once."""
+    def request_stop(
+        self, reason: str, *, at_once: bool = False, by: Mapping[str, Any] | None = None
+    ) -> None:
+        """Stop in an orderly way; a second time, at once. `by` is who asked, where it is known."""
+        asked = {"by": dict(by)} if by else {}
         now = self._clock.monotonic()
         if not self._stopping.is_set():
             self._asked_to_stop_at = now
             message = f"{reason}: nothing new starts, what runs may end"
-            self.ledger.log("nerve", "nerve.stopping", "info", {"message": message})
+            self.ledger.log("nerve", "nerve.stopping", "info", {"message": message, **asked})
             self._stopping.set()
-        elif now - self._asked_to_stop_at >= HURRY_AFTER_S:
-            message = f"{reason} again: stopping at once, running computes are killed"
-            self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message})
-            for group in self._groups.values():
-                group.kill(Reason.HURRY, "was killed, as nerve stops at once,")
+            if at_once:  # after the groups have been told to stop, or they would start others
+                asyncio.get_running_loop().call_soon(self._hurry, reason, asked)
+        elif at_once or now - self._asked_to_stop_at >= HURRY_AFTER_S:
+            self._hurry(f"{reason} again", asked)
+
+    def _hurry(self, reason: str, asked: dict[str, Any]) -> None:
+        message = f"{reason}: stopping at once, running computes are killed"
+        self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message, **asked})
+        for group in self._groups.values():
+            group.kill(Reason.HURRY, "was killed, as nerve stops at once,")
 
     async def _stop(self) -> None:
         self.triggers.end()
@@ -247,7 +258,7 @@ class Supervisor:
         installation = self._journal.installation(secrets.token_hex(16))
         self._last_seen_us = self._journal.last_seen_us()
         self._stored_cursors = self._journal.cursors()
-        self._take_paused()
+        self.operations.pauses.restore(self._journal.pauses())
         crashes = self._journal.begin_boot(self.ledger.boot, pid=pid, version=VERSION, at_us=now_us)
         started = {
             "boot": self.ledger.boot,
@@ -274,15 +285,20 @@ class Supervisor:
                     reflex.workflow, "workflow.not_run", "warning", {"message": message}
                 )
 
-    def _take_paused(self) -> None:
-        for pause in self._journal.pauses():
-            if pause.sense in self._loaded.config.senses:
-                self.triggers.paused[pause.sense] = pause.reason
-                reason = f": {pause.reason}" if pause.reason else ""
-                message = f"paused since {rfc3339(pause.since_us)}{reason}"
-                hint = f"stop nerve, `nerve resume {pause.sense}`, start it"
-                payload = {"message": message, "hint": hint}
-                self.ledger.log(pause.sense, "sense.paused", "warning", payload)
+    def _parent(self) -> Parent:
+        return Parent(
+            config=lambda: self._loaded.config,
+            groups=self._groups,
+            triggers=self.triggers,
+            recorder=self._recorder,
+            ledger=self.ledger,
+            warden=self._warden,
+            clock=self._clock,
+            take_up=self._take_up_live,
+            is_ready=lambda: not self._unreported,
+            is_stopping=self._stopping.is_set,
+            call_later=asyncio.get_running_loop().call_later,
+        )
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}
@@ -346,6 +362,10 @@ class Supervisor:
             self.ledger.log(name, "group.slow", "warning", {"message": message, "hint": hint})
         self._open_gate()
 
+    def _take_up_live(self, targets: AbstractSet[str]) -> None:
+        if not self._unreported:  # else the gate does it
+            self._take_up_missed(targets)
+
     def _take_up_missed(self, targets: AbstractSet[str]) -> None:
         """Offer to these senses what came while they could not run."""
         try:
@@ -408,7 +428,10 @@ class Supervisor:
         """Take what waits for a sense; it counts as started now. Returns its id as well."""
         self._trigger_id += 1
         self.ledger.tally.computes += 1
-        return self._trigger_id, self.triggers.take(sense)
+        trigger = self.triggers.take(sense)
+        if trigger.tickets:
+            self.operations.by_hand.started(trigger)
+        return self._trigger_id, trigger
 
     def came_up(self, name: str, ready: ReadyMessage) -> None:
         """Record how the senses of a ready worker came up; the last group opens the gate."""
@@ -420,6 +443,7 @@ class Supervisor:
             message = "the fork server's preload did not work; workers start slowly"
             self.ledger.log(name, "worker.not_preloaded", "warning", {"message": message})
         self._has_reported(name)
+        self.operations.replacing.came_up(name, ready)
         if not self._once:
             asyncio.get_running_loop().call_later(REPLENISH_AFTER_S, self._replenish)
 
@@ -430,6 +454,7 @@ class Supervisor:
     def failed(self, name: str) -> None:
         """Nobody waits any longer for a group that did not come up at its first try."""
         self._has_reported(name)
+        self.operations.replacing.failed(name)
 
     def rests_s(self, sense: str) -> float:
         """For how many seconds more a sense is to be left alone; 0 when it may run."""
@@ -491,6 +516,7 @@ class Supervisor:
         self._mark_unavailable(self._groups[name].senses, f"the group {name} was given up")
         self.triggers.forget(self._groups[name].senses)
         self._has_reported(name)
+        self.operations.replacing.failed(name)
         self._stop_if_done()
 
     def _take_report(self, report: SenseReport) -> None:
@@ -552,6 +578,7 @@ class Supervisor:
 
     def _on_signal(self, signal_id: int, entry: SignalEntry) -> None:
         self.ledger.tally.signals += 1
+        self.operations.by_hand.signalled(signal_id, entry)
         if self._unreported or self._stopping.is_set():
             return  # the gate will take it up from the journal, or the next start will
         if not self._listeners.concerns(entry.sense):

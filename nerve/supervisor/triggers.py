@@ -40,6 +40,8 @@ LATE_TICK_MS = 10_000
 """A tick later than this, after a suspend or on a stalled machine, is worth a log row."""
 
 Log = Callable[[str, str, str, dict[str, Any]], None]
+Dropped = Callable[[str, AbstractSet[int], str], None]
+"""Called with a sense, the tickets of those who wait for a trigger that is dropped, and why."""
 Wait = tuple[int, str]
 """What waits for an end: (index of a reflex, target) a bundle, (FLOW, sense) a deferral."""
 FLOW = -1
@@ -58,12 +60,10 @@ class Triggers:
         withdraw: Callable[[str], None],
         log: Log,
         call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
-        dropped: Callable[[str, AbstractSet[int], str], None] = lambda *_: None,
     ) -> None:
         """`enqueue` is called with each sense that has a trigger to run now.
 
         `withdraw` when such a trigger is to wait after all; `call_later` is the loop's.
-        `dropped(sense, tickets, reason)` where nothing comes of a trigger for which somebody waits.
         Senses stand in `unavailable` and `paused` with the reason why, which may be empty.
         """
         self.unavailable: dict[str, str] = {}
@@ -84,7 +84,7 @@ class Triggers:
         self._withdraw = withdraw
         self._log = log
         self._call_later = call_later
-        self._dropped = dropped
+        self.dropped: Dropped = lambda *_: None
         self._schedule: Schedule | None = None
         self._ends: list[tuple[float, Wait]] = []
         self._deferred_until: dict[str, float] = {}
@@ -220,11 +220,19 @@ class Triggers:
         """Nobody waits by this ticket any more."""
         self._flows[sense].return_ticket(ticket)
 
-    def waits_s(self, sense: str) -> float | None:
-        """For how many seconds the trigger of a sense is deferred; None where none is."""
-        flow = self._flows[sense]
-        is_deferred = flow.phase is Phase.DEFERRED
-        return max(0.0, flow.due - self._clock.monotonic()) if is_deferred else None
+    def phase(self, sense: str) -> Phase:
+        """Where the flow of a sense stands."""
+        return self._flows[sense].phase
+
+    def running(self, sense: str) -> PendingTrigger | None:
+        """The trigger of a sense that runs; None where none does."""
+        return self._flows[sense].running
+
+    def deferral(self, sense: str) -> tuple[Decision, float] | None:
+        """Why the trigger of a sense is deferred, and for how many seconds; None where none is."""
+        flow, now = self._flows[sense], self._clock.monotonic()
+        why = flow.deferred_by(now)
+        return None if why is None else (why, max(0.0, flow.due - now))
 
     def answered(self, sense: str, source: str, signal_id: int) -> None:
         """A sense has answered the signals of `source` up to this one, as its database says.
@@ -319,7 +327,7 @@ class Triggers:
         awaited = flow.awaited()
         self._count(sense, reason, flow.drop() + more)
         if awaited:
-            self._dropped(sense, awaited, reason)
+            self.dropped(sense, awaited, reason)
 
     def _cut(self, sense: str, cause: Cause) -> None:
         way = loop_in_words(cause, sense)

@@ -163,15 +163,21 @@ def happen(world, what, argument):
         case "pause" | "resume":
             world.paused = world.paused | {argument} if what == "pause" else set()
             world.restart(0.1)
-        case "pause live":
-            world.paused.add(argument)
-            world.parent.pause(argument)
-        case "resume live":
-            if argument:  # while an outcome of one of them is recorded and not yet committed
-                step_to_an_outcome_of(world, world.paused)
-            for sense in sorted(world.paused):
-                world.parent.resume(sense)
-            world.paused.clear()
+        case _:
+            happen_live(world, what, argument)
+
+
+def happen_live(world, what, argument):
+    """A person says something while nerve runs."""
+    if what == "pause live":
+        world.paused.add(argument)
+        world.parent.pause(argument)
+        return
+    if argument:  # while an outcome of one of them is recorded and not yet committed
+        step_to_an_outcome_of(world, world.paused)
+    for sense in sorted(world.paused):
+        world.parent.resume(sense)
+    world.paused.clear()
 
 
 def step_to_an_outcome_of(world, senses):
