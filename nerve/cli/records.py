@@ -7,7 +7,6 @@ what comes, until Ctrl-C.
 """
 
 import shlex
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -22,6 +21,7 @@ from nerve.cli.output import emit, emit_json, json_option, say, terminal_width
 from nerve.cli.selection import LEVELS, Selection
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.timeline import MAX_ID, Page, Timeline, open_timeline
+from nerve.cli.wakeups import Wakeups
 from nerve.cli.wording import hanging, local_time, padded, sentence, visible
 from nerve.clock import SystemClock
 from nerve.config import Loaded
@@ -30,8 +30,6 @@ from nerve.errors import Exit, StateError
 
 PARENT = "nerve"
 """What log rows of the parent itself have for a source."""
-POLL_S = 0.1
-"""How often `--follow` looks for more."""
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 100_000
 
@@ -159,7 +157,8 @@ def _follow(loaded: Loaded, selection: Selection, show: _Show, paging: dict[str,
     if after is None and selection.since_us is not None:
         after = 0
     is_another = False
-    with suppress(KeyboardInterrupt):
+    # Told of news before anything is read: what comes while it is read wakes us afterwards.
+    with suppress(KeyboardInterrupt), Wakeups(loaded) as wakeups:
         while True:  # once for each file that stands at the journal's path
             with open_timeline(loaded, _say_fault) as timeline:
                 if after is None:
@@ -168,7 +167,7 @@ def _follow(loaded: Loaded, selection: Selection, show: _Show, paging: dict[str,
                     _show_all(page.entries, show)
                 elif is_another and timeline.newest_id() < after:
                     after = 0  # not the same one put back: the log has begun anew
-                for entry in timeline.follow(selection, after, lambda: time.sleep(POLL_S)):
+                for entry in timeline.follow(selection, after, wakeups.pause):
                     _show_all([entry], show)
                     after = entry.id
                 is_another = True

@@ -95,6 +95,12 @@ def is_runnable(pid: int) -> bool:
     return bool(stat) and stat[0] == b"R"
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether the process was stopped, by SIGSTOP, Ctrl-Z or a debugger, and goes on when told."""
+    stat = _stat(pid)
+    return bool(stat) and stat[0] in {b"T", b"t"}
+
+
 def start_ticks(pid: int) -> int:
     """When the process was started, in the kernel's ticks since boot; 0 when it is gone.
 

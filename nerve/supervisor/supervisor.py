@@ -40,10 +40,12 @@ from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
+from nerve.supervisor.answers import Handlers
 from nerve.supervisor.asking import Parent
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
+from nerve.supervisor.control import Control
 from nerve.supervisor.group import Group
 from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
@@ -158,6 +160,14 @@ class Supervisor:
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
+        self._operations = Operations(self._parent(), request_stop=self.request_stop)
+        self._control = Control(
+            state.socket_path,
+            self._handlers(),
+            log=self.ledger.log,
+            clock=clock,
+            newest_id=journal.newest_id,
+        )
         self._bereavements = Bereavements()
         self._bereft: dict[int, Bereft] = {}
         self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
@@ -173,7 +183,6 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._asked_to_stop_at = 0.0
         self._is_paused = False
-        self.operations = Operations(self._parent(), request_stop=self.request_stop)
         self._looked_at: Reading | None = None
 
     # --- start and stop -------------------------------------------------------------
@@ -181,6 +190,7 @@ class Supervisor:
     async def run(self) -> None:
         """Start, run until `request_stop`, stop; returns when nothing is left running."""
         self._log_start()
+        self._control.begin()
         for group in self._groups.values():
             group.start()
         self._patrol.begin()
@@ -229,6 +239,7 @@ class Supervisor:
         # Only now: the threads of ended workers may still have handed over log records.
         loop = asyncio.get_running_loop()
         await self._end_threads()
+        self._control.take_no_more()
         drained = drained and await self._recorder.drain(self._drain_timeout_s())
         await loop.run_in_executor(None, self._recorder.close)
         if drained:
@@ -238,6 +249,7 @@ class Supervisor:
         self._journal.close()
         if self.lost is None:  # else they are another nerve's by now
             clear_slates(self._state)
+        self._control.end()
         self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
 
     async def _end_threads(self) -> None:
@@ -258,7 +270,7 @@ class Supervisor:
         installation = self._journal.installation(secrets.token_hex(16))
         self._last_seen_us = self._journal.last_seen_us()
         self._stored_cursors = self._journal.cursors()
-        self.operations.pauses.restore(self._journal.pauses())
+        self._operations.pauses.restore(self._journal.pauses())
         crashes = self._journal.begin_boot(self.ledger.boot, pid=pid, version=VERSION, at_us=now_us)
         started = {
             "boot": self.ledger.boot,
@@ -296,9 +308,13 @@ class Supervisor:
             clock=self._clock,
             take_up=self._take_up_live,
             is_ready=lambda: not self._unreported,
-            is_stopping=self._stopping.is_set,
+            is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
             call_later=asyncio.get_running_loop().call_later,
         )
+
+    def _handlers(self) -> Handlers:
+        """Return what answers which request at the control socket."""
+        return {**self._operations.handlers()}
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}
@@ -430,7 +446,7 @@ class Supervisor:
         self.ledger.tally.computes += 1
         trigger = self.triggers.take(sense)
         if trigger.tickets:
-            self.operations.by_hand.started(trigger)
+            self._operations.by_hand.started(trigger)
         return self._trigger_id, trigger
 
     def came_up(self, name: str, ready: ReadyMessage) -> None:
@@ -443,7 +459,7 @@ class Supervisor:
             message = "the fork server's preload did not work; workers start slowly"
             self.ledger.log(name, "worker.not_preloaded", "warning", {"message": message})
         self._has_reported(name)
-        self.operations.replacing.came_up(name, ready)
+        self._operations.replacing.came_up(name, ready)
         if not self._once:
             asyncio.get_running_loop().call_later(REPLENISH_AFTER_S, self._replenish)
 
@@ -454,7 +470,7 @@ class Supervisor:
     def failed(self, name: str) -> None:
         """Nobody waits any longer for a group that did not come up at its first try."""
         self._has_reported(name)
-        self.operations.replacing.failed(name)
+        self._operations.replacing.failed(name)
 
     def rests_s(self, sense: str) -> float:
         """For how many seconds more a sense is to be left alone; 0 when it may run."""
@@ -516,7 +532,7 @@ class Supervisor:
         self._mark_unavailable(self._groups[name].senses, f"the group {name} was given up")
         self.triggers.forget(self._groups[name].senses)
         self._has_reported(name)
-        self.operations.replacing.failed(name)
+        self._operations.replacing.failed(name)
         self._stop_if_done()
 
     def _take_report(self, report: SenseReport) -> None:
@@ -572,13 +588,14 @@ class Supervisor:
         for entry_id, entry in zip(ids, batch.entries, strict=True):
             if isinstance(entry, SignalEntry) and entry_id is not None:
                 self._on_signal(entry_id, entry)
+        self._control.moved(max((i for i in ids if i is not None), default=0))
         if self._is_paused:
             self._pause(paused=False)
         self._stop_if_done()
 
     def _on_signal(self, signal_id: int, entry: SignalEntry) -> None:
         self.ledger.tally.signals += 1
-        self.operations.by_hand.signalled(signal_id, entry)
+        self._operations.by_hand.signalled(signal_id, entry)
         if self._unreported or self._stopping.is_set():
             return  # the gate will take it up from the journal, or the next start will
         if not self._listeners.concerns(entry.sense):
@@ -607,6 +624,8 @@ class Supervisor:
             return
         self._look_at_state()
         self._look_at_clock()
+        if self.lost is None:  # else another nerve may listen there
+            self._control.look()
         asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
 
     def _look_at_clock(self) -> None:
