@@ -60,7 +60,7 @@ def archive(settings: Settings, dry_run: bool, as_json: bool) -> Exit:
         return Exit.OK
     with open_journal(loaded) as reader:
         hint = _busy_hint(archived_up_to(reader))
-    with owned_journal(loaded, task="archive", command="nerve archive", hint=hint) as journal:
+    with owned_journal(loaded) as journal:
         outcome = _archive(loaded, journal)
     _show(outcome, as_json=as_json)
     return Exit.FOUND if outcome.refused else Exit.OK

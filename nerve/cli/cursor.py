@@ -102,8 +102,7 @@ def set_(settings: Settings, target: str, source: str, position: str, as_json: b
         raise NoSuchPosition(f"{position!r} is neither an id nor {NEWEST} nor {OLDEST}")
     with open_journal(loaded):
         pass  # where nothing has run, nothing is made by asking
-    command = f"nerve cursor set {target} {source} {position}"
-    with owned_journal(loaded, task="move a cursor", command=command) as journal:
+    with owned_journal(loaded) as journal:
         with open_journal(loaded) as reader:
             before = cursor_of(loaded, reader, (target, source))
             new = _wanted(reader, before, position)

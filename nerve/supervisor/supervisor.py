@@ -366,6 +366,8 @@ class Supervisor:
             # What is there now stays: a collector that walked through all of it, 0.1 s with ten
             # thousand senses, would make every tick of that time late.
             gc.freeze()
+        for group in self._groups.values():  # a trigger by hand may wait in any of them
+            group.pump()
 
     def _lose_patience(self) -> None:
         late, self._unreported = self._unreported, set()
