@@ -30,6 +30,7 @@ from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.config.models import SenseReflex
 from nerve.errors import StateError
+from nerve.reflex.debounce import MAX_WINDOWS
 from nerve.store.journal_reading import cursors_in
 from nerve.store.state_dir import StateDir
 
@@ -83,6 +84,8 @@ def why(settings: Settings, sense: str, last: int, moment: str | None, as_json: 
         runs = decisions.latest(reader, sense, last, until_us=at_us)
         if at_us is None:
             ran = decisions.last_outcome(reader, sense)
+            lags = list(_lags(loaded, reader, sense))
+            held = [*_held_back(loaded, reader, sense, ran, zone), *_bundled(loaded, sense, lags)]
             answer = _Answer(
                 loaded,
                 sense,
@@ -91,9 +94,9 @@ def why(settings: Settings, sense: str, last: int, moment: str | None, as_json: 
                 since=decisions.latest(
                     reader, sense, MAX_SINCE, ran=False, since_us=ran.last_us if ran else 0
                 ),
-                held=list(_held_back(loaded, reader, sense, ran, zone)),
+                held=held,
                 coming=list(_coming(loaded, sense, now_us)),
-                lags=list(_lags(loaded, reader, sense)),
+                lags=lags,
             )
             answer.as_json() if as_json else answer.show(zone, now_us)
         else:
@@ -259,6 +262,22 @@ def _held_back(
         until = local_time(ran.last_us + throttle_us, zone)
         yield f"its throttle, until about {until}; what came meanwhile runs then"
     yield from _trouble(loaded, reader, sense, ran, zone)
+
+
+def _bundled(loaded: Loaded, sense: str, lags: list[tuple[str, int]]) -> Iterator[str]:
+    """Say which reflexes wait for signals to cease."""
+    waiting = {source for source, _ in lags}
+    for reflex in loaded.config.reflexes:
+        if not isinstance(reflex, SenseReflex) or sense not in reflex.sense:
+            continue
+        sources = ", ".join(source for source in reflex.on or () if source in waiting)
+        if sources and reflex.debounce_ms:
+            window = format_duration(reflex.debounce_ms)
+            most = format_duration(MAX_WINDOWS * reflex.debounce_ms)
+            yield (
+                f"its debounce, until {window} after the last signal of {sources}, "
+                f"{most} after the first at most"
+            )
 
 
 def _trouble(

@@ -14,7 +14,7 @@ from nerve.sense import TriggerKind
 from nerve.wire.messages import MAX_CAUSES, MAX_CAUSES_BYTES, MAX_CHAIN
 
 MAX_ATTEMPTS = 3
-"""Times that signals are handed to a sense whose worker dies over them."""
+"""Deaths of a worker while a sense computes one trigger, after which its signals are given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class PendingTrigger:
     """One trigger to be, with all the causes it has collected.
 
     Attributes:
-        attempts: times that it was started.
+        attempts: times that a worker began it and died over it.
         has_unplaced: whether a cause without a position is among them; see `answered`.
         payloads: given by hand, oldest first; `payloads_left_out` more were.
         tickets: by which somebody waits for its outcome.

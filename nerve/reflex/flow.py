@@ -14,7 +14,8 @@ a trigger inside it is deferred to its end, and neither dropped nor doubled. A s
 over which its worker died rests: that is a deferral too, with another reason.
 
 Only what was missed while nobody could run it, and is to be made up for one by one
-(`missed: all`), stands in a line before the one that waits, and the line has an end.
+(`missed: all`), stands in a line before the one that waits, and the line has an end. And
+so does a trigger over which a worker has died, until it has its outcome or is given up.
 """
 
 from collections import deque
@@ -108,17 +109,17 @@ class Flow:
             assert self.pending is not None  # noqa: S101  it is WAITING
             taken, self.pending = self.pending, None
         self.phase, self.running, self._last_start = Phase.RUNNING, taken, now
-        taken.attempts += 1
         return taken
 
     def finish(self, now: float, again: PendingTrigger | None = None) -> Decision | None:
         """The run has its outcome. Returns what becomes of a held trigger, None without one.
 
         `again` is the trigger itself where it is to be tried once more; what was held
-        meanwhile joins it, unless it came from the line and keeps its place there.
+        meanwhile joins it, unless it came from the line and keeps its place there. Nor does
+        anything join one over which a worker has died: it may be given up, and that alone.
         """
         self.phase, self.running = Phase.QUIET, None
-        if again is not None and self._is_of_line:
+        if again is not None and (self._is_of_line or again.attempts):
             self.line.appendleft(again)
         elif again is not None:
             if self.pending is not None:

@@ -144,7 +144,9 @@ class Generation:
             return ""
         return readable(read_stacks(self.child.slate))
 
-    def death(self, ended: Exit, *, dispatched: str | None, allowance_s: float) -> Death:
+    def death(
+        self, ended: Exit, *, dispatched: str | None, trigger_id: int, allowance_s: float
+    ) -> Death:
         """Gather what is known of its death; nothing of it goes on."""
         self._is_over = True
         self._cancel(self._timer)
@@ -153,6 +155,7 @@ class Generation:
             exit=ended,
             line=self.line(),
             dispatched=dispatched,
+            trigger_id=trigger_id,
             killing=self.killing,
             was_ready=self.was_ready,
             now=self._clock.monotonic(),

@@ -413,8 +413,9 @@ class Group:
             self._worker.became_ready()
             self._restarts.came_up()
             self._harmful -= self._worker.spec.senses.keys()
-        self._in_flight.resolve(ready)
         self._hub.came_up(self.name, ready)
+        # Only then: what follows must not run again what one of the databases answers for.
+        self._in_flight.resolve(ready)
         if self.state is WorkerState.IDLE:
             self._try_again_later(ready)
 
@@ -446,10 +447,15 @@ class Group:
             self._on_death(worker, ended, verdict)
 
     def _death_of(self, worker: Generation | None, ended: Exit) -> Death:
-        sense = self._in_flight.sense
         if worker is None:
             return Death(exit=ended)
-        return worker.death(ended, dispatched=sense, allowance_s=self._allowance_s(sense))
+        sense, running = self._in_flight.sense, self._in_flight.running
+        return worker.death(
+            ended,
+            dispatched=sense,
+            trigger_id=running.trigger_id if running else 0,
+            allowance_s=self._allowance_s(sense),
+        )
 
     def _on_asked_exit(self, worker: Generation | None, ended: Exit, verdict: Verdict) -> None:
         clean = worker is not None and worker.says_stopped and ended.code == 0

@@ -54,11 +54,17 @@ class InFlight:
         return ended is not None
 
     def lose_worker(self, death: Death, verdict: Verdict) -> None:
-        """The worker is dead: what ran is suspect from now on."""
+        """The worker is dead: what ran is suspect from now on.
+
+        This is one of its attempts only where the worker had begun it. What it never came to has
+        harmed nobody, whatever ended the worker.
+        """
         if self.running is None:
             return
+        has_begun = verdict.running == self.running.sense
+        self.running.trigger.attempts += has_begun
         was_killed = death.killing is not None or is_overdue(death)
-        kind = "killed" if was_killed and verdict.running == self.running.sense else "crashed"
+        kind = "killed" if was_killed and has_begun else "crashed"
         self.running.bad_end = Fault(kind=kind, message=verdict.message)
         self.suspect, self.running = self.running, None
 

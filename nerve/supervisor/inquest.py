@@ -76,6 +76,7 @@ class Death:
     Attributes:
         line: the slate's last line; None where it cannot be read.
         dispatched: the sense that the parent had told it to run, and that had not answered.
+        trigger_id: of that compute; 0 without one.
         now: seconds on the monotonic clock.
         allowance_s: timeout and grace_period of the dispatched sense.
     """
@@ -83,6 +84,7 @@ class Death:
     exit: Exit
     line: Line | None = None
     dispatched: str | None = None
+    trigger_id: int = 0
     killing: Killing | None = None
     was_ready: bool = False
     now: float = 0.0
@@ -155,7 +157,7 @@ def _doing(death: Death) -> tuple[Phase, str]:
     line = death.line
     if death.killing and death.killing.is_old:
         return Phase.IDLE, ""
-    if line is not None and line.phase is Phase.COMPUTING and line.sense != death.dispatched:
+    if line is not None and line.phase is Phase.COMPUTING and line.trigger_id != death.trigger_id:
         return Phase.IDLE, line.sense  # it has answered, and had no time to write that down
     if line is not None:
         return line.phase, line.sense

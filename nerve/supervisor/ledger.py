@@ -165,7 +165,8 @@ class Ledger:
         """Whether signals are offered again, because the worker died over them or was killed.
 
         A death is often nobody's fault here (memory was short, somebody killed it), and a
-        reaction to a signal must not be lost by it. But not for ever: it may be the signals.
+        reaction to a signal must not be lost by it. But not for ever where the sense had begun: it
+        may be the signals.
         """
         if outcome not in {"crashed", "killed"} or not running.trigger.positions:
             return False
@@ -173,7 +174,8 @@ class Ledger:
             return True
         places = ", ".join(starmap(_place, running.trigger.positions.items()))
         message = f"given up after {MAX_ATTEMPTS} attempts; goes on after {places}"
-        payload = {"message": message, "positions": running.trigger.positions}
+        signals = [signal.id for signal in running.trigger.signals]
+        payload = {"message": message, "positions": running.trigger.positions, "signals": signals}
         self.log(running.sense, "reflex.given_up", "error", payload)
         return False
 

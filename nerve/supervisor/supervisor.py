@@ -413,7 +413,8 @@ class Supervisor:
     def _tell_backlog(self, backlog: Backlog) -> None:
         target, source = backlog.route.pair
         runs = f"{len(backlog.causes)} triggers" if len(backlog.causes) != 1 else "one trigger"
-        message = f"{backlog.total} signals of {source} came that {target} has not answered"
+        came = f"{backlog.total} signals" if backlog.total != 1 else "one signal"
+        message = f"{came} of {source} came that {target} has not answered"
         payload = {"source": source, "signals": backlog.total, "newest": backlog.newest}
         payload |= {"message": f"{message}; they become {runs}", "missed": backlog.missed}
         self.ledger.log(target, "reflex.backlog", "info", payload | {"refused": backlog.refused})

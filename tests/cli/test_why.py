@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from nerve.clock import SystemClock
-from nerve.store.batch import Batch, Quarantine
+from nerve.store.batch import Batch, Quarantine, SignalEntry
 from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 
@@ -181,6 +181,22 @@ def test_a_damaged_database_of_the_sense_does_not_keep_the_answer_back(record):
     assert done.returncode == 0
     assert "disk.db is damaged" in done.stdout
     assert "the journal alone was asked" in done.stderr
+
+
+def test_signals_that_wait_for_others_to_cease_are_told_with_the_end_of_that(record):
+    """SIG-8"""
+    signal = SignalEntry("load", "e", 1, NOW, "1", "{}")
+    project = record(("signal", 60, 1, ""), entries=[signal], cursors={("disk", "load"): 0})
+    project.write(
+        "nerve.yaml",
+        "senses: {disk: , load: }\nreflexes: [{kind: sense, sense: disk, on: load, debounce: 3s}]\n",
+    )
+    shown = why(project)
+    assert "waiting: 1 signal of load not answered yet" in shown
+    assert (
+        "now:     its debounce, until 3s after the last signal of load, 30s after the first"
+        in shown
+    )
 
 
 def test_a_throttle_that_still_lasts_is_told(record):

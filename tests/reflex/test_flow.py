@@ -255,6 +255,22 @@ def test_what_waits_is_given_up_and_what_runs_is_not():
     assert flow.finish(0.0) is None
 
 
+def test_what_was_held_joins_a_trigger_that_is_tried_again_unless_a_worker_died_over_it():
+    """SIG-2: what is given up is what was tried, and nothing that came later."""
+    for attempts, runs in ((0, [{"cpu-usage": 2}]), (1, [{"cpu-usage": 1}, {"cpu-usage": 2}])):
+        flow = Flow()
+        flow.offer(heard(1), 0.0)
+        again = flow.take(0.0)
+        flow.offer(heard(2), 0.0)
+        again.attempts = attempts
+        flow.finish(0.0, again)
+        positions = []
+        while flow.phase is Phase.WAITING:
+            positions.append(flow.take(0.0).positions)
+            flow.finish(0.0)
+        assert positions == runs
+
+
 def test_a_line_has_an_end_and_what_has_no_room_is_told():
     """SIG-6, SIG-8: nights of suspend must not pile up."""
     flow = Flow(throttle_s=1_800.0)

@@ -3,7 +3,10 @@
 import pytest
 
 CRASH_POINTS = '''
-"""Lets this worker kill itself, once, at a point named in the environment."""
+"""Lets this worker kill itself at the point that the first line of the file `armed` names.
+
+Once for each line, which is gone by then.
+"""
 import multiprocessing
 import os
 import signal
@@ -11,10 +14,12 @@ from pathlib import Path
 
 from nerve.store.outbox import Outbox
 from nerve.wire.channel import BlockingChannel
+from nerve.worker.reins import Reins
 from nerve.worker.resident import Resident
 
 HERE = Path(__file__).parents[1]
 POINTS = {
+    "begin": (Reins, "begin"),
     "commit": (Resident, "commit"),
     "report": (BlockingChannel, "send"),
     "acknowledge": (Outbox, "acknowledge"),
@@ -25,11 +30,13 @@ def strike(step):
     armed = HERE / "armed"
     me = multiprocessing.current_process().name.removeprefix("nerve: ")
     try:
-        if armed.read_text() != f"{me} {step}":
-            return
-        armed.unlink()
+        first, *others = armed.read_text().splitlines() or [""]
     except FileNotFoundError:
         return
+    if first != f"{me} {step}":
+        return
+    armed.with_name("others").write_text("\\n".join(others))
+    armed.with_name("others").rename(armed)
     os.kill(os.getpid(), signal.SIGKILL)
 
 def arm(name, owner, method):
@@ -113,6 +120,12 @@ def chain(project):
     return project
 
 
+def arm(project, *strikes):
+    """Each is "GROUP POINT:WHEN"; they fall in this order."""
+    (project.root / "next").write_text("\n".join(strikes))
+    (project.root / "next").rename(project.root / "armed")
+
+
 def assert_all_agrees(project):
     signals = project.query("logs", "SELECT id, sense, payload ->> 'n' FROM signals ORDER BY id")
     of = {
@@ -142,20 +155,43 @@ def test_workers_killed_at_any_step_lose_and_double_nothing(chain, steps):
     deaths = 0
     for step in steps:
         for group in ("one", "two"):
-            (chain.root / "armed").write_text(f"{group} {step}")
+            arm(chain, f"{group} {step}")
             deaths += 1
             died = running.log("worker.died", deaths)[-1]
             assert (died["source"], died["payload"]["how"]) == (
                 group,
                 "was ended by signal 9 (SIGKILL)",
             )
-            # Both, or three deaths in a row could be over the same signals, and echo give these up.
+            # Both, or the next one could fall on a worker that starts: then its sense rests a minute.
             for sense in ("source", "echo"):
                 said = sum(e.get("sense") == sense for e in running.said)
                 running.signals(sense, said + 2)
     assert running.stop() == 0, running.errors()
     _, code = chain.once()
     assert code == 0
+    assert_all_agrees(chain)
+
+
+# More deaths than a trigger has attempts. `acknowledge` comes before the compute, with its message.
+INNOCENT_DEATHS = [
+    ["begin:before"] * 4,
+    ["acknowledge:before", "clean-up:before", "clean-up:after"],
+]
+
+
+@pytest.mark.parametrize("steps", INNOCENT_DEATHS, ids=" ".join)
+def test_deaths_before_a_compute_began_do_not_use_up_the_attempts_of_its_signals(chain, steps):
+    """SIG-2: an innocent worker that is killed from outside loses no reaction."""
+    running = chain.start(RESTS_S="0")
+    running.signals("echo", 3)
+    arm(chain, *(f"two {step}" for step in steps))
+    running.log("worker.died", len(steps))
+    said = sum(e.get("sense") == "echo" for e in running.said)
+    running.signals("echo", said + 2)
+    assert running.stop() == 0, running.errors()
+    _, code = chain.once()
+    assert code == 0
+    assert chain.query("logs", "SELECT payload FROM logs WHERE type = 'reflex.given_up'") == []
     assert_all_agrees(chain)
 
 

@@ -1,10 +1,12 @@
 """Whatever happens, each signal and each tick comes to exactly one end."""
 
+import json
 from collections import Counter
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from nerve.reflex.causes import MAX_ATTEMPTS
 from tests.reflex.zones import us
 from tests.simulation.world import Doing
 
@@ -50,10 +52,7 @@ class Weather:
         signal = Doing(seconds, "signal", {"n": random.randrange(10)})
         if sense in SOURCES and random.random() < 0.8:
             return signal
-        outcome = random.choice(["signal", "no_signal", "error", "killed"])
-        # Not three times in a row: then its signals are given up, as they should be.
-        if outcome == "killed" and trigger.attempts > 1:
-            outcome = "no_signal"
+        outcome = random.choice(["signal", "no_signal", "error", "killed", "killed", "crashed"])
         return signal if outcome == "signal" else Doing(seconds, outcome)
 
 
@@ -81,6 +80,12 @@ def heard(world):
     return committed, failed
 
 
+def given_up(world):
+    """(target, signal) of what the log says is given up."""
+    rows = world.query("SELECT source, payload FROM logs WHERE type = 'reflex.given_up'")
+    return {(target, n) for target, payload in rows for n in json.loads(payload)["signals"]}
+
+
 def passes(target, n):
     return {"picky": n > 2, "choosy": n > 5}.get(target, True)
 
@@ -89,13 +94,15 @@ def assert_each_signal_has_its_end(world):
     committed, failed = heard(world)
     signals = world.query("SELECT id, sense, payload ->> 'n' FROM signals ORDER BY id")
     assert len(signals) == sum(start.outcome == "signal" for start in world.starts) or world.crashes
-    unanswered = Counter()
+    unanswered, lost = Counter(), given_up(world)
+    killed = Counter((s.sense, n) for s in world.starts if s.outcome == "killed" for n in s.signals)
+    assert all(killed[signal] >= MAX_ATTEMPTS for signal in lost)
     for target, reflex in ROUTES.items():
         for signal_id, _, n in (s for s in signals if s[1] in reflex["on"]):
             times = committed[target, signal_id] + failed[target, signal_id]
             assert committed[target, signal_id] <= 1, (target, signal_id)
             assert times <= 1 or world.crashes
-            if not passes(target, n):
+            if not passes(target, n) or (target, signal_id) in lost:
                 assert times == 0, (target, signal_id)
             elif times == 0:
                 unanswered[target] += 1

@@ -38,7 +38,8 @@ REST_S = 1.0
 class Doing:
     """What a compute will do: how long, and with which end.
 
-    `killed` is the end of a compute that its worker did not survive and that was not committed.
+    Of a worker that did not survive: `killed` where the compute had begun and was not committed,
+    `crashed` where it had not begun.
     """
 
     seconds: float = 0.01
@@ -267,7 +268,8 @@ class Parent:
             start.is_committed = True
         if doing.outcome == "killed":
             self.triggers.rest(running.sense, REST_S, Decision.RESTING)
-        pause_s = RESTART_S if doing.outcome == "killed" else PIPE_S
+            running.trigger.attempts += 1
+        pause_s = RESTART_S if doing.outcome in ("killed", "crashed") else PIPE_S
         self.machine.call_later(pause_s, partial(self._tell, running, start, doing))
 
     def _commit(self, running, doing, positions):

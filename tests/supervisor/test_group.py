@@ -283,6 +283,22 @@ def test_the_replacement_tells_whether_the_compute_was_committed(play):
     play(scene)
 
 
+def test_what_the_databases_say_is_heard_before_anything_follows_from_a_death(play):
+    """SIG-2: a trigger that waits may be answered already, as a report of the same start says."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        heard = []
+        hub.take_outcome = lambda *_: (group.enqueue("disk"), heard.append(hub.ready[-1]))
+        group._on_message(ready(2))
+        assert (heard, len(grouped.children[-1].sent)) == ([2], 1)
+
+    play(scene)
+
+
 def test_an_outcome_is_taken_once(play):
     """RUN-1"""
 
@@ -406,6 +422,33 @@ def test_a_death_during_a_compute_is_held_against_its_sense_and_not_against_the_
             await grouped.restarted()
         assert hub.strikes == [("disk", False)] * 7
         assert hub.given_up == []
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("doing", "ended", "attempts"),
+    [
+        (computing(), Exit(-9), 1),
+        (computing(), Exit(None, bereft_of=99), 1),
+        (None, Exit(-9), 1),  # the slate was scribbled over, and who does that is not innocent
+        (computing(trigger_id=7), Exit(-9), 0),
+        (Line(Phase.IDLE, "disk", 0, 0.0), Exit(-9), 0),
+        (Line(Phase.IDLE, "", 0, 0.0), Exit(None, bereft_of=99), 0),
+    ],
+)
+def test_a_death_is_an_attempt_of_a_trigger_only_where_its_compute_had_begun(
+    play, doing, ended, attempts
+):
+    """SIG-2: else three kills from outside would have its signals given up."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        trigger = group._in_flight.running.trigger
+        grouped.children[-1].doing = doing
+        group._on_exit(ended)
+        assert trigger.attempts == attempts
 
     play(scene)
 

@@ -14,7 +14,7 @@ def line(phase, sense="disk", ago_s=0.1):
 
 
 def death(ended=SEGFAULT, **more):
-    known = {"was_ready": True, "dispatched": "disk", **more}
+    known = {"was_ready": True, "dispatched": "disk", "trigger_id": 7, **more}
     return Death(exit=ended, now=NOW, allowance_s=2.0, **known)
 
 
@@ -114,10 +114,13 @@ def test_the_last_resort_is_told_from_other_ends_by_the_time_that_has_passed(cha
     assert ("ended itself" in judge(found).message) == overdue
 
 
-def test_who_has_answered_already_is_not_blamed_for_what_comes_then():
+@pytest.mark.parametrize(
+    "then", [{"dispatched": None, "trigger_id": 0}, {"dispatched": "disk", "trigger_id": 8}]
+)
+def test_who_has_answered_already_is_not_blamed_for_what_comes_then(then):
     """RUN-9: the outcome is told before the slate says that it is over."""
-    verdict = judge(death(line=line(Phase.COMPUTING), dispatched=None))
-    assert (verdict.guilty, verdict.counts) == (None, True)
+    verdict = judge(death(line=line(Phase.COMPUTING), **then))
+    assert (verdict.running, verdict.guilty, verdict.counts) == (None, None, True)
 
 
 def test_processes_that_were_there_before_are_not_the_running_senses():
