@@ -16,6 +16,7 @@ from nerve.errors import Exit, NerveError
 from nerve.supervisor.answers import Answer
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.positions import Positions
 from nerve.supervisor.recorder import Recorder
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
@@ -46,7 +47,10 @@ class Parent:
     """What of the parent operations work with.
 
     Attributes:
-        take_up: offers to these senses what other senses have signalled since they last heard.
+        positions: where each reflex goes on.
+        take_up: offers to these senses what other senses have signalled since they last heard; or
+            of one source alone, where it is named.
+        newest_id: of the newest entry of the journal.
         is_ready: whether all groups have reported; before that nothing is dispatched.
         call_later: the loop's.
     """
@@ -58,7 +62,9 @@ class Parent:
     ledger: Ledger
     warden: Warden
     clock: Clock
-    take_up: Callable[[AbstractSet[str]], None]
+    positions: Positions
+    take_up: Callable[[AbstractSet[str], str], None]
+    newest_id: Callable[[], int]
     is_ready: Callable[[], bool]
     is_stopping: Callable[[], bool]
     call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]

@@ -38,6 +38,8 @@ from nerve.wire.messages import (
     Fault,
     Given,
     NoSignalMessage,
+    PlacedMessage,
+    PlaceMessage,
     ReadyMessage,
     SignalMessage,
     Up,
@@ -201,6 +203,17 @@ class Group:
                 self.start()
             case _:
                 pass  # another one is being started
+
+    def place(self, message: PlaceMessage) -> bool:
+        """Have the worker put back a position; `placed` of the hub follows, should it live so long.
+
+        False where there is no worker that could.
+        """
+        worker, is_up = self._worker, self.state in {WorkerState.IDLE, WorkerState.BUSY}
+        if worker is None or not is_up or message.sense not in worker.spec.senses:
+            return False
+        worker.send(message)
+        return True
 
     def bring_in(self, sense: str) -> None:
         """Load a sense that rested when the worker was started, and so was left out."""
@@ -386,6 +399,8 @@ class Group:
                 self._in_flight.take_no_signal(message)
             case FailedMessage():
                 self._on_failed(message)
+            case PlacedMessage():
+                self._hub.placed(message)
             case BootFailedMessage():
                 self._ledger.log(
                     self.name, "worker.boot_failed", "error", message.fault.model_dump()

@@ -11,11 +11,14 @@ from functools import partial
 from nerve.clock import MS_PER_S
 from nerve.config.targets import UnknownTarget
 from nerve.supervisor.answers import Answer, Handler, Handlers, done, refused
-from nerve.supervisor.asking import Parent, Refused, asked_by
+from nerve.supervisor.archiving import Outcome, as_object, failed
+from nerve.supervisor.asking import UNDURABLE, Parent, Refused, asked_by
 from nerve.supervisor.by_hand import ByHand
+from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.pauses import Pauses
 from nerve.supervisor.replacing import Replacing
-from nerve.wire.control import StopRequest
+from nerve.supervisor.repositioning import Repositioning
+from nerve.wire.control import ArchiveRequest, StopRequest
 
 STOP_BEYOND_S = 60.0
 """What a stop may take beyond the longest compute: checkpoints, and a journal to be drained."""
@@ -24,13 +27,17 @@ STOP_BEYOND_S = 60.0
 class Operations:
     """All that may be asked, but for what only looks."""
 
-    def __init__(self, parent: Parent, *, request_stop: Callable[..., None]) -> None:
-        """`request_stop(reason, at_once=...)` is the parent's."""
+    def __init__(
+        self, parent: Parent, housekeeping: Housekeeping, *, request_stop: Callable[..., None]
+    ) -> None:
+        """`request_stop(reason, at_once=..., by=...)` is the parent's."""
         self._parent = parent
+        self._housekeeping = housekeeping
         self._request_stop = request_stop
         self.pauses = Pauses(parent)
         self.by_hand = ByHand(parent)
         self.replacing = Replacing(parent)
+        self.repositioning = Repositioning(parent)
 
     def handlers(self) -> Handlers:
         """By the request's type."""
@@ -39,9 +46,32 @@ class Operations:
             "pause": self.pauses.pause,
             "resume": self.pauses.resume,
             "restart": self.replacing.restart,
+            "cursor": self.repositioning.place,
+            "archive": self._archive,
             "stop": self._stop,
         }
         return {type_: partial(_answered, handler) for type_, handler in handlers.items()}
+
+    def _archive(self, _request: ArchiveRequest, answer: Answer) -> None:
+        """Archive now, or join in the run under way."""
+        parent, by = self._parent, asked_by("nerve archive", answer)
+        parent.require_going_on()
+
+        def ended(outcome: Outcome, error: BaseException | None) -> None:
+            if error is not None:
+                _, _, _, told = failed(error)
+                refused(answer, "archive_failed", told["message"], hint=told["hint"])
+                return
+            facts = as_object(outcome)
+            parent.when_durable(
+                lambda durable: done(answer, _ARCHIVED[durable], is_good=durable, **facts)
+            )
+
+        if self._housekeeping.archive_now(ended):
+            message = "a run was asked for by `nerve archive`"
+            parent.ledger.log("nerve", "archive.asked", "info", {"message": message, "by": by})
+        else:
+            answer.progress("nerve archives already; this waits for what that comes to")
 
     def _stop(self, request: StopRequest, answer: Answer) -> None:
         """Stop; `done` says that it has begun, and whoever asked waits for the process to end."""
@@ -62,6 +92,9 @@ class Operations:
             running=list(running),
             within_s=within_s + STOP_BEYOND_S,
         )
+
+
+_ARCHIVED = {True: "archived", False: "archived" + UNDURABLE}
 
 
 def _allowance_s(parent: Parent, sense: str) -> float:

@@ -69,13 +69,11 @@ class Pauses:
         parent, by = self._parent, asked_by("nerve resume", answer)
         parent.require_going_on()
         senses = senses_of(parent.config(), request.targets)
-        told: list[JsonValue] = [
-            {"sense": sense, "resumed": bool(ended := self._resume(sense, by)), "ended": ended}
-            for sense in senses
-        ]
-        freed = [sense for sense, one in zip(senses, told, strict=True) if _is_resumed(one)]
-        if freed:
-            parent.take_up(set(freed))
+        ended = {sense: self._resume(sense, by) for sense in senses}
+        freed = [sense for sense, words in ended.items() if words]
+        # Not what rested: that has heard all signals, and they wait for it.
+        if unpaused := {sense for sense, words in ended.items() if "pause" in words}:
+            parent.take_up(unpaused, "")
         message = f"free again: {', '.join(freed)}" if freed else "nothing was to be ended"
         is_good = len(freed) == len(senses)
         parent.when_durable(
@@ -83,13 +81,16 @@ class Pauses:
                 answer,
                 message if durable else message + UNDURABLE,
                 is_good=is_good and durable,
-                senses=told,
+                senses=[
+                    {"sense": sense, "resumed": bool(words), "ended": [*words]}
+                    for sense, words in ended.items()
+                ],
             )
         )
 
-    def _resume(self, sense: str, by: By) -> list[JsonValue]:
+    def _resume(self, sense: str, by: By) -> list[str]:
         """End what holds a sense; return the words for that: pause, quarantine, rest."""
-        parent, ended = self._parent, list[JsonValue]()
+        parent, ended = self._parent, list[str]()
         if (pause := self._pauses.pop(sense, None)) is not None:
             del parent.triggers.paused[sense]
             parent.recorder.pause(sense, None)
@@ -106,10 +107,6 @@ class Pauses:
             parent.group_of(sense).bring_in(sense)
             ended.append("quarantine" if conduct.is_quarantined else "rest")
         return ended
-
-
-def _is_resumed(told: JsonValue) -> bool:
-    return isinstance(told, dict) and bool(told["resumed"])
 
 
 def _as_json(pause: Pause) -> dict[str, JsonValue]:

@@ -110,6 +110,12 @@ class Recorder:
         self._batch.cursors[target, source] = max(signal_id, before)
         self._soon()
 
+    def place(self, target: str, source: str, signal_id: int) -> None:
+        """Put a cursor where a person wants it, back as well, with this turn's batch."""
+        self._batch.forgotten.add((target, source))
+        self._batch.cursors[target, source] = signal_id
+        self._soon()
+
     def count(
         self, sense: str, outcome: str, at_us: int, number: int = 1, detail: str = ""
     ) -> None:
@@ -147,7 +153,10 @@ class Recorder:
         """Cursors that have moved and of which the journal may not know yet."""
         in_hand = self._in_hand.cursors if self._in_hand is not None else {}
         return {
-            pair: max(in_hand.get(pair, 0), self._batch.cursors.get(pair, 0))
+            pair: max(
+                0 if pair in self._batch.forgotten else in_hand.get(pair, 0),
+                self._batch.cursors.get(pair, 0),
+            )
             for pair in in_hand.keys() | self._batch.cursors.keys()
         }
 

@@ -83,7 +83,7 @@ class Replacing:
         for sense in left_out & triggers.unavailable.keys():
             del triggers.unavailable[sense]
             tally.unavailable.discard(sense)
-            self._parent.take_up({sense})
+            self._parent.take_up({sense}, "")
 
     def _end(self, name: str, message: str, fact: dict[str, JsonValue], *, is_good: bool) -> None:
         for wait in [wait for wait in self._waits if name in wait.missing]:

@@ -62,7 +62,7 @@ from nerve.supervisor.timekeeping import Reading, compare
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
-from nerve.wire.messages import ReadyMessage, SenseReport, WorkerSpec
+from nerve.wire.messages import PlacedMessage, ReadyMessage, SenseReport, WorkerSpec
 
 GATE_PATIENCE_S = 20.0
 """How long all groups wait for the slowest one at the start. After that they begin without it:
@@ -160,7 +160,11 @@ class Supervisor:
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
-        self._operations = Operations(self._parent(), request_stop=self.request_stop)
+        routes = routes_of(loaded.config)
+        self._listeners, self._positions = Listeners(routes), Positions(routes)
+        self._operations = Operations(
+            self._parent(), self._housekeeping, request_stop=self.request_stop
+        )
         self._control = Control(
             state.socket_path,
             self._handlers(),
@@ -173,9 +177,6 @@ class Supervisor:
         self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
         self._given_up: set[str] = set()
         self._cgroup = delegated()
-        routes = routes_of(loaded.config)
-        self._listeners = Listeners(routes)
-        self._positions = Positions(routes)
         self._last_seen_us: int | None = None
         self._stored_cursors: dict[tuple[str, str], int] = {}
         self._unreported = set(self._groups)
@@ -306,7 +307,9 @@ class Supervisor:
             ledger=self.ledger,
             warden=self._warden,
             clock=self._clock,
+            positions=self._positions,
             take_up=self._take_up_live,
+            newest_id=lambda: self._journal.newest_id,
             is_ready=lambda: not self._unreported,
             is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
             call_later=asyncio.get_running_loop().call_later,
@@ -380,20 +383,20 @@ class Supervisor:
             self.ledger.log(name, "group.slow", "warning", {"message": message, "hint": hint})
         self._open_gate()
 
-    def _take_up_live(self, targets: AbstractSet[str]) -> None:
+    def _take_up_live(self, targets: AbstractSet[str], source: str) -> None:
         if not self._unreported:  # else the gate does it
-            self._take_up_missed(targets)
+            self._take_up_missed(targets, source)
 
-    def _take_up_missed(self, targets: AbstractSet[str]) -> None:
+    def _take_up_missed(self, targets: AbstractSet[str], source: str = "") -> None:
         """Offer to these senses what came while they could not run."""
         try:
-            self._take_up_signals(targets)
+            self._take_up_signals(targets, source)
         except (NerveError, sqlite3.Error) as error:
             # Live signals are heard all the same; what is missing is taken up at the next start.
             message = f"what was not answered before cannot be read: {error}"
             self.ledger.log("nerve", "reflex.backlog_unreadable", "error", {"message": message})
 
-    def _take_up_signals(self, targets: AbstractSet[str]) -> None:
+    def _take_up_signals(self, targets: AbstractSet[str], source: str) -> None:
         with closing(open_reader(self._state.journal_path)) as reader:
             backlogs = self._positions.take_up(
                 reader,
@@ -404,6 +407,7 @@ class Supervisor:
                 in_hand=self.triggers.in_hand,
                 moved=self._recorder.cursor,
                 damaged=self._on_damaged,
+                source=source,
             )
             for backlog in backlogs:
                 if not self.triggers.blocked(backlog.route.target):
@@ -482,6 +486,10 @@ class Supervisor:
     def defer(self, sense: str) -> None:
         """Take back a trigger whose sense rests."""
         self._warden.defer(sense)
+
+    def placed(self, message: PlacedMessage) -> None:
+        """A worker has put back a position, or says why not."""
+        self._operations.repositioning.placed(message)
 
     def strike(self, sense: str, *, loading: bool, reason: str, ref: str | None) -> None:
         """A worker has died over this sense; it rests before it is run or loaded again."""

@@ -39,6 +39,8 @@ from nerve.supervisor.recorder import Recorder
 LATE_TICK_MS = 10_000
 """A tick later than this, after a suspend or on a stalled machine, is worth a log row."""
 
+MOVED = "its cursor is being moved; it is taken up after that"
+
 Log = Callable[[str, str, str, dict[str, Any]], None]
 Dropped = Callable[[str, AbstractSet[int], str], None]
 """Called with a sense, the tickets of those who wait for a trigger that is dropped, and why."""
@@ -64,10 +66,12 @@ class Triggers:
         """`enqueue` is called with each sense that has a trigger to run now.
 
         `withdraw` when such a trigger is to wait after all; `call_later` is the loop's.
-        Senses stand in `unavailable` and `paused` with the reason why, which may be empty.
+        Senses stand in `unavailable` and `paused` with the reason why, which may be empty; in
+        `moving` the pairs whose cursor is being moved: their signals wait behind it.
         """
         self.unavailable: dict[str, str] = {}
         self.paused: dict[str, str] = {}
+        self.moving: set[Pair] = set()
         self._has_ended = False
         self._timers = timers_of(config)
         self._flows = {
@@ -148,6 +152,9 @@ class Triggers:
 
     def hear(self, route: Route, signal: CausingSignal) -> None:
         """Let a live signal go its way to a sense that listens."""
+        if route.pair in self.moving:
+            self._count(route.target, "paused", detail=MOVED)
+            return
         refusal = route.refusal(signal)
         # Of a blocked sense the cursor stays, for signals that pass nothing too: it stands for all
         # before it, and those are asked about when the sense can run again.
@@ -160,6 +167,9 @@ class Triggers:
     def take_up(self, backlog: Backlog) -> None:
         """Let in what is to come of the signals that a sense could not hear."""
         sense = backlog.route.target
+        if backlog.route.pair in self.moving:
+            self._count(sense, "paused", len(backlog.causes), MOVED)
+            return
         if blocked := self.blocked(sense):  # all of it is taken up once that is over
             self._count(sense, blocked, len(backlog.causes))
             return

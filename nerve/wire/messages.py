@@ -139,6 +139,15 @@ class AcknowledgeMessage(Message):
     acknowledged: Acknowledged
 
 
+class PlaceMessage(Message):
+    """Put back how far a sense has got with the signals of a source, durably."""
+
+    type: Literal["place"] = "place"
+    sense: str
+    source: str
+    position: Count
+
+
 class DescribeMessage(Message):
     """Say what can be known of a sense without running it."""
 
@@ -153,7 +162,7 @@ class StopMessage(Message):
 
 
 Down = Annotated[
-    ComputeMessage | AcknowledgeMessage | DescribeMessage | StopMessage,
+    ComputeMessage | AcknowledgeMessage | PlaceMessage | DescribeMessage | StopMessage,
     Field(discriminator="type"),
 ]
 
@@ -316,6 +325,20 @@ class FailedMessage(UpMessage):
     fault: Fault
 
 
+class PlacedMessage(UpMessage):
+    """The database of a sense says no longer that it has got further than `position`.
+
+    Attributes:
+        fault: why that could not be written; None where it was.
+    """
+
+    type: Literal["placed"] = "placed"
+    sense: str
+    source: str
+    position: Count
+    fault: Fault | None = None
+
+
 class RetentionRule(Message):
     """How long the rows of a table are kept.
 
@@ -370,6 +393,7 @@ Up = Annotated[
     | SignalMessage
     | NoSignalMessage
     | FailedMessage
+    | PlacedMessage
     | DescribedMessage
     | StoppedMessage,
     Field(discriminator="type"),
