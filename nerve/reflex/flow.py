@@ -156,6 +156,14 @@ class Flow:
             return None
         return self._why_it_rests if now < self._rests_until else Decision.THROTTLED
 
+    def waiting_positions(self) -> dict[str, int]:
+        """For each source, up to where what waits would answer it."""
+        found: dict[str, int] = {}
+        for trigger in (*self.line, self.pending):
+            for source, position in trigger.positions.items() if trigger else ():
+                found[source] = max(position, found.get(source, 0))
+        return found
+
     def awaited(self) -> set[int]:
         """The tickets of all that waits, of what runs not."""
         waiting = (self.pending, *self.line)

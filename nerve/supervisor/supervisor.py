@@ -38,6 +38,7 @@ from nerve.reflex.flow import Decision
 from nerve.reflex.listeners import Listeners, routes_of
 from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
+from nerve.store.journal_reading import cursors_in
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.answers import Handlers
@@ -385,12 +386,23 @@ class Supervisor:
 
     def _take_up_live(self, targets: AbstractSet[str], source: str) -> None:
         if not self._unreported:  # else the gate does it
-            self._take_up_missed(targets, source)
+            self._take_up_missed(targets, source, ticks=not source)
 
-    def _take_up_missed(self, targets: AbstractSet[str], source: str = "") -> None:
+    def _timer_positions(self) -> dict[tuple[str, str], int]:
+        with closing(open_reader(self._state.journal_path)) as reader:
+            stored = cursors_in(reader)
+        for pair, position in self._recorder.unwritten_cursors().items():
+            stored[pair] = max(position, stored.get(pair, 0))
+        return self._positions.of_timers(stored)
+
+    def _take_up_missed(
+        self, targets: AbstractSet[str], source: str = "", *, ticks: bool = False
+    ) -> None:
         """Offer to these senses what came while they could not run."""
         try:
             self._take_up_signals(targets, source)
+            if ticks:
+                self.triggers.make_up_after(targets, self._timer_positions())
         except (NerveError, sqlite3.Error) as error:
             # Live signals are heard all the same; what is missing is taken up at the next start.
             message = f"what was not answered before cannot be read: {error}"

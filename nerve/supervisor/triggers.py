@@ -23,7 +23,7 @@ from functools import partial
 from traceback import format_exc
 from typing import Any
 
-from nerve.clock import MS_PER_S, Clock, rfc3339
+from nerve.clock import MS_PER_S, US_PER_MS, Clock, rfc3339
 from nerve.config.models import Config
 from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import Cause, CausingSignal, PendingTrigger, is_loop, loop_in_words
@@ -32,7 +32,7 @@ from nerve.reflex.flow import Decision, Flow, Phase
 from nerve.reflex.listeners import Pair, Route, caused_by, routes_of
 from nerve.reflex.missed import elapsed, plan
 from nerve.reflex.schedule import NEVER, REPEATS_AFTER_US, Schedule, Tick
-from nerve.reflex.timers import Timer, before_first_us, timers_of
+from nerve.reflex.timers import SOURCE_MARK, Timer, before_first_us, timers_of
 from nerve.sense import TriggerKind
 from nerve.supervisor.recorder import Recorder
 
@@ -72,6 +72,7 @@ class Triggers:
         self.unavailable: dict[str, str] = {}
         self.paused: dict[str, str] = {}
         self.moving: set[Pair] = set()
+        self._passed: dict[Pair, int] = {}  # ticks of paused senses, the last of each timer
         self._has_ended = False
         self._timers = timers_of(config)
         self._flows = {
@@ -221,10 +222,31 @@ class Triggers:
     def pause(self, sense: str, reason: str) -> None:
         """Let nothing new of a sense run, and give up what waits; what runs comes to its end.
 
-        Signals among it stay behind the cursor, as do those that come now.
+        Signals among it stay behind the cursor, as do those that come now. So do ticks that are to
+        be made up for.
         """
+        for source, at_us in self._flows[sense].waiting_positions().items():
+            if source.startswith(SOURCE_MARK):
+                self._passed[sense, source] = at_us
         self.paused[sense] = reason
         self._give_up([sense], "paused")
+
+    def make_up_after(self, pauses: AbstractSet[str], positions: Mapping[Pair, int]) -> None:
+        """Make up for ticks that passed while these senses were paused, as their reflexes say.
+
+        `positions` are of the timers, as for `begin`. Each tick was counted as `paused`.
+        """
+        for timer in self._timers:
+            pair = (timer.sense, timer.source)
+            if timer.sense not in pauses or self.blocked(timer.sense) or pair not in self._passed:
+                continue
+            until_us = self._passed.pop(pair)
+            after_us = max(positions.get(pair, until_us), self.in_hand(*pair))
+            planned = plan(timer, after_us, until_us)
+            self._line_up(timer.sense, [_tick_cause(timer, due_us) for due_us in planned.runs])
+            if planned.skipped and not planned.runs:
+                _, newest = elapsed(timer, after_us, until_us)
+                self._recorder.cursor(*pair, newest[-1])  # or the next start would take them up
 
     def return_ticket(self, sense: str, ticket: int) -> None:
         """Nobody waits by this ticket any more."""
@@ -371,8 +393,10 @@ class Triggers:
                 if timer.keeps_position:  # from now on nothing of it is forgotten
                     self._recorder.cursor(*pair, before_first_us(timer, now_us))
                 continue
-            if timer.keeps_position and self.blocked(timer.sense):
-                continue  # the same is made up for at a start at which it can run
+            if timer.keeps_position and (blocked := self.blocked(timer.sense)):
+                if blocked == "paused":  # else the same is made up for at a later start
+                    self._passed[pair] = now_us
+                continue
             planned = plan(timer, last_us, now_us)
             made_up, skipped = made_up + len(planned.runs), skipped + planned.skipped
             detail = f"nerve did not run, from {rfc3339(last_us)} on"
@@ -422,6 +446,10 @@ class Triggers:
 
     def _on_tick(self, tick: Tick) -> None:
         sense = tick.timer.sense
+        if tick.timer.keeps_position and tick.runs and self.blocked(sense) == "paused":
+            # Of an interval a tick is told from two clocks, and may be a microsecond off.
+            half_us = 0 if tick.timer.is_by_wall_clock else tick.timer.interval_ms * US_PER_MS // 2
+            self._passed[sense, tick.timer.source] = tick.runs[-1] + half_us
         if tick.missed:
             detail = f"the tick after them was {tick.late_ms} ms late"
             self._count(sense, "missed", tick.missed, detail)
