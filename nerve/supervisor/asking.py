@@ -5,7 +5,7 @@ written it is refused, and one that this meets on its way says so after DURABLE_
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +105,16 @@ class Parent:
 
 UNDURABLE = "; logs.db cannot be written now: that is in force, and is stored as soon as it can be"
 """Behind the message of an operation that is done and not durable."""
+
+
+MAX_LISTED = 10
+"""Names in one sentence; the facts of the reply have all of them."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name some, and say how many more there are."""
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + more
 
 
 def asked_by(command: str, answer: Answer) -> dict[str, Any]:

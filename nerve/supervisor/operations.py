@@ -12,7 +12,7 @@ from nerve.clock import MS_PER_S
 from nerve.config.targets import UnknownTarget
 from nerve.supervisor.answers import Answer, Handler, Handlers, done, refused
 from nerve.supervisor.archiving import Outcome, as_object, failed
-from nerve.supervisor.asking import UNDURABLE, Parent, Refused, asked_by
+from nerve.supervisor.asking import UNDURABLE, Parent, Refused, asked_by, listed
 from nerve.supervisor.by_hand import ByHand
 from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.pauses import Pauses
@@ -83,7 +83,7 @@ class Operations:
         self._request_stop(f"`{command}`", at_once=request.now, by=asked_by(command, answer))
         message = "nerve is being stopped already" if was_stopping else "nerve is being stopped"
         if running:
-            message += f"; running: {', '.join(running)}"
+            message += f"; running: {listed(running)}"
         done(
             answer,
             message,

@@ -14,7 +14,7 @@ from nerve.config.targets import senses_of
 from nerve.store.batch import Pause, Quarantine
 from nerve.supervisor import holds
 from nerve.supervisor.answers import Answer, done
-from nerve.supervisor.asking import UNDURABLE, By, Parent, asked_by
+from nerve.supervisor.asking import UNDURABLE, By, Parent, asked_by, listed
 from nerve.wire.control import PauseRequest, ResumeRequest
 
 
@@ -44,9 +44,9 @@ class Pauses:
             self._pause(sense, reason, by)
         running = [sense for sense in senses if parent.group_of(sense).running == sense]
         told: list[JsonValue] = [_as_json(self._pauses[sense]) for sense in senses]
-        message = f"paused: {', '.join(senses)}"
+        message = f"paused: {listed(senses)}"
         if running:
-            message += f"; what runs now comes to its end: {', '.join(running)}"
+            message += f"; what runs now comes to its end: {listed(running)}"
         facts: dict[str, JsonValue] = {"senses": told, "running": list(running)}
         parent.when_durable(
             lambda durable: done(
@@ -74,7 +74,7 @@ class Pauses:
         # Not what rested: that has heard all signals, and they wait for it.
         if unpaused := {sense for sense, words in ended.items() if "pause" in words}:
             parent.take_up(unpaused, "")
-        message = f"free again: {', '.join(freed)}" if freed else "nothing was to be ended"
+        message = f"free again: {listed(freed)}" if freed else "nothing was to be ended"
         is_good = len(freed) == len(senses)
         parent.when_durable(
             lambda durable: done(

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from nerve.config.durations import format_duration
 from nerve.config.targets import groups_of
 from nerve.supervisor.answers import Answer, done
-from nerve.supervisor.asking import UNDURABLE, Parent, asked_by
+from nerve.supervisor.asking import UNDURABLE, Parent, asked_by, listed
 from nerve.supervisor.group import Group
 from nerve.supervisor.states import WorkerState
 from nerve.wire.control import RestartRequest
@@ -64,7 +64,7 @@ class Replacing:
         fact: dict[str, JsonValue] = {"group": name, "generation": ready.generation}
         message = f"{name}: worker {ready.generation} is ready"
         if faulty:
-            message += f"; not available: {', '.join(faulty)}"
+            message += f"; not available: {listed(faulty)}"
         self._end(name, message, {**fact, "senses": senses}, is_good=not faulty)
 
     def failed(self, name: str) -> None:

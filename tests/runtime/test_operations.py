@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -57,6 +58,7 @@ class Command:
             assert begun.returncode == code, (out, err)
             return SimpleNamespace(stdout=out, stderr=err)
 
+        ended.process = begun
         return ended
 
 
@@ -101,8 +103,8 @@ def test_a_trigger_by_hand_is_run_and_what_comes_of_it_is_told(started, nerve, p
     running = started({"disk": ("host", GIVEN), "bad": ("host", FAILING)})
     told = json.loads(nerve("trigger", "disk", "--wait", "--payload", '{"n": 1}', "--json").stdout)
     assert (told["outcome"], told["payload"]) == ("signal", [{"n": 1}])
-    (signal,) = running.signals("disk")
-    assert told["signal"] == signal["id"]
+    (found,) = running.signals("disk")
+    assert told["signal"] == found["id"]
     assert project.query("logs", "SELECT id FROM signals") == [(told["signal"],)]
     failed = nerve("trigger", "bad", "--wait", code=1)
     assert "bad: error: RuntimeError: no such disk" in failed.stdout
@@ -132,6 +134,17 @@ def test_triggers_by_hand_that_come_while_it_runs_become_one_with_all_payloads(
     assert "[1]" in first().stdout
     assert json.loads(second().stdout)["payload"] == [2, 3]
     assert outcomes(project, "slow")["coalesced"] == 1
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_compute(started, nerve, project):
+    """CTL-1"""
+    running = started({"slow": ("web", HELD)})
+    waiting = nerve.later("trigger", "slow", "--wait", code=130)
+    wait_until((project.root / "begun").exists)
+    waiting.process.send_signal(signal.SIGINT)
+    assert "no longer waited for; what was asked for goes on" in waiting().stderr
+    (project.root / "go").touch()
+    running.signals("slow")
 
 
 def test_what_is_waited_for_while_nerve_stops_is_told(started, nerve, project):
