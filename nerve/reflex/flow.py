@@ -144,6 +144,36 @@ class Flow:
             self.phase, self.due = Phase.DEFERRED, max(self.due, until)
         return waited
 
+    def relieve(self) -> None:
+        """The rest is over before its time; what is DEFERRED is due when `throttle` lets it."""
+        self._rests_until = 0.0
+        if self.phase is Phase.DEFERRED:
+            self.due = self._opens()
+
+    def deferred_by(self, now: float) -> Decision | None:
+        """Why what waits is DEFERRED; None where it is not."""
+        if self.phase is not Phase.DEFERRED:
+            return None
+        return self._why_it_rests if now < self._rests_until else Decision.THROTTLED
+
+    def waiting_positions(self) -> dict[str, int]:
+        """For each source, up to where what waits would answer it."""
+        found: dict[str, int] = {}
+        for trigger in (*self.line, self.pending):
+            for source, position in trigger.positions.items() if trigger else ():
+                found[source] = max(position, found.get(source, 0))
+        return found
+
+    def awaited(self) -> set[int]:
+        """The tickets of all that waits, of what runs not."""
+        waiting = (self.pending, *self.line)
+        return {ticket for trigger in waiting if trigger for ticket in trigger.tickets}
+
+    def return_ticket(self, ticket: int) -> None:
+        """Nobody waits by this ticket any more."""
+        for trigger in self._latest_first():
+            trigger.tickets.discard(ticket)
+
     def answered(self, source: str, signal_id: int) -> bool:
         """Nothing is to be done about signals of `source` up to this one any more.
 
