@@ -132,6 +132,17 @@ class ArchiveRequest(Request):
     type: Literal["archive"] = "archive"
 
 
+class MeasuresRequest(Request):
+    """What was measured since the start: a MeasuresPage, as the facts of `done`.
+
+    Attributes:
+        after: go on behind this sense, the last of the page before.
+    """
+
+    type: Literal["measures"] = "measures"
+    after: str = ""
+
+
 class FollowRequest(Request):
     """Be told whenever the journal has grown."""
 
@@ -148,6 +159,7 @@ AnyRequest = Annotated[
     | StopRequest
     | CursorRequest
     | ArchiveRequest
+    | MeasuresRequest
     | FollowRequest,
     Field(discriminator="type"),
 ]
