@@ -66,6 +66,7 @@ from nerve.supervisor.reloading import Reloading
 from nerve.supervisor.reserve import Reserve
 from nerve.supervisor.roster import Roster
 from nerve.supervisor.states import WorkerState
+from nerve.supervisor.status import Status
 from nerve.supervisor.survey import Found
 from nerve.supervisor.timekeeping import Reading, compare
 from nerve.supervisor.triggers import Triggers
@@ -166,6 +167,15 @@ class Supervisor:
         )
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
+        self.status = Status(
+            self.ledger.boot,
+            clock=clock,
+            loaded=lambda: self._loaded,
+            groups=self._groups,
+            triggers=self.triggers,
+            is_ready=lambda: not self._unreported,
+            trouble=lambda: self._recorder.trouble,
+        )
         self._patrol = Patrol(self._groups, self._roster.limits_of, clock=clock)
         self.meters = Meters(clock, self._groups, self.ledger.boot)
         self.reloading = Reloading(self, loaded, environ)
@@ -325,7 +335,8 @@ class Supervisor:
 
     def _handlers(self) -> Handlers:
         """Return what answers which request at the control socket."""
-        return {"measures": self.meters.answer, "reload": self.reloading.request}
+        handlers: Handlers = {"measures": self.meters.answer, "reload": self.reloading.request}
+        return {**handlers, "status": self.status.handle}
 
     def _open_gate(self) -> None:
         """Every group has reported: take up what nobody answered yet, and begin to tick."""
@@ -452,6 +463,7 @@ class Supervisor:
         for pair in new:
             self._recorder.cursor(*pair, newest)
         self._housekeeping.adopt(found.loaded)
+        self.status.needs_restart = found.left
         self._warn_of_workflows(config, old.config)
         self._take_paused(paused, changes.came)
 
