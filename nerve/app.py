@@ -11,9 +11,10 @@ stops in an orderly way. Whoever wants it to outlive a terminal starts it away f
 """
 
 import asyncio
+import faulthandler
 import os
 import signal
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, MutableMapping
 from contextlib import nullcontext
 
 from nerve.clock import SystemClock
@@ -21,6 +22,7 @@ from nerve.config import Loaded
 from nerve.errors import Exit
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import end_adopted, shut_down
+from nerve.process.notify import notifier_from
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.filewatch import watched
@@ -63,12 +65,16 @@ async def _supervise(
     loaded: Loaded,
     state: StateDir,
     journal: Journal,
-    environ: Mapping[str, str],
+    environ: MutableMapping[str, str],
     *,
     observe: Observe,
     once: bool,
     watch: bool,
 ) -> Tally:
+    notifier = notifier_from(environ)
+    if notifier.watchdog_s is not None:
+        # The manager ends a process that tells nothing with SIGABRT: then say where it stood.
+        faulthandler.enable()
     supervisor = Supervisor(
         loaded, state, journal, clock=SystemClock(), environ=environ, observe=observe, once=once
     )
@@ -77,7 +83,7 @@ async def _supervise(
         loop.add_signal_handler(number, supervisor.request_stop, signal.Signals(number).name)
     loop.add_signal_handler(signal.SIGHUP, _on_hangup, supervisor, _terminals())
     with watched(loaded, supervisor.reloading, supervisor.ledger) if watch else nullcontext():
-        await supervisor.run()
+        await supervisor.run(notifier)
     if supervisor.lost is not None:
         raise supervisor.lost
     return supervisor.ledger.tally
