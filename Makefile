@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 4
 KILLS ?= 1000
 SEED ?=
 
-.PHONY: run test lint format budget bench bench-quick death lateness schedule log-store storm lock clean
+.PHONY: run test lint format budget bench bench-quick death lateness schedule log-store storm fuzz followers lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nerve needs Python 3.11 or later; name one with: make PYTHON=python3.12 ...")'
@@ -68,6 +68,15 @@ log-store: $(READY)
 # SIGKILLs at random moments, then everything is compared; some minutes.
 storm: $(READY)
 	$(BIN)/python -m tests.storm --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+# What 200 followers of the log, half of whom read nothing, cost a sense; two or three minutes.
+followers: $(READY)
+	$(BIN)/python -m benchmarks.followers
+
+# So many frames of nonsense at each place where nerve is told something; some minutes for a million.
+FRAMES ?= 1000000
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --frames $(FRAMES) $(if $(SEED),--seed $(SEED))
 
 # Pinned with hashes and without index addresses, so that it means the same everywhere.
 lock:

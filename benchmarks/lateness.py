@@ -163,17 +163,18 @@ def measure(folder: Path, name: str, seconds: float, *, unchecked: bool = False)
     finally:
         process.kill()
     start = float((folder / "start").read_text())
-    began = [at for (at,) in _rows(folder / "data/senses/healthy.db", "SELECT at FROM began")]
+    began = [at for (at,) in rows_of(folder / "data/senses/healthy.db", "SELECT at FROM began")]
     late = late_s(began, start)
     late_ms = [MS_PER_S * s for s, at in zip(late, began, strict=True) if at > start + WARM_UP_S]
     ticks = round((began[-1] - start) / INTERVAL_S) + 1
     died = "SELECT count(*) FROM logs WHERE type = 'worker.died'"
-    ((deaths,),) = _rows(folder / "data/logs.db", died)
+    ((deaths,),) = rows_of(folder / "data/logs.db", died)
     numbers = (p50(late_ms), p99(late_ms), max(late_ms))
     return Lateness(name, len(began), ticks - len(began), *numbers, deaths)
 
 
-def _rows(database: Path, sql: str) -> list[Any]:
+def rows_of(database: Path, sql: str) -> list[Any]:
+    """What is in a database that a run has left."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as reader:
         return reader.execute(sql).fetchall()
 

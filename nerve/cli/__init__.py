@@ -9,6 +9,8 @@
     journal     opening the journal, or saying why there is none to read
     quarantines which senses are in quarantine, from the journal
     timeline    reading the journal, by pages and live
+    remote      asking the nerve that runs, over its control socket
+    wakeups     when a command that follows the journal has something to read
 
 Commands run in a process of their own; only `nerve run` becomes the parent. The
 others read the files of an installation, with or without a parent beside them, and

@@ -198,7 +198,11 @@ def connect(loaded: "Loaded") -> Remote:
         NotRunning: there is none, or none that answers.
         StateForbidden: it is another user's.
     """
-    state = StateDir(loaded.state_dir)
+    return connect_to(StateDir(loaded.state_dir))
+
+
+def connect_to(state: StateDir) -> Remote:
+    """Do so with the nerve of a state directory."""
     try:
         connected = reach(state.socket_path, CONNECT_TIMEOUT_S)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
@@ -212,15 +216,23 @@ def connect(loaded: "Loaded") -> Remote:
             f"the control socket {state.socket_path} cannot be used: {error.strerror or error}",
             hint="`nerve doctor` looks at the state directory",
         ) from error
+    try:
+        return Remote(connected, state.root, _trusted(connected, state))
+    except BaseException:
+        connected.close()
+        raise
+
+
+def _trusted(connected: socket.socket, state: StateDir) -> int:
+    """Return the process id of who answers; raises NerveError where it is not to be believed."""
     peer = peer_of(connected)
-    if peer.uid in {0, os.geteuid(), state.root.stat().st_uid}:
-        return Remote(connected, state.root, peer.pid)
-    connected.close()
-    raise NerveError(
-        f"at {state.socket_path} user {peer.uid} answers, process {peer.pid}: "
-        "that is not the nerve of this directory",
-        hint="look at the owner and the mode of the directory",
-    )
+    if peer.uid not in {0, os.geteuid(), state.root.stat().st_uid}:
+        raise NerveError(
+            f"at {state.socket_path} user {peer.uid} answers, process {peer.pid}: "
+            "that is not the nerve of this directory",
+            hint="look at the owner and the mode of the directory",
+        )
+    return peer.pid
 
 
 def _nobody(state: StateDir) -> NotRunning:

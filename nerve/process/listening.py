@@ -12,6 +12,7 @@ An address holds 107 bytes. All paths lead through a descriptor of the directory
 """
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -19,6 +20,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from nerve.clock import US_PER_S
 
 MODE = 0o600
 CRADLE_MODE = 0o700
@@ -100,6 +103,7 @@ class Listening:
         flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         cradle = os.open(name, flags, dir_fd=self._directory)
         try:
+            _require_ours(cradle, name)
             yield cradle
         finally:
             os.close(cradle)
@@ -121,8 +125,13 @@ def reach(path: Path, timeout_s: float) -> socket.socket:
     try:
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            # Not settimeout() before: where many connect at once it would not wait at all.
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout_s))
+            try:
+                connected.connect(_address(directory, path.name))
+            except BlockingIOError:
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
             connected.settimeout(timeout_s)
-            connected.connect(_address(directory, path.name))
         except BaseException:
             connected.close()
             raise
@@ -138,6 +147,17 @@ def peer_of(connected: socket.socket) -> Peer:
         connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     )
     return Peer(pid, uid)
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * US_PER_S))
+
+
+def _require_ours(directory: int, name: str) -> None:
+    """Refuse a directory that took the place of the one just made, where others may write."""
+    found = os.fstat(directory)
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise PermissionError(f"{name} is not ours alone")
 
 
 def _address(directory: int, name: str) -> str:

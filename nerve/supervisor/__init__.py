@@ -6,6 +6,7 @@
     triggers     from a cause to a place in a group's queue
     ledger       what came of everything, on its way into the journal
     recorder     the journal's thread: one transaction per turn of the loop
+    control      what commands ask of it, over its socket
     housekeeping what is old goes to the archive, once a day
     states       the legal states of a worker
 

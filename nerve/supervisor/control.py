@@ -116,7 +116,7 @@ class Control:
 
     def _on_ready(self, connection: Connection) -> None:
         if connection.is_following:
-            self._followers.tell_soon()
+            self._followers.has_room(connection)
         elif not self._is_ending and connection not in self._turns:
             self._turns.append(connection)
             if len(self._turns) == 1:
@@ -153,7 +153,7 @@ class Control:
             trace = "".join(traceback.format_exception(error))
             payload = {"message": fact, "traceback": trace, "by": answer.by}
             if not self._is_ending:
-                self._sparing.log("control.failed", "error", payload)
+                self._sparing.log("control.failed", "error", payload, about=request.type)
             hint = "`nerve logs --type control.failed` has where; report it"
             refused(answer, "internal", fact, hint=hint, exit_code=Exit.INTERNAL)
 

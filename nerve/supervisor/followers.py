@@ -49,9 +49,14 @@ class Followers:
         """All entries up to this one are durable."""
         if newest_id > self._newest_id:
             self._newest_id = newest_id
-            self.tell_soon()
+            self._begin_soon()
 
-    def tell_soon(self) -> None:
+    def has_room(self, connection: Connection) -> None:
+        """All that was told to one that lagged has left: it may be told what came since."""
+        if self._lags(connection):
+            self._begin_soon()
+
+    def _begin_soon(self) -> None:
         """Begin a round, unless one is under way, when the time for it has come."""
         if self._timer is None and self._told:
             wait_s = self._round_began + NEWS_EVERY_S - self._loop.time()
@@ -75,7 +80,7 @@ class Followers:
         if self._round:
             self._timer = self._loop.call_later(NEXT_AFTER_S, self._go_on)
         elif any(self._lags(connection) for connection in self._told):
-            self.tell_soon()
+            self._begin_soon()
 
     def _lags(self, connection: Connection) -> bool:
         is_behind = self._told.get(connection, self._newest_id) < self._newest_id

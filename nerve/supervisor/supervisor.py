@@ -611,7 +611,7 @@ class Supervisor:
         for entry_id, entry in zip(ids, batch.entries, strict=True):
             if isinstance(entry, SignalEntry) and entry_id is not None:
                 self._on_signal(entry_id, entry)
-        self._control.moved(max((i for i in ids if i is not None), default=0))
+        self._control.moved(next((i for i in reversed(ids) if i is not None), 0))
         if self._is_paused:
             self._pause(paused=False)
         self._stop_if_done()

@@ -6,4 +6,6 @@
 A private socketpair per worker generation; each frame is four bytes of length and
 that much JSON; each message is validated by whoever receives it. Never pickle:
 what a worker sends is data to the parent, whatever its senses do.
+
+`control`, `status` and `lines` are the same for the line between the parent and commands.
 """

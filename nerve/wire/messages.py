@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from nerve.config.models import GroupConfig, SenseConfig
 from nerve.sense import TriggerKind
-from nerve.wire.model import Count, Message, parse
+from nerve.wire.model import Count, Message, Moment, parse
 
 PROTOCOL: Final = 1
 MAX_CAUSES = 100
@@ -94,7 +94,7 @@ class CauseSignal(Message):
 
     id: Count
     sense: str
-    at_us: Count
+    at_us: Moment
     payload: Payload
 
 
@@ -126,7 +126,7 @@ class ComputeMessage(Message):
     left_out: Count = 0
     merged: Count = 0
     chain: tuple[str, ...] = Field((), max_length=MAX_CHAIN)
-    due_us: Count | None = None
+    due_us: Moment | None = None
     given: Given | None = None
     positions: dict[str, Count] = Field(default_factory=dict)
     acknowledged: Acknowledged = Field(default_factory=dict)
@@ -292,7 +292,7 @@ class SignalMessage(UpMessage):
     sense: str
     epoch: str
     seq: Count
-    at_us: Count
+    at_us: Moment
     payload: Annotated[Payload, AfterValidator(writable_as_json)]
     cause: StoredCause
     duration_us: Count | None = None
@@ -304,7 +304,7 @@ class NoSignalMessage(UpMessage):
     type: Literal["no_signal"] = "no_signal"
     sense: str
     trigger_id: Count
-    at_us: Count
+    at_us: Moment
     duration_us: Count
 
 
@@ -320,7 +320,7 @@ class FailedMessage(UpMessage):
     outcome: Literal["error", "soft_timeout", "refused"]
     sense: str | None = None
     trigger_id: Count | None = None
-    at_us: Count
+    at_us: Moment
     duration_us: Count = 0
     fault: Fault
 

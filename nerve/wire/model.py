@@ -12,10 +12,14 @@ from nerve.errors import MessageInvalid
 
 MAX_INTEGER = 2**63 - 1
 """What SQLite can store; a larger number in a message is nonsense."""
+MAX_MOMENT_US = 253_402_300_799_999_999
+"""The end of the year 9999: no calendar here shows a later one."""
 MAX_REASONS = 5
 """Faults of an invalid message that are told; the others are counted."""
 
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Moment = Annotated[int, Field(ge=0, le=MAX_MOMENT_US)]
+"""Microseconds since 1970, UTC."""
 _Union = TypeVar("_Union")
 
 

@@ -119,7 +119,7 @@ def test_a_sound_installation_is_sound_and_stays_as_it_is(doctor):
     before = doctor.has_run().listing()
     _, found = doctor.run()
     assert {f["severity"] for f in found if f["check"] not in OF_THE_MACHINE} == {"ok"}
-    assert len({f["check"] for f in found}) == len(found) == 18
+    assert len({f["check"] for f in found}) == len(found) == 19
     assert doctor.listing() == before
 
 

@@ -9,6 +9,7 @@ import pytest
 from nerve.cli.doctor import (
     access,
     archived,
+    asking,
     databases,
     directory,
     holding,
@@ -22,6 +23,7 @@ from nerve.cli.doctor.finding import Severity
 from nerve.cli.doctor.patient import Boot
 from nerve.cli.doctor.versions import python_findings, sqlite_findings
 from nerve.cli.entries import Entry
+from nerve.cli.remote import NotRunning
 from nerve.clock import US_PER_S
 from nerve.config.models import Config
 from nerve.errors import DatabaseError
@@ -311,6 +313,15 @@ def test_the_directory_of_another_user_is_an_error_unless_nerve_runs_there_or_ro
 
 def lock(pid, boot, program="/usr/bin/python3", version="1.0"):
     return one(holding.lock_findings(pid, boot, program, UTC, version))
+
+
+def test_a_nerve_that_cannot_be_asked_is_a_warning_and_a_socket_left_over_a_note():
+    silent = NotRunning("it does not answer", hint="kill -CONT 7")
+    found = one(asking.socket_findings(7, silent, is_there=True))
+    assert (found.severity, found.hint) == (WARNING, "kill -CONT 7")
+    assert one(asking.socket_findings(None, None, is_there=True)).severity is NOTE
+    for pid, is_there in ((7, True), (None, False)):
+        assert one(asking.socket_findings(pid, None, is_there=is_there)).severity is OK
 
 
 def test_a_lock_in_use_says_who_has_it_since_when_and_in_which_version():

@@ -192,3 +192,21 @@ def test_a_long_text_loses_its_middle_and_says_so():
     short = shorten("a" * 1_000_000)
     assert len(short) <= MAX_TEXT_CHARS
     assert "left out" in short
+
+
+@pytest.mark.parametrize("at_us", [2**63 - 1, 253_402_300_800_000_000, -1])
+def test_a_moment_that_no_calendar_shows_is_invalid_both_ways(at_us):
+    """MSG-2"""
+    signal = {"id": 1, "sense": "disk", "at_us": at_us, "payload": 1}
+    compute = {
+        "type": "compute",
+        "sense": "heat",
+        "trigger_id": 1,
+        "kind": "on",
+        "signals": [signal],
+    }
+    with pytest.raises(MessageInvalid, match="at_us"):
+        parse_down(json.dumps(compute).encode())
+    said = {"type": "no_signal", "generation": 1, "sense": "disk", "trigger_id": 1}
+    with pytest.raises(MessageInvalid, match="at_us"):
+        parse_up(json.dumps({**said, "at_us": at_us, "duration_us": 1}).encode())

@@ -7,7 +7,7 @@
     finding      what a step says
 
 and a module for each part that is looked at: `versions`, `machine`, `limits`, `configured`,
-`directory`, `access`, `space`, `holding`, `journal`, `databases`, `told`, `archived`.
+`directory`, `access`, `space`, `holding`, `asking`, `journal`, `databases`, `told`, `archived`.
 
 Nothing of the installation is changed: databases are opened for reading, and so that no
 file is left beside them. Where it can be, a step is two functions: a thin one that gathers facts

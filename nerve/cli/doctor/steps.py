@@ -3,6 +3,7 @@
 from nerve.cli.doctor import (
     access,
     archived,
+    asking,
     configured,
     databases,
     directory,
@@ -39,6 +40,7 @@ STEPS = (
     Step("space", space.look_at_space, needs=_THERE),
     Step("access", access.look_at_access, needs=_THERE),
     Step("lock", holding.look_at_lock, needs=_THERE),
+    Step("socket", asking.look_at_socket, needs=_THERE, what="the nerve that runs"),
     Step("limits", limits.look_at_limits, needs=(CONFIGURATION,), what="the limits"),
     Step("memory", limits.look_at_memory, needs=(CONFIGURATION,), what="the control group"),
     Step("leftovers", holding.look_at_leftovers, needs=_THERE),

@@ -1,0 +1,50 @@
+"""A second user, where the tests run as root."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+import pytest
+
+BECOME = """\
+import os, socket, sys, traceback
+os.setgroups([]); os.setgid({uid}); os.setuid({uid})
+"""
+
+
+class OtherUser:
+    """The user nobody."""
+
+    uid = 65_534
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def run(self, code, *arguments, imports=""):
+        """Have Python do something as that user; return what it printed."""
+        # It starts, and imports, as root: that user need not be able to read all that.
+        whole = "\n".join([imports, BECOME.format(uid=self.uid), textwrap.dedent(code)])
+        done = subprocess.run(
+            [sys.executable, "-c", whole, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def other_user():
+    """Another user, and a folder of ours that all may write in."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    folder = Path(tempfile.mkdtemp(prefix="nerve-open-"))
+    folder.chmod(0o777)
+    yield OtherUser(folder)
+    shutil.rmtree(folder)
