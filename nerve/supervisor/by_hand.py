@@ -175,7 +175,7 @@ class ByHand:
 
     def dropped(self, sense: str, tickets: AbstractSet[int], reason: str) -> None:
         """Nothing comes of a trigger that waited."""
-        message = _AFTER_ALL[reason].format(sense=sense)
+        message = _AFTER_ALL.get(reason, _AFTER_ALL["unavailable"]).format(sense=sense)
         waiters = self._taken(tickets)
 
         def tell(_durable: bool) -> None:

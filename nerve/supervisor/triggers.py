@@ -261,6 +261,8 @@ class Triggers:
         flow = self._flows[sense]
         if blocked := self.blocked(sense):
             self._drop(sense, blocked)
+            if again is not None and again.tickets:  # its signals stay behind the cursor
+                self.dropped(sense, again.tickets, blocked)
             again = None
         merged = again.merged if again is not None else 0
         decision = flow.finish(self._clock.monotonic(), again)

@@ -7,7 +7,9 @@ import pytest
 from nerve.config.models import Config
 from nerve.config.secrets import Redactor
 from nerve.config.targets import UnknownTarget
+from nerve.reflex.causes import CausingSignal
 from nerve.reflex.flow import Decision
+from nerve.reflex.listeners import caused_by
 from nerve.sense import TriggerKind
 from nerve.store.batch import SignalEntry
 from nerve.supervisor.asking import DURABLE_WITHIN_S, Parent, Refused
@@ -256,6 +258,19 @@ def test_what_is_paused_or_stopped_before_it_ran_is_told(desk):
     assert late.reply.facts["outcome"] == "stopped"
     desk.end(running)
     assert kept.reply.facts["outcome"] == "no_signal", "what ran comes to its end"
+
+
+def test_a_trigger_that_would_have_been_tried_again_is_told_when_its_sense_is_paused(desk):
+    """SIG-8: its signals wait behind the cursor, what was asked for by hand does not."""
+    answer = desk.ask("b")
+    caused = CausingSignal(3, "a", 1, {}, (), 2)
+    desk.triggers.offer("b", caused_by(caused))
+    running = desk.run("b")
+    assert running.trigger.positions == {"a": 3}
+    desk.triggers.pause("b", "")
+    desk.end(running, "crashed", Fault(kind="crashed", message="it died"))
+    assert (answer.reply.facts["outcome"], answer.reply.is_good) == ("paused", False)
+    assert not desk.queue
 
 
 def test_whoever_goes_away_is_not_waited_for_and_the_compute_goes_on(desk):
