@@ -7,11 +7,10 @@ shows what is wrong with it. All that it needs itself is the state directory.
 import click
 
 from nerve.cli.output import emit, emit_json, json_option, say
-from nerve.cli.remote import connect_to
+from nerve.cli.remote import connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible, visible_lines
 from nerve.errors import Exit
-from nerve.store.state_dir import StateDir
 from nerve.wire.control import DoneReply, ProgressReply, ReloadRequest
 
 
@@ -34,7 +33,7 @@ def reload(settings: Settings, check: bool, as_json: bool) -> Exit:
     changed is restarted: reflexes, timers and throttles change at once, other settings of a sense
     and changed code replace the worker of its group. `kill -HUP` does the same.
     """
-    with connect_to(StateDir(settings.whereabouts().state_dir)) as remote:
+    with connect(settings.whereabouts()) as remote:
         reply = remote.ask(ReloadRequest(check=check), told=_tell)
     assert isinstance(reply, DoneReply)  # noqa: S101  a status is no answer to this
     if as_json:

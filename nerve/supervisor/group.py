@@ -20,6 +20,7 @@ from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError, WireError
 from nerve.process.slate import Line, Phase
+from nerve.reflex.causes import PendingTrigger
 from nerve.supervisor.alarm import Alarm
 from nerve.supervisor.child import ChildEvents, Threads
 from nerve.supervisor.generation import Generation, GenerationEvents
@@ -39,7 +40,10 @@ from nerve.wire.messages import (
     ComputeMessage,
     FailedMessage,
     Fault,
+    Given,
     NoSignalMessage,
+    PlacedMessage,
+    PlaceMessage,
     ReadyMessage,
     SignalMessage,
     Up,
@@ -101,6 +105,8 @@ class Group:
         self._alarm = Alarm(self._on_alarm)
         self._acknowledged: Acknowledged = {}
         self._acknowledging: asyncio.TimerHandle | None = None
+        self.trouble = ""
+        """What the last worker died of that did."""
         self._in_flight = InFlight(ledger, clock=clock, ended=self._on_ended)
         self._restarts = Restarts()
         self._harmful = set(senses)
@@ -260,6 +266,43 @@ class Group:
         if then is not None:
             then()
 
+    def restart(self) -> None:
+        """Replace the worker, and forget its deaths. `came_up`, `failed` or `gave_up` follows.
+
+        One that computes may do so to the end, or to its hard deadline; every other one goes at
+        once. Not after `stop`.
+        """
+        self._restarts = Restarts()
+        self._retry_s = RETRY_FIRST_S
+        match self.state:
+            case WorkerState.IDLE | WorkerState.BUSY if self._worker is not None:
+                self._begin_anew()
+            case WorkerState.STARTING if self._worker is not None:
+                self._then = self.start
+                self._move(WorkerEvent.STOP)
+                self.kill(Reason.REPLACED, "was killed, as it was to be replaced,")
+            case WorkerState.BACKOFF | WorkerState.FATAL | WorkerState.STOPPED:
+                self.stopped.clear()
+                self.start()
+            case _:
+                pass  # another one is being started
+
+    def place(self, message: PlaceMessage) -> bool:
+        """Have the worker put back a position; `placed` of the hub follows, should it live so long.
+
+        False where there is no worker that could.
+        """
+        worker, is_up = self._worker, self.state in {WorkerState.IDLE, WorkerState.BUSY}
+        if worker is None or not is_up or message.sense not in worker.spec.senses:
+            return False
+        worker.send(message)
+        return True
+
+    def bring_in(self, sense: str) -> None:
+        """Load a sense that rested when the worker was started, and so was left out."""
+        if self._worker is not None and sense not in self._worker.spec.senses:
+            self._renew()
+
     def kill(self, reason: Reason, told: str, *, is_old: bool = False) -> None:
         """End the worker at once; `told` as in "the worker <told>"."""
         if self._worker is not None:
@@ -349,6 +392,7 @@ class Group:
             self._worker.ask_to_stop(STOP_MARGIN_S)
 
     def _on_boot_timeout(self, stack: str) -> None:
+        self.trouble = "its worker was not ready in time, and was killed"
         line = self._worker.line() if self._worker else None
         doing = f", {line.phase.name.lower()} {line.sense}" if line and line.sense else ""
         payload = {
@@ -376,16 +420,16 @@ class Group:
         """Replace the worker as soon as it is idle."""
         if self.state is WorkerState.IDLE and self._worker is not None and self._worker.is_usable:
             self._begin_anew()
-        elif self.state is WorkerState.BUSY:
+        elif self.state in {WorkerState.BUSY, WorkerState.STARTING}:
             self._after(RETRY_WHEN_BUSY_S, self._renew)
 
     def _begin_anew(self) -> None:
         """Replace the worker: by one with all senses, or with all its memory, and no crash."""
-        assert self._worker is not None  # noqa: S101  it is IDLE
+        assert self._worker is not None  # noqa: S101  it is IDLE or BUSY
         self._then = self.start
         self._move(WorkerEvent.STOP)
         self._tell_acknowledged()
-        self._worker.ask_to_stop(STOP_MARGIN_S)
+        self._worker.ask_to_stop(self._stop_allowance_s())
 
     # --- computes -------------------------------------------------------------------
 
@@ -468,6 +512,8 @@ class Group:
                 self._in_flight.take_no_signal(message)
             case FailedMessage():
                 self._on_failed(message)
+            case PlacedMessage():
+                self._hub.placed(message)
             case BootFailedMessage():
                 self._ledger.log(
                     self.name, "worker.boot_failed", "error", message.fault.model_dump()
@@ -576,6 +622,7 @@ class Group:
         if worker is not None and (stack := worker.last_words()):
             payload["stack"] = stack
         self._ledger.log(self.name, "worker.died", "error", payload, ref=ref)
+        self.trouble = verdict.message
         was_ready = worker is not None and worker.was_ready
         if not was_ready:
             self._hub.failed(self.name)
@@ -617,7 +664,8 @@ class Group:
         message = f"{MAX_DEATHS} deaths in a row or within {DEATHS_WINDOW_S:.0f} s"
         payload = {
             "message": f"{message}; not started again; the last: {verdict.message}",
-            "hint": "mend what ends it, see worker.died of this group; then start nerve again",
+            "hint": "mend what ends it, see worker.died of this group; "
+            f"then `nerve restart {self.name}`",
         }
         self._ledger.log(self.name, "group.fatal", "error", payload)
         self._conclude()
@@ -672,6 +720,14 @@ def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMes
         merged=trigger.merged,
         chain=trigger.chain,
         due_us=trigger.due_us,
+        given=_given(trigger),
         positions=trigger.positions,
         acknowledged=acknowledged,
     )
+
+
+def _given(trigger: PendingTrigger) -> Given | None:
+    if not trigger.payloads:
+        return None
+    payloads = tuple(payload.value for payload in trigger.payloads)
+    return Given(payloads=payloads, left_out=trigger.payloads_left_out)

@@ -77,26 +77,45 @@ class Positions:
             if pair[1].startswith(SOURCE_MARK)
         }
 
-    def take_up(
+    def has(self, pair: Pair) -> bool:
+        """Whether there is a reflex with this target and source."""
+        return any(route.pair == pair for route in self._routes)
+
+    def forget(self, pair: Pair) -> None:
+        """What the database of a target has said of a source is no longer so."""
+        self._told.pop(pair, None)
+        self._stale.pop(pair, None)
+
+    def take_up(  # noqa: PLR0913  each is said by its name
         self,
         reader: sqlite3.Connection,
         listeners: Listeners,
         targets: AbstractSet[str],
         *,
         now_us: int,
+        unwritten: Mapping[Pair, int],
         in_hand: Callable[[str, str], int],
         moved: Callable[[str, str, int], None],
         damaged: Callable[[str, int], None],
+        source: str = "",
     ) -> Iterator[Backlog]:
         """Let listeners among `targets` go on where they were; yield what each has missed.
 
+        Where a `source` is named, with the signals of that one alone.
+        `unwritten` has cursors that have moved and may not be in the journal yet.
         `in_hand(target, source)` is the last signal that a compute which still runs answers, or 0:
         a sense may come back meanwhile, and its cursor moves only when that has its outcome.
         `moved(target, source, signal_id)` is called for each cursor that the journal does
         not have yet, `damaged(source, signal_id)` for each signal that cannot be read.
         """
         stored, last = cursors_in(reader), last_signals_in(reader)
-        routes = [route for route in self._routes if route.target in targets]
+        for pair, position in unwritten.items():
+            stored[pair] = max(position, stored.get(pair, 0))
+        routes = [
+            route
+            for route in self._routes
+            if route.target in targets and source in {"", route.source}
+        ]
         cursors = self._cursors(stored, newest_id(reader), routes)
         listeners.start_at(cursors)
         behind: list[tuple[Route, int]] = []

@@ -18,11 +18,12 @@ and what still waits when nerve stops is `stopped`.
 import asyncio
 import heapq
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from traceback import format_exc
 from typing import Any
 
-from nerve.clock import MS_PER_S, Clock, rfc3339
+from nerve.clock import MS_PER_S, US_PER_MS, Clock, rfc3339
 from nerve.config.models import Config
 from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import Cause, CausingSignal, PendingTrigger, is_loop, loop_in_words
@@ -31,14 +32,18 @@ from nerve.reflex.flow import Decision, Flow, Phase
 from nerve.reflex.listeners import Pair, Route, caused_by, routes_of
 from nerve.reflex.missed import elapsed, plan
 from nerve.reflex.schedule import NEVER, REPEATS_AFTER_US, Schedule, Tick
-from nerve.reflex.timers import Timer, before_first_us, timers_of
+from nerve.reflex.timers import SOURCE_MARK, Timer, before_first_us, timers_of
 from nerve.sense import TriggerKind
 from nerve.supervisor.recorder import Recorder
 
 LATE_TICK_MS = 10_000
 """A tick later than this, after a suspend or on a stalled machine, is worth a log row."""
 
+MOVED = "its cursor is being moved; it is taken up after that"
+
 Log = Callable[[str, str, str, dict[str, Any]], None]
+Dropped = Callable[[str, AbstractSet[int], str], None]
+"""Called with a sense, the tickets of those who wait for a trigger that is dropped, and why."""
 Wait = tuple[int, str]
 """What waits for an end: (index of a reflex, target) a bundle, (FLOW, sense) a deferral."""
 FLOW = -1
@@ -61,10 +66,13 @@ class Triggers:
         """`enqueue` is called with each sense that has a trigger to run now.
 
         `withdraw` when such a trigger is to wait after all; `call_later` is the loop's.
-        Senses stand in `unavailable` and `paused` with the reason why, which may be empty.
+        Senses stand in `unavailable` and `paused` with the reason why, which may be empty; in
+        `moving` the pairs whose cursor is being moved: their signals wait behind it.
         """
         self.unavailable: dict[str, str] = {}
         self.paused: dict[str, str] = {}
+        self.moving: set[Pair] = set()
+        self._passed: dict[Pair, int] = {}  # ticks of paused senses, the last of each timer
         self._has_ended = False
         self._timers = timers_of(config)
         self._flows = {
@@ -78,6 +86,7 @@ class Triggers:
         self._withdraw = withdraw
         self._log = log
         self._call_later = call_later
+        self.dropped: Dropped = lambda *_: None
         self._schedule: Schedule | None = None
         self._ends: list[tuple[float, Wait]] = []
         self._deferred_until: dict[str, float] = {}
@@ -126,7 +135,7 @@ class Triggers:
         self._give_up(gone, "unavailable")
         for name, sense in config.senses.items():
             throttle_s = (sense.throttle_ms or 0) / MS_PER_S
-            self._flows.setdefault(name, Flow()).rethrottle(throttle_s)
+            self._flows.setdefault(name, Flow()).rethrottle(throttle_s, now)
             self._wake_deferred(name)
         self._adopt_timers(timers_of(config), now, now_us)
         self._adopt_bundles(routes_of(config), now)
@@ -193,8 +202,23 @@ class Triggers:
         else:
             self._follow(sense, self._flows[sense].offer(cause, self._clock.monotonic()))
 
+    def ask(self, sense: str, cause: Cause) -> str:
+        """Let in what a person asks for; return why it does not run, or is not yet to run.
+
+        A word of `blocked`, and then nothing comes of it; or a Decision.
+        """
+        if blocked := self.blocked(sense):
+            self._count(sense, blocked)
+            return blocked
+        decision = self._flows[sense].offer(cause, self._clock.monotonic())
+        self._follow(sense, decision)
+        return decision
+
     def hear(self, route: Route, signal: CausingSignal) -> None:
         """Let a live signal go its way to a sense that listens."""
+        if route.pair in self.moving:
+            self._count(route.target, "paused", detail=MOVED)
+            return
         refusal = route.refusal(signal)
         # Of a blocked sense the cursor stays, for signals that pass nothing too: it stands for all
         # before it, and those are asked about when the sense can run again.
@@ -207,6 +231,9 @@ class Triggers:
     def take_up(self, backlog: Backlog) -> None:
         """Let in what is to come of the signals that a sense could not hear."""
         sense = backlog.route.target
+        if backlog.route.pair in self.moving:
+            self._count(sense, "paused", len(backlog.causes), MOVED)
+            return
         if blocked := self.blocked(sense):  # all of it is taken up once that is over
             self._count(sense, blocked, len(backlog.causes))
             return
@@ -233,7 +260,9 @@ class Triggers:
         """A compute has its outcome; what was held meanwhile goes on."""
         flow = self._flows[sense]
         if blocked := self.blocked(sense):
-            self._count(sense, blocked, flow.drop())
+            self._drop(sense, blocked)
+            if again is not None and again.tickets:  # its signals stay behind the cursor
+                self.dropped(sense, again.tickets, blocked)
             again = None
         merged = again.merged if again is not None else 0
         decision = flow.finish(self._clock.monotonic(), again)
@@ -249,6 +278,58 @@ class Triggers:
             self._withdraw(sense)
             self._count(sense, why)
         self._wake_deferred(sense)
+
+    def relieve(self, sense: str) -> None:
+        """The rest of a sense is over before its time."""
+        self._flows[sense].relieve(self._clock.monotonic())
+        self._wake_deferred(sense)
+
+    def pause(self, sense: str, reason: str) -> None:
+        """Let nothing new of a sense run, and give up what waits; what runs comes to its end.
+
+        Signals among it stay behind the cursor, as do those that come now. So do ticks that are to
+        be made up for.
+        """
+        for source, at_us in self._flows[sense].waiting_positions().items():
+            if source.startswith(SOURCE_MARK):
+                self._passed[sense, source] = at_us
+        self.paused[sense] = reason
+        self._give_up([sense], "paused")
+
+    def make_up_after(self, pauses: AbstractSet[str], positions: Mapping[Pair, int]) -> None:
+        """Make up for ticks that passed while these senses were paused, as their reflexes say.
+
+        `positions` are of the timers, as for `begin`. Each tick was counted as `paused`.
+        """
+        for timer in self._timers:
+            pair = (timer.sense, timer.source)
+            if timer.sense not in pauses or self.blocked(timer.sense) or pair not in self._passed:
+                continue
+            until_us = self._passed.pop(pair)
+            after_us = max(positions.get(pair, until_us), self.in_hand(*pair))
+            planned = plan(timer, after_us, until_us)
+            self._line_up(timer.sense, [_tick_cause(timer, due_us) for due_us in planned.runs])
+            if planned.skipped and not planned.runs:
+                _, newest = elapsed(timer, after_us, until_us)
+                self._recorder.cursor(*pair, newest[-1])  # or the next start would take them up
+
+    def return_ticket(self, sense: str, ticket: int) -> None:
+        """Nobody waits by this ticket any more."""
+        self._flows[sense].return_ticket(ticket)
+
+    def phase(self, sense: str) -> Phase:
+        """Where the flow of a sense stands."""
+        return self._flows[sense].phase
+
+    def running(self, sense: str) -> PendingTrigger | None:
+        """The trigger of a sense that runs; None where none does."""
+        return self._flows[sense].running
+
+    def deferral(self, sense: str) -> tuple[Decision, float] | None:
+        """Why the trigger of a sense is deferred, and for how many seconds; None where none is."""
+        flow, now = self._flows[sense], self._clock.monotonic()
+        why = flow.deferred_by(now)
+        return None if why is None else (why, max(0.0, flow.due - now))
 
     def answered(self, sense: str, source: str, signal_id: int) -> None:
         """A sense has answered the signals of `source` up to this one, as its database says.
@@ -355,7 +436,15 @@ class Triggers:
             if flow.phase is Phase.WAITING:
                 self._withdraw(sense)
             bundles = sum(bundle.drop() for bundle in self._bundles_of(sense))
-            self._count(sense, reason, flow.drop() + bundles)
+            self._drop(sense, reason, bundles)
+
+    def _drop(self, sense: str, reason: str, more: int = 0) -> None:
+        """Nothing comes of what waits, and of so many triggers more that have gone already."""
+        flow = self._flows[sense]
+        awaited = flow.awaited()
+        self._count(sense, reason, flow.drop() + more)
+        if awaited:
+            self.dropped(sense, awaited, reason)
 
     def _cut(self, sense: str, cause: Cause) -> None:
         way = loop_in_words(cause, sense)
@@ -389,8 +478,10 @@ class Triggers:
                 if timer.keeps_position:  # from now on nothing of it is forgotten
                     self._recorder.cursor(*pair, before_first_us(timer, now_us))
                 continue
-            if timer.keeps_position and self.blocked(timer.sense):
-                continue  # the same is made up for at a start at which it can run
+            if timer.keeps_position and (blocked := self.blocked(timer.sense)):
+                if blocked == "paused":  # else the same is made up for at a later start
+                    self._passed[pair] = now_us
+                continue
             planned = plan(timer, last_us, now_us)
             made_up, skipped = made_up + len(planned.runs), skipped + planned.skipped
             detail = f"nerve did not run, from {rfc3339(last_us)} on"
@@ -440,6 +531,10 @@ class Triggers:
 
     def _on_tick(self, tick: Tick) -> None:
         sense = tick.timer.sense
+        if tick.timer.keeps_position and tick.runs and self.blocked(sense) == "paused":
+            # Of an interval a tick is told from two clocks, and may be a microsecond off.
+            half_us = 0 if tick.timer.is_by_wall_clock else tick.timer.interval_ms * US_PER_MS // 2
+            self._passed[sense, tick.timer.source] = tick.runs[-1] + half_us
         if tick.missed:
             detail = f"the tick after them was {tick.late_ms} ms late"
             self._count(sense, "missed", tick.missed, detail)

@@ -78,10 +78,7 @@ class Warden:
         payload: dict[str, object] = {"until": until}
         if conduct.is_quarantined:
             message = f"in quarantine until {until}: {conduct.reason}"
-            hint = (
-                "mend the sense; it is tried once at the end; to end it now: stop nerve, "
-                f"`nerve resume {sense}`, start it"
-            )
+            hint = f"mend the sense, then `nerve resume {sense}`; else it is tried once at the end"
             payload |= {"message": message, "times": conduct.quarantines, "hint": hint}
             self._ledger.log(sense, "sense.quarantined", "error", payload, ref=ref)
             self._recorder.quarantine(sense, self._row(sense, conduct))
@@ -99,6 +96,16 @@ class Warden:
     def defer(self, sense: str) -> None:
         """Have a trigger wait that came to a sense which rests."""
         self._let_rest(sense)
+
+    def release(self, sense: str) -> Conduct | None:
+        """Hold nothing against a sense any more; return what was, None where it was nothing."""
+        conduct, rests_s = self._conducts.get(sense), self.rests_s(sense)
+        if conduct is None or not (conduct.strikes or rests_s):
+            return None
+        del self._conducts[sense]
+        if conduct.is_quarantined:
+            self._recorder.quarantine(sense, None)
+        return conduct
 
     def absolve(self, sense: str) -> None:
         """It has run to an end of its own."""

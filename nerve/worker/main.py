@@ -48,6 +48,8 @@ from nerve.wire.messages import (
     Down,
     FailedMessage,
     Fault,
+    PlacedMessage,
+    PlaceMessage,
     ReadyMessage,
     SenseReport,
     SignalMessage,
@@ -204,6 +206,8 @@ class Worker:
                 self._take_acknowledged(message.acknowledged)
             case UpdateMessage():
                 self._update(message)
+            case PlaceMessage():
+                self._put_back(message)
             case DescribeMessage():
                 self._describe(message.sense)
 
@@ -237,6 +241,23 @@ class Worker:
         reap_orphans()
         if not outcome.is_failure:  # which has added no rows
             resident.prune(self._channel.is_readable)
+
+    def _put_back(self, message: PlaceMessage) -> None:
+        fault = self._faults.get(message.sense)
+        try:
+            if fault is None:
+                self._residents[message.sense].put_back(message.source, message.position)
+        except Exception as error:  # noqa: BLE001  whatever the database says, the worker goes on
+            fault = describe_exception(error, self._redactor)
+        self._send(
+            PlacedMessage(
+                generation=self._spec.generation,
+                sense=message.sense,
+                source=message.source,
+                position=message.position,
+                fault=fault,
+            )
+        )
 
     def _refuse(self, kind: str, why: str, message: ComputeMessage | None = None) -> None:
         self._send(

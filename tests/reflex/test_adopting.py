@@ -81,7 +81,7 @@ def test_a_shorter_throttle_lets_a_deferred_trigger_go_earlier_and_a_longer_one_
         flow.take(0.0)
         flow.finish(0.5)
         assert flow.offer(MANUAL, 1.0) is Decision.THROTTLED
-        flow.rethrottle(throttle_s)
+        flow.rethrottle(throttle_s, 1.0)
         assert (flow.phase, flow.due) == (Phase.DEFERRED, due)
         assert flow.wake(due)
 
@@ -91,7 +91,7 @@ def test_a_rest_is_not_cut_short_by_another_throttle():
     flow = Flow(10.0)
     flow.rest(60.0, Decision.RESTING)
     flow.offer(MANUAL, 1.0)
-    flow.rethrottle(1.0)
+    flow.rethrottle(1.0, 1.0)
     assert flow.due == 60.0
 
 

@@ -155,6 +155,8 @@ happenings = st.one_of(
             }
         ),
     ),
+    st.tuples(st.just("pause live"), st.sampled_from(sorted(ROUTES))),
+    st.tuples(st.just("resume live"), st.booleans()),
 )
 
 
@@ -169,12 +171,8 @@ def happen(world, what, argument):
                 world.machine.step()
             world.crashes += 1
             world.restart(0.5, crash=True)
-        case "suspend":
-            world.machine.suspend(argument)
-        case "stall":
-            world.machine.stall(argument)
-        case "set clock":
-            world.machine.set_clock(argument)
+        case "suspend" | "stall" | "set clock":
+            getattr(world.machine, what.replace(" ", "_"))(argument)
         case "lose":
             world.parent.lose(argument)
         case "regain":
@@ -185,6 +183,29 @@ def happen(world, what, argument):
         case "pause" | "resume":
             world.paused = world.paused | {argument} if what == "pause" else set()
             world.restart(0.1)
+        case _:
+            happen_live(world, what, argument)
+
+
+def happen_live(world, what, argument):
+    """A person says something while nerve runs."""
+    if what == "pause live":
+        world.paused.add(argument)
+        world.parent.pause(argument)
+        return
+    if argument:  # while an outcome of one of them is recorded and not yet committed
+        step_to_an_outcome_of(world, world.paused)
+    for sense in sorted(world.paused):
+        world.parent.resume(sense)
+    world.paused.clear()
+
+
+def step_to_an_outcome_of(world, senses):
+    for _ in range(200):
+        moved = world.parent.recorder.unwritten_cursors()
+        if any(target in senses for target, _ in moved):
+            return
+        world.machine.step()
 
 
 groupings = st.sampled_from([["one"], ["one", "two", "three"]])
@@ -207,6 +228,13 @@ groupings = st.sampled_from([["one"], ["one", "two", "three"]])
     ["one"],
     "2s",
     1,
+)
+@example(
+    # Resumed while the outcome of its compute is recorded and not yet committed.
+    [("run", 2.0), ("pause live", "thorough"), ("resume live", True)] * 3,
+    ["one", "two", "three"],
+    "2s",
+    5,
 )
 @given(st.lists(happenings, max_size=12), groupings, st.sampled_from(["2s", "5s"]), st.integers())
 def test_each_signal_is_answered_once_filtered_or_missed_whatever_happens(

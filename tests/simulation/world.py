@@ -96,6 +96,9 @@ class TurnRecorder:
         if self._flush is None:
             self._flush = self._machine.call_later(COUNTS_EVERY_S, self.commit)
 
+    def unwritten_cursors(self):
+        return dict(self._batch.cursors)
+
     def forget(self, target, source):
         self._batch.forgotten.add((target, source))
         self._soon()
@@ -202,6 +205,14 @@ class Parent:
         self._take_report(sense)
         self._take_up({sense})
 
+    def pause(self, sense):
+        """While all goes on."""
+        self.triggers.pause(sense, "")
+
+    def resume(self, sense):
+        self.triggers.paused.pop(sense, None)
+        self._take_up({sense})
+
     # --- what the supervisor does -----------------------------------------------------
 
     def _take_report(self, sense):
@@ -219,6 +230,7 @@ class Parent:
                 self.listeners,
                 targets,
                 now_us=self.machine.now_us(),
+                unwritten=self.recorder.unwritten_cursors(),
                 in_hand=self.triggers.in_hand,
                 moved=self.recorder.cursor,
                 damaged=lambda *_: None,

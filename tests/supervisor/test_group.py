@@ -739,3 +739,113 @@ def test_whoever_waits_hears_of_a_worker_that_has_begun_to_compute_as_it_became_
         assert (group.state, len(settled)) == (WorkerState.BUSY, 1)
 
     play(scene)
+
+
+def exits_as_asked(group, generation):
+    group._on_message(StoppedMessage(generation=generation))
+    group._on_exit(Exit(0))
+
+
+def test_a_restart_lets_a_compute_end_and_keeps_what_waits(play):
+    """RUN-7, RUN-8"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._queue.append("disk")
+        group.restart()
+        assert group.state is WorkerState.STOPPING
+        assert grouped.children[-1].sent[-1] == StopMessage()
+        group._on_message(NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1))  # fmt: skip
+        group.restart()  # and asked for once more it is the same one
+        exits_as_asked(group, 1)
+        await grouped.restarted()
+        group._on_message(ready(2))
+        assert (group.state, group.generation) == (WorkerState.BUSY, 2)
+        assert "worker.died" not in hub.logged
+        assert hub.outcomes == [("no_signal", 1)]
+
+    play(scene)
+
+
+def test_a_compute_that_hangs_at_a_restart_is_killed_at_its_hard_deadline_and_answers_for_it(play):
+    """RUN-3, RUN-7: asked to stop is the worker, and not what the sense does."""
+
+    async def scene(grouped, group, hub):
+        group.senses["disk"] = SenseConfig(timeout="20ms", grace_period="20ms")
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        grouped.children[-1].doing = computing()
+        group.restart()
+        while not grouped.children[-1].killed:  # noqa: ASYNC110  the group tells nobody
+            await asyncio.sleep(0.01)
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        group._on_message(ready(2))
+        assert hub.outcomes == [("killed", 1)]
+        assert hub.strikes == [("disk", False)]
+        assert group.state is WorkerState.IDLE
+
+    play(scene)
+
+
+def test_a_start_under_way_is_broken_off_at_a_restart_and_nobody_answers_for_it(play):
+    """RUN-7, RUN-8"""
+
+    async def scene(grouped, group, hub):
+        grouped.children[-1].doing = Line(Phase.LOADING, "disk", 0, SystemClock().monotonic())
+        group.restart()
+        assert grouped.children[-1].killed
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        group._on_message(ready(2))
+        assert (group.state, hub.strikes) == (WorkerState.IDLE, [])
+        assert "worker.died" not in hub.logged
+        assert "failed" not in hub.logged
+
+    play(scene)
+
+
+async def die_until(grouped, group, state):
+    while group.state is not state:
+        if group.state is WorkerState.STARTING:
+            await grouped.restarted()
+            group._on_exit(Exit(3))
+        else:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("state", [WorkerState.BACKOFF, WorkerState.FATAL])
+def test_a_group_that_waits_or_was_given_up_starts_at_once_with_its_deaths_forgotten(play, state):
+    """RUN-8"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group._on_exit(Exit(3))
+        await die_until(grouped, group, state)
+        group.restart()
+        assert group.state is WorkerState.STARTING
+        assert not group.stopped.is_set()
+        await grouped.restarted()
+        group._on_message(ready(group.generation))
+        group._on_exit(Exit(3))
+        assert group.state is WorkerState.STARTING, "the first death in a while is answered at once"
+
+    play(scene)
+
+
+def test_a_sense_that_was_left_out_is_brought_in_when_the_worker_is_free(play):
+    """RUN-9"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.bring_in("disk")
+        assert group.state is WorkerState.IDLE, "it is there"
+        group.senses["cpu"] = SenseConfig()
+        group.bring_in("cpu")
+        assert group.state is WorkerState.STOPPING
+        exits_as_asked(group, 1)
+        await grouped.restarted()
+        assert "cpu" in group._worker.spec.senses
+
+    play(scene)
