@@ -243,5 +243,5 @@ class Flow:
             self.phase, self.due = Phase.DEFERRED, max(opens, self._rests_until)
             return self._why_it_rests if now < self._rests_until else Decision.THROTTLED
         self.phase = Phase.WAITING
-        self.timing.ready = max(self.timing.ready, due)
+        self.timing.ready = max(self.timing.ready, opens, self._rests_until)
         return Decision.ACCEPTED

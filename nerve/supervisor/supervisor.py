@@ -503,7 +503,6 @@ class Supervisor:
         for pair in new:
             self._recorder.cursor(*pair, newest)
         self._housekeeping.adopt(found.loaded)
-        self.status.needs_restart = found.left
         self._warn_of_workflows(config, old.config)
         self._operations.pauses.restore(p for p in paused if p.sense in changes.came)
 
