@@ -194,6 +194,11 @@ class Group:
         return self._worker.child.pid if self._worker and self._worker.is_usable else None
 
     @property
+    def waiting(self) -> int:
+        """How many senses stand in the queue."""
+        return len(self._queue)
+
+    @property
     def is_quiet(self) -> bool:
         """Whether nothing runs, waits, or is being found out about."""
         return not (self._queue or self._in_flight.running or self._in_flight.suspect)
