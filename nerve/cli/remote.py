@@ -36,7 +36,7 @@ from nerve.wire.model import dump
 from nerve.wire.status import StatusReply
 
 if TYPE_CHECKING:
-    from nerve.config import Loaded
+    from nerve.config import Located
 
 CONNECT_TIMEOUT_S = 5.0
 """To connect and to send; the parent takes what comes within a turn of its loop."""
@@ -193,14 +193,14 @@ class Remote:
         )
 
 
-def connect(loaded: "Loaded") -> Remote:
-    """Connect to the nerve that runs with this configuration.
+def connect(located: "Located") -> Remote:
+    """Connect to the nerve that runs in this state directory.
 
     Raises:
         NotRunning: there is none, or none that answers.
         StateForbidden: it is another user's.
     """
-    return connect_to(StateDir(loaded.state_dir))
+    return connect_to(StateDir(located.state_dir))
 
 
 def connect_to(state: StateDir) -> Remote:

@@ -16,7 +16,7 @@ from nerve.cli.output import emit, say
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.unit import Service, unit_of
 from nerve.config import Loaded
-from nerve.config.load import STATE_DIR_VARIABLE
+from nerve.config.whereabouts import STATE_DIR_VARIABLE
 from nerve.errors import Exit, NerveError
 from nerve.supervisor.bounds import longest_start_s, longest_stop_s
 

@@ -194,9 +194,26 @@ class Group:
         return self._worker.child.pid if self._worker and self._worker.is_usable else None
 
     @property
-    def waiting(self) -> int:
-        """How many senses stand in the queue."""
-        return len(self._queue)
+    def running(self) -> str | None:
+        """The sense that computes, as far as the parent knows; None when none does."""
+        return self._in_flight.sense
+
+    @property
+    def queue(self) -> Collection[str]:
+        """The senses that wait for their turn, the next one first."""
+        return self._queue
+
+    @property
+    def starts_in_s(self) -> float | None:
+        """For how many seconds more a group in backoff waits; None for one that is in none."""
+        if self.state is not WorkerState.BACKOFF or self._timer is None:
+            return None
+        return max(0.0, self._timer.when() - self._loop.time())
+
+    @property
+    def deaths(self) -> int:
+        """How many deaths of its workers count against it now."""
+        return self._restarts.recent(self._clock.monotonic())
 
     @property
     def is_quiet(self) -> bool:

@@ -63,7 +63,8 @@ class Recorder:
 
         `troubled` at the first failure of a row of them and where another fault follows,
         `recovered` after the last; `restored` when a deleted journal was written back;
-        `filled` when so much waits that no worker should be read until `committed`.
+        `filled` when so much waits that no worker should be read until `committed`. `trouble` is
+        why nothing can be written, and empty while it can.
         """
         self._journal = journal
         self._loop = loop
@@ -254,7 +255,7 @@ class Recorder:
     def _on_failure(self, error: StateError) -> None:
         self.trouble = str(error)
         if self.is_healthy or error.fault != self._fault:
-            self.is_healthy, self._fault = False, error.fault
+            self.is_healthy, self._fault, self.trouble = False, error.fault, str(error)
             self._troubled(error)
 
     def _on_left_out(self, entries: int) -> None:

@@ -65,6 +65,7 @@ from nerve.supervisor.recovery import clear_slates, recover
 from nerve.supervisor.reserve import Reserve
 from nerve.supervisor.specification import worker_spec
 from nerve.supervisor.states import WorkerState
+from nerve.supervisor.status import Status
 from nerve.supervisor.timekeeping import Reading, compare
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
@@ -159,6 +160,15 @@ class Supervisor:
         )
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
+        self.status = Status(
+            self.ledger.boot,
+            clock=clock,
+            loaded=lambda: self._loaded,
+            groups=self._groups,
+            triggers=self.triggers,
+            is_ready=lambda: not self._unreported,
+            trouble=lambda: self._recorder.trouble,
+        )
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
         self.meters = Meters(clock, self._groups, self.ledger.boot)
         self._control = Control(
@@ -312,7 +322,7 @@ class Supervisor:
 
     def _handlers(self) -> Handlers:
         """Return what answers which request at the control socket."""
-        return {"measures": self.meters.answer}
+        return {"status": self.status.handle, "measures": self.meters.answer}
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nerve.config.load import CONFIG_VARIABLE, STATE_DIR_VARIABLE
+from nerve.config.whereabouts import CONFIG_VARIABLE, STATE_DIR_VARIABLE
 from nerve.testing.running import PATIENCE_S, Running, sweep
 from nerve.testing.scene import CONFIG_NAME
 from nerve.testing.tables import ask
