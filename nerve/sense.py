@@ -103,6 +103,9 @@ class Trigger:
         merged: how many triggers after the first were merged into this one.
         due: the time of the tick, aware, UTC; None for a trigger by signals or by hand. With
             `missed: all` it tells which tick is made up for.
+        payloads: what `nerve trigger --payload` gave, oldest first. Together with `signals` they
+            are at most MAX_CAUSES, and MAX_CAUSES_BYTES as JSON.
+        payloads_left_out: how many more (older) payloads were given than `payloads` holds.
     """
 
     kind: TriggerKind
@@ -110,6 +113,8 @@ class Trigger:
     left_out: int = 0
     merged: int = 0
     due: datetime | None = None
+    payloads: tuple[Json, ...] = ()
+    payloads_left_out: int = 0
 
 
 class Peers(Protocol):

@@ -1,33 +1,32 @@
 """`nerve archive`: what is old goes to the archive now.
 
-While nerve runs its parent archives by itself, daily, and alone writes logs.db, so this command
-refuses then and says how far that has come. While none runs it takes the state directory's
-lock, and does in this process what the parent has done by another.
+While nerve runs its parent archives by itself, daily, and alone writes logs.db, so it is asked to
+do that now, or joins in what it does already. While none runs this command takes the state
+directory's lock, and does in this process what the parent has done by another.
 """
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import closing, suppress
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import click
 
+from nerve.cli.asking import ask, running
 from nerve.cli.journal import open_journal
 from nerve.cli.output import emit, emit_json, emit_table, json_option, say
-from nerve.cli.ownership import owned_journal
+from nerve.cli.ownership import entry_of, owned_journal
 from nerve.cli.settings import Settings, config_options
-from nerve.cli.wording import counted
+from nerve.cli.wording import counted, visible
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.config.sizes import show_size
 from nerve.errors import Exit, StateError
 from nerve.reflex.listeners import routes_of
 from nerve.store.archive import Archive, archived_up_to
-from nerve.store.batch import Batch, LogEntry
+from nerve.store.batch import Batch
 from nerve.store.dayfile import LOGS, SIGNALS
 from nerve.store.daywriter import write_days
 from nerve.store.due import Due, due_at, selections
@@ -37,6 +36,7 @@ from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor import archiving
 from nerve.supervisor.archiving import Outcome, Row
+from nerve.wire.control import ArchiveRequest
 
 
 @click.command(
@@ -49,26 +49,25 @@ from nerve.supervisor.archiving import Outcome, Row
 @config_options
 @click.pass_obj
 def archive(settings: Settings, dry_run: bool, as_json: bool) -> Exit:
-    """Move old log rows and signals to the archive. Refuses while nerve runs.
+    """Move old log rows and signals to the archive.
 
-    A running nerve does so by itself, daily. How old is old stands under `retention` in
-    nerve.yaml. Exit 1 if a day could not be archived.
+    A running nerve does so by itself, daily, and is asked to do it now. How old is old stands
+    under `retention` in nerve.yaml. Exit 1 if a day could not be archived.
     """
     loaded = settings.load()
     if dry_run:
         _show_due(loaded, as_json=as_json)
         return Exit.OK
-    with open_journal(loaded) as reader:
-        hint = _busy_hint(archived_up_to(reader))
-    with owned_journal(loaded, task="archive", command="nerve archive", hint=hint) as journal:
-        outcome = _archive(loaded, journal)
-    _show(outcome, as_json=as_json)
-    return Exit.FOUND if outcome.refused else Exit.OK
-
-
-def _busy_hint(watermark: str | None) -> str:
-    far = f"it has come up to {watermark}" if watermark else "it has not done so yet"
-    return f"a running nerve archives by itself, once a day; {far}"
+    if (remote := running(loaded)) is not None:
+        with remote:
+            told: dict[str, Any] = dict(ask(remote, ArchiveRequest()).facts)
+    else:
+        with open_journal(loaded):
+            pass  # where nothing has run, nothing is made by asking
+        with owned_journal(loaded) as journal:
+            told = archiving.as_object(_archive(loaded, journal))
+    _show(told, as_json=as_json)
+    return Exit.FOUND if told["refused"] else Exit.OK
 
 
 def _due(loaded: Loaded, reader: sqlite3.Connection, now_us: int) -> Due:
@@ -98,14 +97,7 @@ def _archive(loaded: Loaded, journal: Journal) -> Outcome:
 
 
 def _log(loaded: Loaded, journal: Journal, rows: Iterable[Row]) -> None:
-    journal.commit(Batch([_entry(loaded, *row) for row in rows]))
-
-
-def _entry(
-    loaded: Loaded, source: str, type_: str, level: str, payload: dict[str, Any]
-) -> LogEntry:
-    text = json.dumps(loaded.redactor.json(payload), ensure_ascii=False)
-    return LogEntry(SystemClock().now_us(), source, type_, level, None, text)
+    journal.commit(Batch([entry_of(loaded, *row) for row in rows]))
 
 
 def _show_due(loaded: Loaded, *, as_json: bool) -> None:
@@ -127,27 +119,22 @@ def _show_due(loaded: Loaded, *, as_json: bool) -> None:
         emit_table(("KIND", "DAYS", "ROWS", "OLDER THAN"), rows)
 
 
-def _show(outcome: Outcome, *, as_json: bool) -> None:
-    before, after = outcome.journal_bytes
+def _show(told: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        moved = {kind: asdict(moved) for kind, moved in outcome.moved.items()}
-        sizes = {"journal_bytes_before": before, "journal_bytes": after}
-        refused = [asdict(day) for day in outcome.refused]
-        left = {"unanswered": outcome.unanswered.total(), "refused": refused}
-        freed = {"freed_bytes": outcome.freed_bytes, "deleted": asdict(outcome.expired)}
-        emit_json({**moved, **sizes, **freed, **left})
+        emit_json(told)
         return
     rows = [
-        (kind, f"{moved.days:,}", f"{moved.rows:,}", show_size(moved.bytes))
-        for kind, moved in outcome.moved.items()
+        (kind, f"{moved['days']:,}", f"{moved['rows']:,}", show_size(moved["bytes"]))
+        for kind, moved in ((kind, told[kind]) for kind in (LOGS, SIGNALS))
     ]
     emit_table(("KIND", "DAYS", "ROWS", "FILES"), rows)
+    before, after = told["journal_bytes_before"], told["journal_bytes"]
     emit(f"logs.db: {show_size(before)} before, {show_size(after)} now")
-    if outcome.expired.days:
-        days, size = counted(outcome.expired.days, "archived day"), outcome.expired.bytes
+    if told["deleted"]["days"]:
+        days, size = counted(told["deleted"]["days"], "archived day"), told["deleted"]["bytes"]
         emit(f"deleted: {days} older than retention.archived, {show_size(size)}")
-    if outcome.unanswered:
-        number = counted(outcome.unanswered.total(), "signal")
+    if told["unanswered"]:
+        number = counted(told["unanswered"], "signal")
         say(f"{number} left logs.db unanswered; see `nerve logs --type archive.unanswered`")
-    for day in outcome.refused:
-        say(f"{day.message}\n  hint: {day.hint}")
+    for day in told["refused"]:
+        say(f"{visible(day['message'])}\n  hint: {visible(day['hint'])}")

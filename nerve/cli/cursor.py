@@ -1,18 +1,19 @@
 """`nerve cursor`: how far each reflex has got with the signals it answers, and how to move that.
 
-`show` reads the files, whether or not nerve runs. `set` writes, so it refuses beside a
-running nerve. Because the larger of the two places holds that know a position, one that is
+`show` reads the files, whether or not nerve runs. `set` has the nerve that runs move it, and writes
+itself where none does. Because the larger of the two places holds that know a position, one that is
 set back is set back in both: in the target's database first, so that a kill between
 the two leaves the position where it was.
 """
 
-import json
 import re
 import sqlite3
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
+from nerve.cli.asking import ask, running
 from nerve.cli.cursors import (
     Cursor,
     Waiting,
@@ -24,20 +25,20 @@ from nerve.cli.cursors import (
 )
 from nerve.cli.journal import open_journal
 from nerve.cli.output import emit, emit_json, emit_table, json_option, say
-from nerve.cli.ownership import owned_journal
+from nerve.cli.ownership import asked_here, entry_of, owned_journal
 from nerve.cli.settings import Settings, config_options, require_sense
-from nerve.cli.wording import counted, local_time
+from nerve.cli.wording import counted, local_time, visible
 from nerve.clock import MS_PER_S, US_PER_S, SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.config.names import closest
 from nerve.errors import Exit, NerveError
-from nerve.reflex.listeners import Route, routes_of
+from nerve.reflex.listeners import Pair, Route, routes_of
 from nerve.reflex.timers import SOURCE_MARK
-from nerve.store.batch import LogEntry
 from nerve.store.journal import Journal
 from nerve.store.positions import put_back
 from nerve.store.state_dir import StateDir
+from nerve.wire.control import CursorRequest
 
 NEWEST, OLDEST = "newest", "oldest"
 _ID = re.compile("[0-9]{1,18}")
@@ -94,27 +95,46 @@ def show(settings: Settings, as_json: bool) -> None:
 @json_option
 @config_options
 @click.pass_obj
-def set_(settings: Settings, target: str, source: str, position: str, as_json: bool) -> None:
-    """Let TARGET go on after signal ID of SOURCE. Refuses while nerve runs."""
+def set_(settings: Settings, target: str, source: str, position: str, as_json: bool) -> Exit:
+    """Let TARGET go on after signal ID of SOURCE.
+
+    Where nerve runs, what the target computes just then comes to its end first, and what waits
+    after ID is offered to it at once.
+    """
     loaded = settings.load()
     route = _route(loaded, target, source)
     if position not in (NEWEST, OLDEST) and not _ID.fullmatch(position):
         raise NoSuchPosition(f"{position!r} is neither an id nor {NEWEST} nor {OLDEST}")
     with open_journal(loaded):
         pass  # where nothing has run, nothing is made by asking
-    command = f"nerve cursor set {target} {source} {position}"
-    with owned_journal(loaded, task="move a cursor", command=command) as journal:
-        with open_journal(loaded) as reader:
-            before = cursor_of(loaded, reader, (target, source))
-            new = _wanted(reader, before, position)
-            waiting = waiting_after(reader, [(source, new)])[source, new]
-        if new != before.position:
-            _move(loaded, journal, before, new, waiting)
+    if (remote := running(loaded)) is not None:
+        with remote:
+            before, new, waiting = _looked_up(loaded, (target, source), position)
+            # Also where it stands there already: what is in hand may be beyond it.
+            reply = ask(remote, CursorRequest(target=target, source=source, position=new))
+        if not reply.is_good:
+            say(visible(reply.message))
+        then, code = "now", Exit.OK if reply.is_good else Exit.FOUND
+    else:
+        with owned_journal(loaded) as journal:
+            before, new, waiting = _looked_up(loaded, (target, source), position)
+            if new != before.position:
+                _move(loaded, journal, before, new, waiting)
+        then, code = "at the next start", Exit.OK
     if as_json:
         moved = {"target": target, "source": source, "old": before.position, "new": new}
         emit_json({**moved, "waiting": waiting.number})
     else:
-        _tell(route, before, new, waiting)
+        _tell(route, before, new, waiting, then)
+    return code
+
+
+def _looked_up(loaded: Loaded, pair: Pair, position: str) -> tuple[Cursor, int, Waiting]:
+    """Find where a cursor stands and is to stand, and what waits after that."""
+    with open_journal(loaded) as reader:
+        before = cursor_of(loaded, reader, pair)
+        new = _wanted(reader, before, position)
+        return before, new, waiting_after(reader, [(pair[1], new)])[pair[1], new]
 
 
 def _facts(
@@ -209,19 +229,19 @@ def _move(loaded: Loaded, journal: Journal, before: Cursor, new: int, waiting: W
         put_back(StateDir(loaded.state_dir).sense_db(before.target), before.source, new)
     was = "its beginning" if before.position is None else before.position
     message = f"goes on after {new} of {before.source}, was {was}, by `nerve cursor set`"
-    payload = {
+    payload: dict[str, Any] = {
         "message": message,
         "source": before.source,
         "old": before.position,
         "new": new,
         "waiting": waiting.number,
     }
-    text = json.dumps(payload, ensure_ascii=False)
-    entry = LogEntry(SystemClock().now_us(), before.target, "cursor.set", "info", None, text)
+    payload["by"] = asked_here("nerve cursor set")
+    entry = entry_of(loaded, before.target, "cursor.set", "info", payload)
     journal.place_cursor((before.target, before.source), new, entry)
 
 
-def _tell(route: Route, before: Cursor, new: int, waiting: Waiting) -> None:
+def _tell(route: Route, before: Cursor, new: int, waiting: Waiting, then: str) -> None:
     pair = f"{before.target} goes on after {new} of {before.source}"
     if new == before.position:
         emit(f"{pair}, as before")
@@ -233,9 +253,9 @@ def _tell(route: Route, before: Cursor, new: int, waiting: Waiting) -> None:
     if not waiting.number:
         say(f"no signal of {before.source} waits for {before.target}")
     elif route.missed == "skip":
-        say(f"{signals} will be skipped at the next start, for its reflex says missed: skip")
+        say(f"{signals} will be skipped {then}, for its reflex says missed: skip")
     else:
         keys = {"where": route.where is not None, "catchup": route.catchup_us is not None}
         asked = " and ".join(key for key, is_given in keys.items() if is_given)
         unless = f", as far as its reflex allows by {asked}" if asked else ""
-        say(f"{signals} will be offered to {before.target} at the next start{unless}")
+        say(f"{signals} will be offered to {before.target} {then}{unless}")

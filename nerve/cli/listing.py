@@ -80,7 +80,7 @@ def _show_quarantines(
     emit("")
     rows = [(one.sense, end_of(one, now_us, zone), one.reason) for one in found]
     emit_table(("in quarantine", "until", "reason"), rows)
-    say("mend it; a quarantine ends earlier with nerve stopped and: nerve resume SENSE")
+    say("mend it; a quarantine ends earlier with: nerve resume SENSE")
 
 
 @list_.command(short_help="The reflexes: what they run, when, and when next.")

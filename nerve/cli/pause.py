@@ -1,52 +1,79 @@
 """`nerve pause`: let a sense not run until it is resumed.
 
-While nerve runs its parent alone writes logs.db, so this command refuses then. A paused
+While nerve runs it is asked to; while none does, the command writes logs.db in its place. A paused
 sense is loaded and migrated as always; its triggers are counted as `paused`. What
 other senses signal meanwhile waits behind its cursor, and is taken up as its reflex says
-(`missed`) when it runs again.
+(`missed`) when it is resumed.
 """
 
-import json
 from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
+from nerve.cli.asking import ask, running
 from nerve.cli.journal import has_table, open_journal
-from nerve.cli.output import emit, emit_json, json_option
-from nerve.cli.ownership import owned_journal
-from nerve.cli.settings import Settings, config_options, require_sense
+from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.ownership import asked_here, entry_of, owned_journal
+from nerve.cli.remote import Remote
+from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import local_time, visible
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
-from nerve.errors import NothingHasRun
-from nerve.store.batch import Batch, LogEntry, Pause
+from nerve.config.targets import senses_of
+from nerve.errors import Exit, NothingHasRun
+from nerve.store.batch import Batch, Pause
 from nerve.store.journal_reading import pauses
-
-MAX_REASON_CHARS = 500
+from nerve.supervisor import holds
+from nerve.wire.control import MAX_REASON_CHARS, PauseRequest
 
 
 @click.command(
     epilog="\b\nExample:\n"
     '  nerve pause disk --reason "the array is rebuilt until Friday"\n'
-    "  nerve resume disk                        lets it run again"
+    "  nerve pause web                          all senses of the group web\n"
+    "  nerve resume disk                        lets it run again\n"
+    "\b\nWhere a sense and a group have one name, the sense is meant; group:NAME is the group.\n"
+    "A compute that runs comes to its end. What waits, and what comes, is counted as `paused`;\n"
+    "signals of others are taken up when the sense is resumed, as its reflex says (missed)."
 )
-@click.argument("senses", nargs=-1, required=True, metavar="SENSE...")
+@click.argument("targets", nargs=-1, required=True, metavar="SENSE|GROUP...")
 @click.option("--reason", default="", help="Shown wherever somebody asks why it does not run.")
 @json_option
 @config_options
 @click.pass_obj
-def pause(settings: Settings, senses: tuple[str, ...], reason: str, as_json: bool) -> None:
-    """Let senses not run until they are resumed. Refuses while nerve runs."""
+def pause(settings: Settings, targets: tuple[str, ...], reason: str, as_json: bool) -> Exit:
+    """Let senses not run until they are resumed, whether or not nerve runs."""
     loaded = settings.load()
-    for sense in senses:
-        require_sense(loaded, sense)
-    reason = loaded.redactor.text(reason.strip()[:MAX_REASON_CHARS])
-    for paused in _pause(loaded, list(dict.fromkeys(senses)), reason):
-        if as_json:
-            emit_json(as_object(paused))
-        else:
-            emit(f"{paused.sense} is paused; `nerve resume {paused.sense}` lets it run again")
+    reason = reason.strip()[:MAX_REASON_CHARS]
+    if (remote := running(loaded)) is not None:
+        return _ask(remote, PauseRequest(targets=targets, reason=reason), as_json=as_json)
+    senses = senses_of(loaded.config, targets)
+    for paused in _pause(loaded, senses, loaded.redactor.text(reason)):
+        _show(as_object(paused), as_json=as_json)
+    return Exit.OK
+
+
+def _ask(remote: Remote, request: PauseRequest, *, as_json: bool) -> Exit:
+    with remote:
+        reply = ask(remote, request)
+    facts: dict[str, Any] = dict(reply.facts)
+    for paused in facts["senses"]:
+        _show(paused, as_json=as_json)
+    for sense in facts["running"]:
+        say(f"{visible(sense)} runs now, and comes to its end")
+    if not reply.is_good:
+        say(visible(reply.message))
+    return Exit.OK if reply.is_good else Exit.FOUND
+
+
+def _show(paused: dict[str, object], *, as_json: bool) -> None:
+    sense = visible(str(paused["sense"]))
+    if as_json:
+        emit_json(paused)
+    else:
+        emit(f"{sense} is paused; `nerve resume {sense}` lets it run again")
 
 
 def paused_in(loaded: Loaded) -> dict[str, Pause]:
@@ -59,10 +86,8 @@ def paused_in(loaded: Loaded) -> dict[str, Pause]:
     return {pause.sense: pause for pause in found}
 
 
-def as_object(pause: Pause | None) -> dict[str, object] | None:
-    """Return it for `--json`; None for a sense that is not paused."""
-    if pause is None:
-        return None
+def as_object(pause: Pause) -> dict[str, object]:
+    """Return it for `--json`."""
     return {"sense": pause.sense, "since": rfc3339(pause.since_us), "reason": pause.reason}
 
 
@@ -76,16 +101,10 @@ def _pause(loaded: Loaded, senses: Sequence[str], reason: str) -> list[Pause]:
     """Raises AlreadyRunning, NothingHasRun, StateError."""
     with open_journal(loaded):
         pass  # one that is not there is not made here
-    command = f"nerve pause {' '.join(senses)}"
-    with owned_journal(loaded, task="pause a sense", command=command) as journal:
+    with owned_journal(loaded) as journal:
         now_us = SystemClock().now_us()
         paused = [Pause(sense, now_us, reason) for sense in senses]
-        entries = [_entry(one, now_us) for one in paused]
+        by = asked_here("nerve pause")
+        entries = [entry_of(loaded, *holds.paused(one, by)) for one in paused]
         journal.commit(Batch(list(entries), paused={one.sense: one for one in paused}))
     return paused
-
-
-def _entry(paused: Pause, now_us: int) -> LogEntry:
-    message = "paused by `nerve pause`" + (f": {paused.reason}" if paused.reason else "")
-    text = json.dumps({"message": message}, ensure_ascii=False)
-    return LogEntry(now_us, paused.sense, "sense.paused", "warning", None, text)

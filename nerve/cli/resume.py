@@ -1,47 +1,58 @@
 """`nerve resume`: end the pause of a sense, or its quarantine before its time.
 
-While nerve runs its parent keeps the quarantines and alone writes logs.db, so this command
-refuses then. The end and the row of the log that tells of it are one transaction.
+While nerve runs it is asked to, and the sense may run at once; while none does, the command writes
+logs.db in its place. The end and the row of the log that tells of it are one transaction.
 """
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
+from nerve.cli.asking import ask, running
 from nerve.cli.journal import open_journal
 from nerve.cli.output import emit, emit_json, json_option, say
-from nerve.cli.ownership import owned_journal
+from nerve.cli.ownership import asked_here, entry_of, owned_journal
 from nerve.cli.pause import as_object, in_words, paused_in
 from nerve.cli.quarantines import as_json as quarantine_as_json
 from nerve.cli.quarantines import end_of, held_in
-from nerve.cli.settings import Settings, config_options, require_sense
+from nerve.cli.remote import Remote
+from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible
-from nerve.clock import SystemClock, rfc3339
+from nerve.clock import SystemClock
 from nerve.config import Loaded
+from nerve.config.targets import senses_of
 from nerve.errors import Exit
-from nerve.store.batch import Batch, LogEntry, Pause, Quarantine
+from nerve.store.batch import Batch, Pause, Quarantine
+from nerve.supervisor import holds
+from nerve.wire.control import DoneReply, ResumeRequest
 
 
 @click.command(
-    epilog="\b\nExample:\n  nerve resume disk                        after it was mended"
+    epilog="\b\nExamples:\n"
+    "  nerve resume disk                        after it was mended\n"
+    "  nerve resume web                         all senses of the group web\n"
+    "\b\nWhere a sense and a group have one name, the sense is meant; group:NAME is the group."
 )
-@click.argument("senses", nargs=-1, required=True, metavar="SENSE...")
+@click.argument("targets", nargs=-1, required=True, metavar="SENSE|GROUP...")
 @json_option
 @config_options
 @click.pass_obj
-def resume(settings: Settings, senses: tuple[str, ...], as_json: bool) -> Exit:
-    """End the pause or the quarantine of senses. Refuses while nerve runs.
+def resume(settings: Settings, targets: tuple[str, ...], as_json: bool) -> Exit:
+    """End the pause, the quarantine and the rest of senses.
 
-    They run again with the next start of nerve. Exit 1 if one of them has neither.
+    Where nerve runs they may run at once, else with its next start. Exit 1 if one of them has
+    none of these.
     """
     loaded = settings.load()
-    for sense in senses:
-        require_sense(loaded, sense)
+    if (remote := running(loaded)) is not None:
+        with remote:
+            return _ask(loaded, remote, ResumeRequest(targets=targets), as_json=as_json)
+    senses = senses_of(loaded.config, targets)
     ended = _end(loaded, senses)
-    for sense in dict.fromkeys(senses):
+    for sense in senses:
         _show(loaded, sense, ended, as_json=as_json)
     return Exit.OK if ended.senses >= set(senses) else Exit.FOUND
 
@@ -52,11 +63,39 @@ class Ended:
 
     quarantines: dict[str, Quarantine] = field(default_factory=dict)
     pauses: dict[str, Pause] = field(default_factory=dict)
+    rests: set[str] = field(default_factory=set)
 
     @property
     def senses(self) -> set[str]:
         """Those that are free now."""
-        return self.quarantines.keys() | self.pauses.keys()
+        return self.quarantines.keys() | self.pauses.keys() | self.rests
+
+
+def _ask(loaded: Loaded, remote: Remote, request: ResumeRequest, *, as_json: bool) -> Exit:
+    """Have the nerve that runs do it; what it ends stands in the journal before."""
+    with open_journal(loaded) as reader:
+        held = held_in(reader)
+    paused = paused_in(loaded)
+    reply = ask(remote, request)
+    ended, told = Ended(), _told(reply)
+    for one in told:
+        sense, words = one["sense"], one["ended"]
+        if "pause" in words and sense in paused:
+            ended.pauses[sense] = paused[sense]
+        if "quarantine" in words and sense in held:
+            ended.quarantines[sense] = held[sense]
+        if words and sense not in ended.senses:
+            ended.rests.add(sense)
+    for one in told:
+        _show(loaded, one["sense"], ended, as_json=as_json)
+    if not reply.is_good and all(one["resumed"] for one in told):
+        say(visible(reply.message))
+    return Exit.OK if reply.is_good else Exit.FOUND
+
+
+def _told(reply: DoneReply) -> list[dict[str, Any]]:
+    facts: dict[str, Any] = dict(reply.facts)
+    return list(facts["senses"])
 
 
 def _end(loaded: Loaded, senses: Collection[str]) -> Ended:
@@ -66,31 +105,18 @@ def _end(loaded: Loaded, senses: Collection[str]) -> Ended:
     asked = sorted((held.keys() | paused_in(loaded).keys()) & set(senses))
     if not asked:  # then nobody has to be asked for the lock
         return Ended()
-    command = f"nerve resume {' '.join(asked)}"
-    with owned_journal(loaded, task="resume a sense", command=command) as journal:
+    with owned_journal(loaded) as journal:
         ended = Ended(
             {held.sense: held for held in journal.quarantines() if held.sense in asked},
             {pause.sense: pause for pause in journal.pauses() if pause.sense in asked},
         )
-        entries = [_entry(loaded, held) for held in ended.quarantines.values()]
-        entries += [_pause_entry(pause) for pause in ended.pauses.values()]
+        by = asked_here("nerve resume")
+        rows = [holds.lifted(held, by) for held in ended.quarantines.values()]
+        rows += [holds.resumed(pause, by) for pause in ended.pauses.values()]
+        entries = [entry_of(loaded, *row) for row in rows]
         over = (dict.fromkeys(ended.quarantines), dict.fromkeys(ended.pauses))
         journal.commit(Batch(list(entries), quarantines=over[0], paused=over[1]))
     return ended
-
-
-def _pause_entry(pause: Pause) -> LogEntry:
-    message = f"its pause since {rfc3339(pause.since_us)} was ended by `nerve resume`"
-    text = json.dumps({"message": message, "reason": pause.reason}, ensure_ascii=False)
-    return LogEntry(SystemClock().now_us(), pause.sense, "sense.resumed", "info", None, text)
-
-
-def _entry(loaded: Loaded, held: Quarantine) -> LogEntry:
-    until = rfc3339(held.until_us)
-    message = f"its quarantine until {until} was ended by `nerve resume`"
-    payload = {"message": message, "until": until, "times": held.times, "reason": held.reason}
-    text = json.dumps(loaded.redactor.json(payload), ensure_ascii=False)
-    return LogEntry(SystemClock().now_us(), held.sense, "quarantine.lifted", "info", None, text)
 
 
 def _show(loaded: Loaded, sense: str, ended: Ended, *, as_json: bool) -> None:
@@ -98,13 +124,15 @@ def _show(loaded: Loaded, sense: str, ended: Ended, *, as_json: bool) -> None:
     lifted, pause = ended.quarantines.get(sense), ended.pauses.get(sense)
     if as_json:
         resumed = {"sense": sense, "resumed": sense in ended.senses}
-        held = {"quarantine": quarantine_as_json(lifted, now_us), "pause": as_object(pause)}
-        emit_json({**resumed, **held})
+        held = {"quarantine": quarantine_as_json(lifted, now_us)}
+        emit_json({**resumed, **held, "pause": None if pause is None else as_object(pause)})
     elif pause is not None:
         emit(f"{sense} is free again; it was {in_words(pause, ZoneInfo(loaded.config.timezone))}")
     if lifted is not None and not as_json:
         end = end_of(lifted, now_us, ZoneInfo(loaded.config.timezone))
         was = end if end == "on trial" else f"in quarantine until {end}"
         emit(f"{sense} is free again; it was {was}: {visible(lifted.reason)}")
+    if sense in ended.rests and not as_json:
+        emit(f"{sense} is free again; it rested, as its worker had died over it")
     if sense not in ended.senses:
         say(f"{sense} is neither paused nor in quarantine")

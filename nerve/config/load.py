@@ -43,6 +43,7 @@ class Loaded:
         document: the tree behind it, with its places and secrets.
         shown: the whole configuration as plain values, defaults filled in and secrets
             masked, in nerve.yaml's spelling.
+        overrides: what was laid over the file, as `path=value`.
     """
 
     config: Config
@@ -51,6 +52,7 @@ class Loaded:
     warnings: tuple[Fault, ...]
     document: Document = field(repr=False)
     shown: dict[str, Any] = field(repr=False)
+    overrides: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def redactor(self) -> Redactor:
@@ -96,6 +98,7 @@ def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[s
         _warnings(document, config),
         document,
         _shown(document, config),
+        tuple(overrides),
     )
 
 

@@ -62,6 +62,10 @@ class Redactor:
     """Masks a set of secrets in text and in JSON values."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self.become(secrets)
+
+    def become(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on, and no others, for all who hold this redactor."""
         forms = {form for secret in set(secrets) for form in _forms(secret)}
         # Longest first: a secret that holds a shorter one has to go as a whole.
         self._secrets = tuple(sorted(forms, key=lambda form: (-len(form), form)))

@@ -1,8 +1,8 @@
 """What makes a sense run, and how several causes become one trigger.
 
 Parent; pure. A trigger that waits collects the causes that arrive meanwhile; what
-it keeps of them is bounded: the newest MAX_CAUSES signals, MAX_CAUSES_BYTES of
-payload, and counts of the rest.
+it keeps of them is bounded: the newest MAX_CAUSES signals and payloads given by hand,
+MAX_CAUSES_BYTES of payload, and counts of the rest.
 """
 
 from collections import deque
@@ -36,6 +36,14 @@ class CausingSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenPayload:
+    """What a person has given with a trigger; `size` as JSON, in bytes."""
+
+    value: Any
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """One reason to run a sense now.
 
@@ -47,6 +55,8 @@ class Cause:
         due_us: the time of the tick, UTC microseconds; None where time is not the cause.
         merged: causes that have joined it already.
         led_by: the longest chain of those of them whose signals are not held.
+        payload: what was given with it by hand.
+        ticket: by which somebody waits for the outcome; 0 for nobody.
     """
 
     kind: TriggerKind
@@ -56,6 +66,8 @@ class Cause:
     due_us: int | None = None
     merged: int = 0
     led_by: tuple[str, ...] = ()
+    payload: GivenPayload | None = None
+    ticket: int = 0
 
     @property
     def chain(self) -> tuple[str, ...]:
@@ -70,6 +82,8 @@ class PendingTrigger:
     Attributes:
         attempts: times that a worker began it and died over it.
         has_unplaced: whether a cause without a position is among them; see `answered`.
+        payloads: given by hand, oldest first; `payloads_left_out` more were.
+        tickets: by which somebody waits for its outcome.
     """
 
     def __init__(self, cause: Cause) -> None:
@@ -81,6 +95,9 @@ class PendingTrigger:
         self.chain: tuple[str, ...] = ()
         self.positions: dict[str, int] = {}
         self.signals: deque[CausingSignal] = deque()
+        self.payloads: list[GivenPayload] = []
+        self.payloads_left_out = 0
+        self.tickets: set[int] = set()
         self._bytes = 0
         self.has_unplaced = False
         self._collect(cause)
@@ -94,10 +111,14 @@ class PendingTrigger:
         """Take over all that a later trigger has collected."""
         self.merged += later.merged + 1
         self.has_unplaced = self.has_unplaced or later.has_unplaced
+        self.payloads += later.payloads
+        self.payloads_left_out += later.payloads_left_out
+        self.tickets |= later.tickets
+        self._bytes += sum(payload.size for payload in later.payloads)
         self._add(later.chain, later.left_out, later.positions, later.signals)
 
     def as_cause(self) -> Cause:
-        """Return all that it has collected as one cause."""
+        """Return all that it has collected of signals as one cause."""
         return Cause(
             self.kind,
             tuple(self.signals),
@@ -112,6 +133,7 @@ class PendingTrigger:
         """Leave out what was answered up to a signal of a source; True when nothing is left."""
         self.signals = deque(s for s in self.signals if s.sense != source or s.id > signal_id)
         self._bytes = sum(signal.size for signal in self.signals)
+        self._bytes += sum(payload.size for payload in self.payloads)
         if self.positions.get(source, signal_id + 1) <= signal_id:
             del self.positions[source]
         return not (self.positions or self.has_unplaced)
@@ -119,6 +141,11 @@ class PendingTrigger:
     def _collect(self, cause: Cause) -> None:
         # What has no position is run for its own sake: no answer to others can stand for it.
         self.has_unplaced = self.has_unplaced or not cause.positions
+        if cause.payload is not None:
+            self.payloads.append(cause.payload)
+            self._bytes += cause.payload.size
+        if cause.ticket:
+            self.tickets.add(cause.ticket)
         self._add(cause.chain, cause.left_out, cause.positions, cause.signals)
 
     def _add(
@@ -138,9 +165,17 @@ class PendingTrigger:
         self._trim()
 
     def _trim(self) -> None:
-        while len(self.signals) > MAX_CAUSES or self._bytes > MAX_CAUSES_BYTES:
-            self._bytes -= self.signals.popleft().size
-            self.left_out += 1
+        while self._is_over():
+            if self.signals:  # these first: they are stored, and what was given by hand is not
+                self._bytes -= self.signals.popleft().size
+                self.left_out += 1
+            else:
+                self._bytes -= self.payloads.pop(0).size
+                self.payloads_left_out += 1
+
+    def _is_over(self) -> bool:
+        number = len(self.signals) + len(self.payloads)
+        return number > MAX_CAUSES or self._bytes > MAX_CAUSES_BYTES
 
 
 def is_loop(cause: Cause) -> bool:

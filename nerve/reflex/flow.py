@@ -150,6 +150,36 @@ class Flow:
             self.phase, self.due = Phase.DEFERRED, max(self.due, until)
         return waited
 
+    def relieve(self, now: float) -> None:
+        """The rest is over before its time; what is DEFERRED is due when `throttle` lets it."""
+        self._rests_until = 0.0
+        if self.phase is Phase.DEFERRED:
+            self.due = self._opens(now)
+
+    def deferred_by(self, now: float) -> Decision | None:
+        """Why what waits is DEFERRED; None where it is not."""
+        if self.phase is not Phase.DEFERRED:
+            return None
+        return self._why_it_rests if now < self._rests_until else Decision.THROTTLED
+
+    def waiting_positions(self) -> dict[str, int]:
+        """For each source, up to where what waits would answer it."""
+        found: dict[str, int] = {}
+        for trigger in (*self.line, self.pending):
+            for source, position in trigger.positions.items() if trigger else ():
+                found[source] = max(position, found.get(source, 0))
+        return found
+
+    def awaited(self) -> set[int]:
+        """The tickets of all that waits, of what runs not."""
+        waiting = (self.pending, *self.line)
+        return {ticket for trigger in waiting if trigger for ticket in trigger.tickets}
+
+    def return_ticket(self, ticket: int) -> None:
+        """Nobody waits by this ticket any more."""
+        for trigger in self._latest_first():
+            trigger.tickets.discard(ticket)
+
     def answered(self, source: str, signal_id: int) -> bool:
         """Nothing is to be done about signals of `source` up to this one any more.
 
@@ -177,6 +207,14 @@ class Flow:
                 return True
         return False
 
+    def rethrottle(self, throttle_s: float, now: float) -> None:
+        """Have another least time between two starts, for a trigger that is deferred as well."""
+        if throttle_s == self.throttle_s:
+            return
+        self.throttle_s = throttle_s
+        if self.phase is Phase.DEFERRED:
+            self.due = max(self._opens(now), self._rests_until)
+
     def wake(self, now: float) -> bool:
         """The end of a deferral may have come; True when the sense is WAITING because of it."""
         if self.phase is not Phase.DEFERRED or now < self.due:
@@ -194,9 +232,13 @@ class Flow:
     def _latest_first(self) -> Iterator[PendingTrigger]:
         yield from (t for t in (self.pending, *reversed(self.line), self.running) if t is not None)
 
-    def _place(self, now: float) -> Decision:
+    def _opens(self, now: float) -> float:
+        """When the throttle lets the next one start."""
         last_start = self.timing.started
-        opens = now if last_start is None else last_start + self.throttle_s
+        return now if last_start is None else last_start + self.throttle_s
+
+    def _place(self, now: float) -> Decision:
+        opens = self._opens(now)
         if now < max(opens, self._rests_until):
             self.phase, self.due = Phase.DEFERRED, max(opens, self._rests_until)
             return self._why_it_rests if now < self._rests_until else Decision.THROTTLED

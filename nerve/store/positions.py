@@ -1,10 +1,11 @@
 """How far a sense has got with the signals of others, as its own database says.
 
-Commands. Its worker writes that together with its rows (`nerve.store.outbox`). It can be
-read whether or not a worker has the database open; it is put back only with the lock of the
-state directory in hand, because a database has one writer.
+Its worker writes that together with its rows (`nerve.store.outbox`). Commands can read it whether
+or not a worker has the database open. Because a database has one writer, it is put back by the
+worker; where nerve does not run, by a command that has the lock of the state directory in hand.
 """
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -32,7 +33,12 @@ def positions_in(path: Path) -> dict[str, int]:
 def put_back(path: Path, source: str, signal_id: int) -> None:
     """Lower the position in an existing database that nobody else writes; raises StateError."""
     with closing(open_owner(path, full_sync=True)) as raw, explained(path):
-        raw.execute(
-            "UPDATE nerve_position SET signal_id = ? WHERE source = ? AND signal_id > ?",
-            (signal_id, source, signal_id),
-        )
+        lower_position(raw, source, signal_id)
+
+
+def lower_position(owner: sqlite3.Connection, source: str, signal_id: int) -> None:
+    """Lower the position over the one connection that writes; raises sqlite3.Error."""
+    owner.execute(
+        "UPDATE nerve_position SET signal_id = ? WHERE source = ? AND signal_id > ?",
+        (signal_id, source, signal_id),
+    )

@@ -96,6 +96,17 @@ def archive(
     outcome.expired = shelf.expire(retention, now_us)
 
 
+def as_object(outcome: Outcome) -> dict[str, Any]:
+    """Say what a run came to, for whoever has asked for it."""
+    before, after = outcome.journal_bytes
+    moved = {kind: asdict(moved) for kind, moved in outcome.moved.items()}
+    sizes = {"journal_bytes_before": before, "journal_bytes": after}
+    refused = [asdict(day) for day in outcome.refused]
+    left = {"unanswered": outcome.unanswered.total(), "refused": refused}
+    freed = {"freed_bytes": outcome.freed_bytes, "deleted": asdict(outcome.expired)}
+    return {**moved, **sizes, **freed, **left}
+
+
 def rows_of(outcome: Outcome, retention: RetentionConfig) -> Iterator[Row]:
     """Say what happened on the way, in rows of the log."""
     for day in outcome.refused:

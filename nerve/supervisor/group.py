@@ -6,16 +6,21 @@ once (`nerve.reflex.flow`), so the queue is as long as the group at most.
 
 A worker that dies is replaced. What it was running has its one outcome all the same
 (`inflight`); who answers for the death is judged (`inquest`), and that sense rests (`warden`).
+
+A reload replaces it in two steps: `retire`, after which the group stands still, and, when no worker
+is left that has any of its senses open, `take_over` and `start`. What waits is kept meanwhile.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Set as AbstractSet
 
 from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError, WireError
 from nerve.process.slate import Line, Phase
+from nerve.reflex.causes import PendingTrigger
 from nerve.supervisor.alarm import Alarm
 from nerve.supervisor.child import ChildEvents, Threads
 from nerve.supervisor.generation import Generation, GenerationEvents
@@ -35,10 +40,14 @@ from nerve.wire.messages import (
     ComputeMessage,
     FailedMessage,
     Fault,
+    Given,
     NoSignalMessage,
+    PlacedMessage,
+    PlaceMessage,
     ReadyMessage,
     SignalMessage,
     Up,
+    UpdateMessage,
     WorkerSpec,
 )
 
@@ -58,6 +67,7 @@ LATE_START_S = 0.002
 """A compute that the worker started so much later than it was sent is not worth another timer."""
 
 SpecFor = Callable[[int, Collection[str]], WorkerSpec]
+Settled = Callable[[ReadyMessage | None], None]
 
 
 class Group:
@@ -88,16 +98,21 @@ class Group:
         self._threads = threads
         self._loop = asyncio.get_running_loop()
         self._queue: deque[str] = deque()
+        self._early: list[str] = []
         self._worker: Generation | None = None
         self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._alarm = Alarm(self._on_alarm)
         self._acknowledged: Acknowledged = {}
         self._acknowledging: asyncio.TimerHandle | None = None
+        self.trouble = ""
+        """What the last worker died of that did."""
         self._in_flight = InFlight(ledger, clock=clock, ended=self._on_ended)
         self._restarts = Restarts()
         self._harmful = set(senses)
-        self._begins_anew = False
+        self._then: Callable[[], None] | None = None
+        self._settled: list[Settled] = []
+        self._untold: UpdateMessage | None = None
         self._is_used_up = False
         self._retry_s = RETRY_FIRST_S
 
@@ -107,20 +122,30 @@ class Group:
         """Start a worker, a new generation; without the senses that are not to be loaded."""
         self._move(WorkerEvent.START)
         self._cancel_timer()
+        self.stopped.clear()
         self._is_used_up = False
+        self._untold = None
         self.generation += 1
-        self._begins_anew = False
         self._starting = self._loop.create_task(self._launch(self.generation))
 
     def enqueue(self, sense: str) -> None:
-        """Put a sense with a waiting trigger into the queue."""
+        """Put a sense with a waiting trigger into the queue; one that is yet to come waits."""
+        if sense not in self.senses:
+            self._early.append(sense)
+            return
         self._queue.append(sense)
         self.pump()
 
-    def withdraw(self, sense: str) -> None:
-        """Take a sense out of the queue: its trigger waits elsewhere now."""
-        if sense in self._queue:  # nobody waits any more once the group has stopped
-            self._queue.remove(sense)
+    def withdraw(self, sense: str) -> bool:
+        """Take a sense out of the queue: its trigger waits elsewhere now. False: it is not there.
+
+        Nobody waits any more once the group has stopped.
+        """
+        for queue in (self._queue, self._early):
+            if sense in queue:
+                queue.remove(sense)
+                return True
+        return False
 
     def pump(self) -> None:
         """Dispatch the next compute, if the worker is free and there is one."""
@@ -130,7 +155,7 @@ class Group:
             self._begin_anew()
         elif (
             self._queue
-            and self._in_flight.suspect is None  # its outcome is on the way
+            and not self._in_flight.suspects  # their outcomes are on the way
             and self._hub.may_dispatch()
         ):
             self._dispatch_next(self._worker)
@@ -164,18 +189,119 @@ class Group:
         if self._worker is not None:
             self._worker.child.pause(paused=paused)
 
+    def tell(self, message: UpdateMessage) -> None:
+        """Tell the worker what has changed around it; a later one reads it in its specification."""
+        if self._worker is not None and self._worker.child.pid:
+            self._worker.update(message)
+        elif self._worker is not None:  # it is being forked, with a specification of before
+            self._untold = message
+
     def stop(self) -> None:
         """Let the running compute end, then the worker; `stopped` is set in bounded time."""
         self._queue.clear()
-        self._begins_anew = False
+        self._early.clear()
+        self._end_worker(then=self._conclude)
+
+    def retire(self, then: Callable[[], None]) -> None:
+        """Let the running compute end, then the worker; call `then` once it is gone.
+
+        In bounded time: whoever does not stop is killed, and one that only starts at once. The
+        group stands still afterwards, what waits in it stays, and all that it had waited for
+        itself (backoff, FATAL) is over.
+        """
+        self._restarts = Restarts()
+        was_starting = self.state is WorkerState.STARTING
+        self._end_worker(then=then)
+        if was_starting:
+            self.kill(Reason.REPLACED, "was killed, as it was to be replaced,")
+
+    def when_settled(self, settled: Settled) -> None:
+        """Have `settled` called at the next `ready`, or with None if no worker comes any more."""
+        self._settled.append(settled)
+
+    def take_over(
+        self,
+        senses: dict[str, SenseConfig],
+        suspects: Iterable[Running] = (),
+        proven: AbstractSet[str] = frozenset(),
+    ) -> None:
+        """Have these senses from the next start on; only while the group stands still.
+
+        `suspects` are computes of theirs whose outcome the database of the sense will tell;
+        `proven` those that a worker of another group has loaded without harm.
+        """
+        self._harmful |= senses.keys() - self.senses.keys() - proven
+        self.senses = senses
+        self._harmful &= senses.keys()
+        self._in_flight.suspects.update({suspect.sense: suspect for suspect in suspects})
+        self._queue.extend(sense for sense in self._early if sense in senses)
+        self._early.clear()
+
+    def give_away(self, sense: str) -> Running | None:
+        """Take out the compute of a sense that has no outcome yet, for another group to find it."""
+        return self._in_flight.suspects.pop(sense, None)
+
+    def has_loaded(self, sense: str) -> bool:
+        """Whether a worker of this group has loaded a sense and has lived on."""
+        return sense not in self._harmful
+
+    def give_up_on(self, senses: Container[str]) -> None:
+        """These senses are loaded by nobody any more: what is unclear of them has ended badly."""
+        self._in_flight.give_up(senses)
+
+    def _end_worker(self, then: Callable[[], None]) -> None:
         self._cancel_timer()
+        self._then = then
         was = self.state
         self._move(WorkerEvent.STOP)
         if self.state is WorkerState.STOPPED:
-            self._conclude()
+            self._go_on()
         elif was is not WorkerState.STOPPING and self._worker is not None:
             self._tell_acknowledged()
             self._worker.ask_to_stop(self._stop_allowance_s())
+
+    def _go_on(self) -> None:
+        """The worker has ended as it was asked to."""
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+
+    def restart(self) -> None:
+        """Replace the worker, and forget its deaths. `came_up`, `failed` or `gave_up` follows.
+
+        One that computes may do so to the end, or to its hard deadline; every other one goes at
+        once. Not after `stop`.
+        """
+        self._restarts = Restarts()
+        self._retry_s = RETRY_FIRST_S
+        match self.state:
+            case WorkerState.IDLE | WorkerState.BUSY if self._worker is not None:
+                self._begin_anew()
+            case WorkerState.STARTING if self._worker is not None:
+                self._then = self.start
+                self._move(WorkerEvent.STOP)
+                self.kill(Reason.REPLACED, "was killed, as it was to be replaced,")
+            case WorkerState.BACKOFF | WorkerState.FATAL | WorkerState.STOPPED:
+                self.stopped.clear()
+                self.start()
+            case _:
+                pass  # another one is being started
+
+    def place(self, message: PlaceMessage) -> bool:
+        """Have the worker put back a position; `placed` of the hub follows, should it live so long.
+
+        False where there is no worker that could.
+        """
+        worker, is_up = self._worker, self.state in {WorkerState.IDLE, WorkerState.BUSY}
+        if worker is None or not is_up or message.sense not in worker.spec.senses:
+            return False
+        worker.send(message)
+        return True
+
+    def bring_in(self, sense: str) -> None:
+        """Load a sense that rested when the worker was started, and so was left out."""
+        if self._worker is not None and sense not in self._worker.spec.senses:
+            self._renew()
 
     def kill(self, reason: Reason, told: str, *, is_old: bool = False) -> None:
         """End the worker at once; `told` as in "the worker <told>"."""
@@ -187,6 +313,15 @@ class Group:
         """Since when a compute runs, on the monotonic clock; None when none does."""
         line = self._worker.line() if self._worker else None
         return line.since if line and line.phase is Phase.COMPUTING else None
+
+    @property
+    def doing(self) -> str:
+        """Which sense computes, and how long it has and may, in words; empty when none does."""
+        sense, since = self._in_flight.sense, self.runs_since
+        if sense is None or since is None:
+            return ""
+        seconds = self._clock.monotonic() - since
+        return f"{sense} has run for {seconds:.0f} s, and may for {self._allowance_s(sense):.0f} s"
 
     @property
     def worker_pid(self) -> int | None:
@@ -218,7 +353,8 @@ class Group:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing runs, waits, or is being found out about."""
-        return not (self._queue or self._in_flight.running or self._in_flight.suspect)
+        waits = self._queue or self._early
+        return not (waits or self._in_flight.running or self._in_flight.suspects)
 
     # --- starting -------------------------------------------------------------------
 
@@ -249,10 +385,14 @@ class Group:
             self._ledger.log(self.name, "worker.launch_failed", "error", fault)
             self._on_exit(Exit(None))
             return
+        if self._untold is not None:
+            self._worker.update(self._untold)
+            self._untold = None
         if self.state is WorkerState.STOPPING:  # asked to stop while it was being forked
             self._worker.ask_to_stop(STOP_MARGIN_S)
 
     def _on_boot_timeout(self, stack: str) -> None:
+        self.trouble = "its worker was not ready in time, and was killed"
         line = self._worker.line() if self._worker else None
         doing = f", {line.phase.name.lower()} {line.sense}" if line and line.sense else ""
         payload = {
@@ -280,16 +420,16 @@ class Group:
         """Replace the worker as soon as it is idle."""
         if self.state is WorkerState.IDLE and self._worker is not None and self._worker.is_usable:
             self._begin_anew()
-        elif self.state is WorkerState.BUSY:
+        elif self.state in {WorkerState.BUSY, WorkerState.STARTING}:
             self._after(RETRY_WHEN_BUSY_S, self._renew)
 
     def _begin_anew(self) -> None:
         """Replace the worker: by one with all senses, or with all its memory, and no crash."""
-        assert self._worker is not None  # noqa: S101  it is IDLE
-        self._begins_anew = True
+        assert self._worker is not None  # noqa: S101  it is IDLE or BUSY
+        self._then = self.start
         self._move(WorkerEvent.STOP)
         self._tell_acknowledged()
-        self._worker.ask_to_stop(STOP_MARGIN_S)
+        self._worker.ask_to_stop(self._stop_allowance_s())
 
     # --- computes -------------------------------------------------------------------
 
@@ -372,6 +512,8 @@ class Group:
                 self._in_flight.take_no_signal(message)
             case FailedMessage():
                 self._on_failed(message)
+            case PlacedMessage():
+                self._hub.placed(message)
             case BootFailedMessage():
                 self._ledger.log(
                     self.name, "worker.boot_failed", "error", message.fault.model_dump()
@@ -402,8 +544,14 @@ class Group:
         self._hub.came_up(self.name, ready)
         # Only then: what follows must not run again what one of the databases answers for.
         self._in_flight.resolve(ready)
-        if self.state is WorkerState.IDLE:
+        if self.state is not WorkerState.STOPPING:  # it may be BUSY by now
+            self._settle(ready)
             self._try_again_later(ready)
+
+    def _settle(self, ready: ReadyMessage | None) -> None:
+        waiting, self._settled = self._settled, []
+        for settled in waiting:
+            settled(ready)
 
     # --- what goes wrong ------------------------------------------------------------
 
@@ -424,13 +572,13 @@ class Group:
         worker, self._worker = self._worker, None
         death = self._death_of(worker, ended)
         verdict = judge(death)
-        self._in_flight.lose_worker(death, verdict)
+        suspect = self._in_flight.lose_worker(death, verdict)
         was_asked = self.state is WorkerState.STOPPING
         self._move(WorkerEvent.EXIT)
         if was_asked:
             self._on_asked_exit(worker, ended, verdict)
         else:
-            self._on_death(worker, ended, verdict)
+            self._on_death(worker, ended, verdict, suspect)
 
     def _death_of(self, worker: Generation | None, ended: Exit) -> Death:
         if worker is None:
@@ -448,14 +596,19 @@ class Group:
         payload = {"pid": worker.child.pid if worker else None, "how": str(ended), "clean": clean}
         if not clean:
             payload["message"] = verdict.message
-        self._ledger.log(self.name, "worker.stopped", "info" if clean else "warning", payload)
-        if self._begins_anew:
-            self.start()
-        else:
-            self._conclude()
+        was_wanted = worker is not None and _is_replaced(worker.killing)
+        level = "info" if clean or was_wanted else "warning"
+        self._ledger.log(self.name, "worker.stopped", level, payload)
+        if verdict.guilty is not None and self._then != self._conclude:
+            # That it was to stop does not excuse what it ran.
+            suspect = self._in_flight.suspects.get(verdict.guilty)
+            ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
+            self._hold_against(verdict.guilty, verdict, ref)
+        self._go_on()
 
-    def _on_death(self, worker: Generation | None, ended: Exit, verdict: Verdict) -> None:
-        suspect = self._in_flight.suspect
+    def _on_death(
+        self, worker: Generation | None, ended: Exit, verdict: Verdict, suspect: Running | None
+    ) -> None:
         ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
         payload = {
             "message": verdict.message,
@@ -469,6 +622,7 @@ class Group:
         if worker is not None and (stack := worker.last_words()):
             payload["stack"] = stack
         self._ledger.log(self.name, "worker.died", "error", payload, ref=ref)
+        self.trouble = verdict.message
         was_ready = worker is not None and worker.was_ready
         if not was_ready:
             self._hub.failed(self.name)
@@ -510,7 +664,8 @@ class Group:
         message = f"{MAX_DEATHS} deaths in a row or within {DEATHS_WINDOW_S:.0f} s"
         payload = {
             "message": f"{message}; not started again; the last: {verdict.message}",
-            "hint": "mend what ends it, see worker.died of this group; then start nerve again",
+            "hint": "mend what ends it, see worker.died of this group; "
+            f"then `nerve restart {self.name}`",
         }
         self._ledger.log(self.name, "group.fatal", "error", payload)
         self._conclude()
@@ -521,6 +676,7 @@ class Group:
         self._in_flight.give_up()
         self._queue.clear()
         self.stopped.set()
+        self._settle(None)
 
     # --- mechanics ------------------------------------------------------------------
 
@@ -546,6 +702,10 @@ class Group:
         return self._allowance_s(self._in_flight.sense) + STOP_MARGIN_S
 
 
+def _is_replaced(killing: Killing | None) -> bool:
+    return killing is not None and killing.reason is Reason.REPLACED
+
+
 def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMessage:
     trigger = running.trigger
     return ComputeMessage(
@@ -560,6 +720,14 @@ def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMes
         merged=trigger.merged,
         chain=trigger.chain,
         due_us=trigger.due_us,
+        given=_given(trigger),
         positions=trigger.positions,
         acknowledged=acknowledged,
     )
+
+
+def _given(trigger: PendingTrigger) -> Given | None:
+    if not trigger.payloads:
+        return None
+    payloads = tuple(payload.value for payload in trigger.payloads)
+    return Given(payloads=payloads, left_out=trigger.payloads_left_out)

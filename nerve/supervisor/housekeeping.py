@@ -55,6 +55,9 @@ MAX_LAST_WORDS_BYTES = 2_000
 """Of what an archivist wrote to stderr before it died."""
 
 
+Ended = Callable[[Outcome, BaseException | None], None]
+
+
 class _Stopping(Exception):
     """The run is over because nerve stops."""
 
@@ -90,10 +93,30 @@ class Housekeeping:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive")
         self._timer: asyncio.TimerHandle | None = None
         self._retry_s = RETRY_FIRST_S
+        self._is_running = False
+        self._asked: list[Ended] = []
 
     def begin(self) -> None:
         """Have the first run in a while; on the loop."""
         self._wait(FIRST_AFTER_S)
+
+    def adopt(self, loaded: Loaded) -> None:
+        """Go on by another configuration, from the next run on; on the loop."""
+        self._config = loaded.config
+
+    def archive_now(self, ended: Ended) -> bool:
+        """Have a run at once, or join the one under way: False; on the loop.
+
+        `ended` is called with what it came to, once its rows of the log are on their way, and with
+        what has ended it too early, if anything has. It is not called where nerve stops meanwhile.
+        """
+        joins = self._is_running
+        self._asked.append(ended)
+        if not joins:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._start()
+        return not joins
 
     def end(self) -> None:
         """Interrupt a run, which looks every WAKE_S, and have no other; on the loop."""
@@ -110,11 +133,13 @@ class Housekeeping:
 
     def _start(self) -> None:
         run = _Run(self._clock.now_us(), self._clock.monotonic())
+        self._is_running = True
         ended = asyncio.get_running_loop().run_in_executor(self._thread, self._archive, run)
         ended.add_done_callback(lambda ended: self._tell(run, ended.exception()))
 
     def _tell(self, run: _Run, error: BaseException | None) -> None:
         """Write down what a run came to, and wait for the next."""
+        self._is_running = False
         if isinstance(error, _Stopping):
             return
         for row in rows_of(run.outcome, self._config.retention):
@@ -127,14 +152,18 @@ class Housekeeping:
             delay_s, self._retry_s = self._retry_s, min(2 * self._retry_s, EVERY_S)
             cause = error or NerveError("it has not begun")
             self._ledger.log(*failed(cause, tried_again_in_s=delay_s))
+        asked, self._asked = self._asked, []
+        for ended in asked:
+            ended(run.outcome, error)
         if not self._stopping.is_set():
             self._wait(delay_s)
 
     # --- in the thread -------------------------------------------------------------
 
     def _archive(self, run: _Run) -> None:
-        retention = self._config.retention
-        pairs = [route.pair for route in routes_of(self._config)]
+        config = self._config  # which a reload may change meanwhile
+        retention = config.retention
+        pairs = [route.pair for route in routes_of(config)]
         journal = self._state.journal_path
         job = Job(
             str(journal),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nerve.reflex.causes import PendingTrigger
-from nerve.wire.messages import Fault, ReadyMessage
+from nerve.wire.messages import Fault, PlacedMessage, ReadyMessage
 
 
 @dataclass(slots=True)
@@ -52,6 +52,10 @@ class Hub(Protocol):
 
     def defer(self, sense: str) -> None:
         """Take back a trigger whose sense rests."""
+        ...
+
+    def placed(self, message: PlacedMessage) -> None:
+        """A worker has put back a position, or says why not."""
         ...
 
     def strike(self, sense: str, *, loading: bool, reason: str, ref: str | None) -> None:

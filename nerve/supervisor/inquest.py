@@ -26,6 +26,7 @@ class Reason(StrEnum):
     DEAF = "deaf"
     HURRY = "hurry"
     STOP_TIMEOUT = "stop_timeout"
+    REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def judge(death: Death) -> Verdict:
         return Verdict(_between(death, told), counts=_counts(death))
     message = f"the worker {told} while {sense} {doing}"
     loading = phase is not Phase.COMPUTING
-    if death.exit.bereft_of is not None or _was(death, Reason.HURRY):
+    if death.exit.bereft_of is not None or _was_wanted(death):
         return Verdict(message, running=sense, loading=loading)
     return Verdict(message, running=sense, guilty=sense, loading=loading)
 
@@ -147,8 +148,9 @@ _DOING = {
 }
 
 
-def _was(death: Death, reason: Reason) -> bool:
-    return death.killing is not None and death.killing.reason is reason
+def _was_wanted(death: Death) -> bool:
+    """Whether a person has asked for it, whatever ran."""
+    return death.killing is not None and death.killing.reason in {Reason.HURRY, Reason.REPLACED}
 
 
 def _doing(death: Death) -> tuple[Phase, str]:
@@ -165,7 +167,7 @@ def _doing(death: Death) -> tuple[Phase, str]:
 
 
 def _counts(death: Death) -> bool:
-    return death.exit.bereft_of is None and not _was(death, Reason.HURRY)
+    return death.exit.bereft_of is None and not _was_wanted(death)
 
 
 def _between(death: Death, told: str) -> str:

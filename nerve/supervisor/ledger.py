@@ -6,11 +6,12 @@ outcome, and the cursors of the signals that were answered by it.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import starmap
 from typing import Any
 
+from pydantic import JsonValue
 from pydantic_core import to_json
 
 from nerve.clock import Clock, rfc3339
@@ -42,11 +43,32 @@ class Tally:
     unavailable: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The outcome of a compute for which somebody waits.
+
+    Attributes:
+        signal: what was recorded, where the outcome is one.
+        fault: what went wrong, where something did.
+    """
+
+    running: Running
+    outcome: str
+    signal: SignalEntry | None
+    fault: Fault | None
+
+
 class Ledger:
     """The one who writes down."""
 
     def __init__(
-        self, recorder: Recorder, redactor: Redactor, *, boot: str, clock: Clock, ended: Ended
+        self,
+        recorder: Recorder,
+        redactor: Redactor,
+        *,
+        boot: str,
+        clock: Clock,
+        ended: Ended,
     ) -> None:
         """`ended(sense, again)` is called with each outcome.
 
@@ -55,9 +77,23 @@ class Ledger:
         self.boot = boot
         self.tally = Tally()
         self._recorder = recorder
-        self._redactor = redactor
+        self._redactor = Redactor(redactor.values)
         self._clock = clock
         self._ended = ended
+        self.awaited: Callable[[Conclusion], None] = lambda _: None
+
+    def masked(self, text: str) -> str:
+        """Return a text with secrets masked."""
+        return self._redactor.text(text)
+
+    def masked_json(self, value: JsonValue) -> JsonValue:
+        """Return a JSON value with secrets masked."""
+        masked: JsonValue = self._redactor.json(value)
+        return masked
+
+    def mask(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on, and no others."""
+        self._redactor.become(secrets)
 
     def log(
         self,
@@ -87,11 +123,12 @@ class Ledger:
     def take_signal(self, message: SignalMessage, running: Running | None) -> None:
         """Record a durable signal: the outcome of `running`, or a repeat from an outbox."""
         payload, cause = to_json(message.payload).decode(), to_json(message.cause).decode()
-        self._recorder.signal(
-            SignalEntry(message.sense, message.epoch, message.seq, message.at_us, payload, cause)
+        entry = SignalEntry(
+            message.sense, message.epoch, message.seq, message.at_us, payload, cause
         )
+        self._recorder.signal(entry)
         if running is not None:
-            self._conclude(running, SIGNAL, message.at_us)
+            self._conclude(running, SIGNAL, message.at_us, signal=entry)
 
     def take_outcome(
         self, running: Running, outcome: str, at_us: int, fault: Fault | None = None
@@ -102,20 +139,30 @@ class Ledger:
             payload = {**fault.model_dump(exclude_defaults=True), "kind": fault.kind}
             ref = self.trigger_ref(running.trigger_id)
             self.log(running.sense, f"compute.{outcome}", "error", payload, ref=ref)
-        self._conclude(running, outcome, at_us, fault.message if fault else "")
+        self._conclude(running, outcome, at_us, fault)
 
     def trigger_ref(self, trigger_id: int) -> str:
         """How log rows refer to one trigger of this run."""
         return f"trigger:{self.boot}/{trigger_id}"
 
-    def _conclude(self, running: Running, outcome: str, at_us: int, detail: str = "") -> None:
+    def _conclude(
+        self,
+        running: Running,
+        outcome: str,
+        at_us: int,
+        fault: Fault | None = None,
+        signal: SignalEntry | None = None,
+    ) -> None:
         """With the outcome go the cursors, in one transaction, and then the next in line."""
         if outcome != SIGNAL:  # which the journal counts by its rows
-            self._recorder.count(running.sense, outcome, at_us, detail=self._redactor.text(detail))
+            detail = self._redactor.text(fault.message) if fault else ""
+            self._recorder.count(running.sense, outcome, at_us, detail=detail)
         again = running.trigger if self._deserves_another(running, outcome) else None
         if again is None:
             for source, signal_id in running.trigger.positions.items():
                 self._recorder.cursor(running.sense, source, signal_id)
+            if running.trigger.tickets:
+                self.awaited(Conclusion(running, outcome, signal, fault))
         self._ended(running.sense, again)
 
     def _deserves_another(self, running: Running, outcome: str) -> bool:

@@ -11,7 +11,7 @@ kind, under names that begin with `@` (`nerve.reflex.timers`).
 import json
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from nerve.reflex.backlog import Backlog, sort_out
@@ -41,6 +41,14 @@ class Positions:
         self._told: dict[Pair, int] = {}
         self._stale: dict[Pair, int] = {}
 
+    def adopt(self, routes: Sequence[Route], new: Iterable[Pair], newest: int) -> None:
+        """Have these routes from now on; the pairs among them that are new begin at `newest`.
+
+        What a database says of a pair that there was once before does not count any more.
+        """
+        self._routes = routes
+        self._told.update(dict.fromkeys(new, newest))
+
     def take_report(self, report: SenseReport, newest: int, now_us: int) -> dict[str, int]:
         """Note what a sense's own database says; return what of it can be believed.
 
@@ -54,7 +62,7 @@ class Positions:
             if position > (now_us if source.startswith(SOURCE_MARK) else newest):
                 self._stale[pair] = position
             elif self._stale.get(pair) != position:
-                credible[source] = self._told[pair] = position
+                credible[source] = self._told[pair] = max(position, self._told.get(pair, 0))
         return credible
 
     def of_timers(self, stored: Mapping[Pair, int]) -> dict[Pair, int]:
@@ -69,26 +77,45 @@ class Positions:
             if pair[1].startswith(SOURCE_MARK)
         }
 
-    def take_up(
+    def has(self, pair: Pair) -> bool:
+        """Whether there is a reflex with this target and source."""
+        return any(route.pair == pair for route in self._routes)
+
+    def forget(self, pair: Pair) -> None:
+        """What the database of a target has said of a source is no longer so."""
+        self._told.pop(pair, None)
+        self._stale.pop(pair, None)
+
+    def take_up(  # noqa: PLR0913  each is said by its name
         self,
         reader: sqlite3.Connection,
         listeners: Listeners,
         targets: AbstractSet[str],
         *,
         now_us: int,
+        unwritten: Mapping[Pair, int],
         in_hand: Callable[[str, str], int],
         moved: Callable[[str, str, int], None],
         damaged: Callable[[str, int], None],
+        source: str = "",
     ) -> Iterator[Backlog]:
         """Let listeners among `targets` go on where they were; yield what each has missed.
 
+        Where a `source` is named, with the signals of that one alone.
+        `unwritten` has cursors that have moved and may not be in the journal yet.
         `in_hand(target, source)` is the last signal that a compute which still runs answers, or 0:
         a sense may come back meanwhile, and its cursor moves only when that has its outcome.
         `moved(target, source, signal_id)` is called for each cursor that the journal does
         not have yet, `damaged(source, signal_id)` for each signal that cannot be read.
         """
         stored, last = cursors_in(reader), last_signals_in(reader)
-        routes = [route for route in self._routes if route.target in targets]
+        for pair, position in unwritten.items():
+            stored[pair] = max(position, stored.get(pair, 0))
+        routes = [
+            route
+            for route in self._routes
+            if route.target in targets and source in {"", route.source}
+        ]
         cursors = self._cursors(stored, newest_id(reader), routes)
         listeners.start_at(cursors)
         behind: list[tuple[Route, int]] = []

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from nerve.errors import StateError
-from nerve.store.batch import Batch, LogEntry, Quarantine, SignalEntry
+from nerve.store.batch import Batch, LogEntry, Pair, Pause, Quarantine, SignalEntry
 from nerve.store.journal import Journal, Result
 from nerve.supervisor.journal_thread import JournalThread
 
@@ -78,6 +78,8 @@ class Recorder:
         self._counting: asyncio.TimerHandle | None = None
         self._are_counts_due = False
         self._fault = ""
+        self._awaited: list[Callable[[], None]] = []
+        self._awaited_in_hand: list[Callable[[], None]] = []
         self._slow_until = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -114,6 +116,12 @@ class Recorder:
         self._batch.cursors[target, source] = max(signal_id, before)
         self._soon()
 
+    def place(self, target: str, source: str, signal_id: int) -> None:
+        """Put a cursor where a person wants it, back as well, with this turn's batch."""
+        self._batch.forgotten.add((target, source))
+        self._batch.cursors[target, source] = signal_id
+        self._soon()
+
     def count(
         self, sense: str, outcome: str, at_us: int, number: int = 1, detail: str = ""
     ) -> None:
@@ -136,6 +144,27 @@ class Recorder:
         """Store a sense's quarantine, or None for its end, with this turn's batch."""
         self._batch.quarantines[sense] = quarantine
         self._soon()
+
+    def pause(self, sense: str, pause: Pause | None) -> None:
+        """Store that a sense is paused, or None for the end of it, with this turn's batch."""
+        self._batch.paused[sense] = pause
+        self._soon()
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        """Call back once all that was recorded so far is durable, counts included."""
+        self._awaited.append(callback)
+        self._submit_counts()
+
+    def unwritten_cursors(self) -> dict[Pair, int]:
+        """Cursors that have moved and of which the journal may not know yet."""
+        in_hand = self._in_hand.cursors if self._in_hand is not None else {}
+        return {
+            pair: max(
+                0 if pair in self._batch.forgotten else in_hand.get(pair, 0),
+                self._batch.cursors.get(pair, 0),
+            )
+            for pair in in_hand.keys() | self._batch.cursors.keys()
+        }
 
     def chore(self, work: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
         """Have something done to the database between two batches; from any thread.
@@ -208,8 +237,11 @@ class Recorder:
         are_counts_due, self._are_counts_due = self._are_counts_due, False
         if self._batch.is_empty() and self._journal.is_settled:
             self._idle.set()
+            self._awaited_in_hand, self._awaited = self._awaited, []
+            self._tell_durable()
             return
         self._in_hand = self._batch
+        self._awaited_in_hand, self._awaited = self._awaited, []
         self._batch = Batch() if are_counts_due else self._in_hand.leave_counts()
         ids = self._commit_here(self._in_hand)
         if ids is None:
@@ -239,8 +271,15 @@ class Recorder:
             self._recovered()
         try:
             self._committed(batch, ids)
+            if self._awaited_in_hand:
+                self._tell_durable()
         finally:  # whatever is made of it, the next batch must not wait for ever
             self._continue()
+
+    def _tell_durable(self) -> None:
+        awaited, self._awaited_in_hand = self._awaited_in_hand, []
+        for callback in awaited:
+            callback()
 
     def _continue(self) -> None:
         if self._journal.is_checkpoint_due:  # now that what was committed is told

@@ -20,17 +20,16 @@ import secrets
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from nerve.clock import Clock, rfc3339
+from nerve.clock import Clock
 from nerve.config import Loaded
-from nerve.config.models import SenseConfig, WorkflowReflex
+from nerve.config.models import Config, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
-from nerve.process.cgroup import delegated, directory_name
 from nerve.process.launch import end_fork_server, reap_adopted
 from nerve.process.notify import Notifier
 from nerve.reflex.backlog import Backlog
@@ -39,9 +38,11 @@ from nerve.reflex.flow import Decision
 from nerve.reflex.listeners import Listeners, routes_of
 from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
+from nerve.store.journal_reading import cursors_in, pauses
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.answers import Handlers
+from nerve.supervisor.asking import Parent
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
 from nerve.supervisor.bounds import (
     DRAIN_TIMEOUT_S,
@@ -58,19 +59,22 @@ from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.meters import Meters
+from nerve.supervisor.operations import Operations
 from nerve.supervisor.patrol import Patrol
 from nerve.supervisor.positions import Positions, causing_signal
 from nerve.supervisor.recorder import Recorder
 from nerve.supervisor.recovery import clear_slates, recover
+from nerve.supervisor.reloading import Reloading
 from nerve.supervisor.reserve import Reserve
-from nerve.supervisor.specification import worker_spec
+from nerve.supervisor.roster import Roster
 from nerve.supervisor.states import WorkerState
 from nerve.supervisor.status import Status
+from nerve.supervisor.survey import Found
 from nerve.supervisor.timekeeping import Reading, compare
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
-from nerve.wire.messages import ReadyMessage, SenseReport, WorkerSpec
+from nerve.wire.messages import PlacedMessage, ReadyMessage, SenseReport
 
 HURRY_AFTER_S = 0.5
 """A second request to stop sooner than this is the same one, sent twice."""
@@ -118,7 +122,6 @@ class Supervisor:
         self._state = state
         self._journal = journal
         self._clock = clock
-        self._environ = environ
         self._observe = observe
         self._once = once
         self.lost: StateDeleted | None = None
@@ -144,17 +147,23 @@ class Supervisor:
             clock=clock,
             ended=self._on_ended,
         )
-        # Once: ten thousand paths take 0.06 s, and each start of a worker wants all of them.
-        self._databases = {name: state.sense_db(name) for name in loaded.config.senses}
-        self._groups = {
-            name: self._group(name, senses) for name, senses in self._by_group().items()
-        }
+        self._roster = Roster(
+            loaded,
+            state,
+            journal,
+            self,
+            self.ledger,
+            clock=clock,
+            environ=environ,
+            threads=self._threads,
+        )
+        self._groups = self._roster.groups
         self.triggers = Triggers(
             loaded.config,
             clock=clock,
             recorder=self._recorder,
-            enqueue=lambda sense: self._group_of(sense).enqueue(sense),
-            withdraw=lambda sense: self._group_of(sense).withdraw(sense),
+            enqueue=lambda sense: self._roster.of(sense).enqueue(sense),
+            withdraw=lambda sense: self._roster.of(sense).withdraw(sense),
             log=self.ledger.log,
             call_later=asyncio.get_running_loop().call_later,
         )
@@ -168,9 +177,16 @@ class Supervisor:
             triggers=self.triggers,
             is_ready=lambda: not self._unreported,
             trouble=lambda: self._recorder.trouble,
+            needs_restart=lambda: self.reloading.left,
         )
-        self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
+        self._patrol = Patrol(self._groups, self._roster.limits_of, clock=clock)
         self.meters = Meters(clock, self._groups, self.ledger.boot)
+        routes = routes_of(loaded.config)
+        self._listeners, self._positions = Listeners(routes), Positions(routes)
+        self.reloading = Reloading(self, loaded, environ)
+        self._operations = Operations(
+            self._parent(), self._housekeeping, request_stop=self.request_stop
+        )
         self._control = Control(
             state.socket_path,
             self._handlers(),
@@ -182,10 +198,6 @@ class Supervisor:
         self._bereft: dict[int, Bereft] = {}
         self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
         self._given_up: set[str] = set()
-        self._cgroup = delegated()
-        routes = routes_of(loaded.config)
-        self._listeners = Listeners(routes)
-        self._positions = Positions(routes)
         self._last_seen_us: int | None = None
         self._stored_cursors: dict[tuple[str, str], int] = {}
         self._unreported = set(self._groups)
@@ -199,6 +211,7 @@ class Supervisor:
             condition=self._condition,
             recording_since=lambda: self._recorder.busy_since,
         )
+        self.reloading.on_change = self.herald.reload
 
     # --- start and stop -------------------------------------------------------------
 
@@ -222,22 +235,31 @@ class Supervisor:
         patience.cancel()
         await self._stop()
 
-    def request_stop(self, reason: str) -> None:
-        """Stop in an orderly way; a second time, at once."""
+    def request_stop(
+        self, reason: str, *, at_once: bool = False, by: Mapping[str, Any] | None = None
+    ) -> None:
+        """Stop in an orderly way; a second time, at once. `by` is who asked, where it is known."""
+        asked = {"by": dict(by)} if by else {}
         now = self._clock.monotonic()
         if not self._stopping.is_set():
             self._asked_to_stop_at = now
             message = f"{reason}: nothing new starts, what runs may end"
-            self.ledger.log("nerve", "nerve.stopping", "info", {"message": message})
+            self.ledger.log("nerve", "nerve.stopping", "info", {"message": message, **asked})
             self._stopping.set()
             self.herald.stopping(longest_stop_s(self._loaded.config))
-        elif now - self._asked_to_stop_at >= HURRY_AFTER_S:
-            message = f"{reason} again: stopping at once, running computes are killed"
-            self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message})
-            for group in self._groups.values():
-                group.kill(Reason.HURRY, "was killed, as nerve stops at once,")
+            if at_once:  # after the groups have been told to stop, or they would start others
+                asyncio.get_running_loop().call_soon(self._hurry, reason, asked)
+        elif at_once or now - self._asked_to_stop_at >= HURRY_AFTER_S:
+            self._hurry(f"{reason} again", asked)
+
+    def _hurry(self, reason: str, asked: dict[str, Any]) -> None:
+        message = f"{reason}: stopping at once, running computes are killed"
+        self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message, **asked})
+        for group in self._groups.values():
+            group.kill(Reason.HURRY, "was killed, as nerve stops at once,")
 
     async def _stop(self) -> None:
+        self.reloading.end()
         self.triggers.end()
         self._patrol.end()
         for group in self._groups.values():
@@ -283,7 +305,7 @@ class Supervisor:
         installation = self._journal.installation(secrets.token_hex(16))
         self._last_seen_us = self._journal.last_seen_us()
         self._stored_cursors = self._journal.cursors()
-        self._take_paused()
+        self._operations.pauses.restore(self._journal.pauses())
         crashes = self._journal.begin_boot(self.ledger.boot, pid=pid, version=VERSION, at_us=now_us)
         started = {
             "boot": self.ledger.boot,
@@ -303,63 +325,39 @@ class Supervisor:
             crashes,
             self._loaded.config.senses,
         )
-        for reflex in self._loaded.config.reflexes:
-            if isinstance(reflex, WorkflowReflex):
+        self._warn_of_workflows(self._loaded.config)
+
+    def _warn_of_workflows(self, config: Config, known: Config | None = None) -> None:
+        """Say of each reflex that runs a workflow, and is not known yet, that it does not."""
+        for reflex in config.reflexes:
+            if isinstance(reflex, WorkflowReflex) and not (known and reflex in known.reflexes):
                 message = "workflows do not run in this version; this reflex does nothing"
                 self.ledger.log(
                     reflex.workflow, "workflow.not_run", "warning", {"message": message}
                 )
 
-    def _take_paused(self) -> None:
-        for pause in self._journal.pauses():
-            if pause.sense in self._loaded.config.senses:
-                self.triggers.paused[pause.sense] = pause.reason
-                reason = f": {pause.reason}" if pause.reason else ""
-                message = f"paused since {rfc3339(pause.since_us)}{reason}"
-                hint = f"stop nerve, `nerve resume {pause.sense}`, start it"
-                payload = {"message": message, "hint": hint}
-                self.ledger.log(pause.sense, "sense.paused", "warning", payload)
+    def _parent(self) -> Parent:
+        return Parent(
+            config=lambda: self._loaded.config,
+            groups=self._groups,
+            triggers=self.triggers,
+            recorder=self._recorder,
+            ledger=self.ledger,
+            warden=self._warden,
+            clock=self._clock,
+            positions=self._positions,
+            take_up=self._take_up_live,
+            newest_id=lambda: self._journal.newest_id,
+            is_ready=lambda: not self._unreported,
+            is_reloading=lambda: self.reloading.is_under_way,
+            is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
+            call_later=asyncio.get_running_loop().call_later,
+        )
 
     def _handlers(self) -> Handlers:
         """Return what answers which request at the control socket."""
-        return {"status": self.status.handle, "measures": self.meters.answer}
-
-    def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
-        groups: dict[str, dict[str, SenseConfig]] = {}
-        for name, sense in self._loaded.config.senses.items():
-            groups.setdefault(sense.group, {})[name] = sense
-        return groups
-
-    def _group(self, name: str, senses: dict[str, SenseConfig]) -> Group:
-        return Group(
-            name,
-            senses,
-            self,
-            self.ledger,
-            spec_for=lambda generation, senses: self._spec_for(name, generation, senses),
-            clock=self._clock,
-            threads=self._threads,
-        )
-
-    def _spec_for(self, group: str, generation: int, senses: Collection[str]) -> WorkerSpec:
-        directory = directory_name(self.ledger.boot, group, generation)
-        cgroup = str(self._cgroup / directory) if self._cgroup else ""
-        return worker_spec(
-            self._loaded,
-            group,
-            {name: self._loaded.config.senses[name] for name in sorted(senses)},
-            boot=self.ledger.boot,
-            generation=generation,
-            blobs=self._state.blobs,
-            database_of=self._databases.__getitem__,
-            environ=self._environ,
-            received=self._journal.received(),
-            slate=str(self._state.workers / group),
-            cgroup=cgroup,
-        )
-
-    def _group_of(self, sense: str) -> Group:
-        return self._groups[self._loaded.config.senses[sense].group]
+        handlers: Handlers = {"measures": self.meters.answer, "reload": self.reloading.request}
+        return {**self._operations.handlers(), **handlers, "status": self.status.handle}
 
     def _open_gate(self) -> None:
         """Every group has reported: take up what nobody answered yet, and begin to tick."""
@@ -374,7 +372,10 @@ class Supervisor:
             # What is there now stays: a collector that walked through all of it, 0.1 s with ten
             # thousand senses, would make every tick of that time late.
             gc.freeze()
+        for group in self._groups.values():  # a trigger by hand may wait in any of them
+            group.pump()
         self.herald.ready()
+        self.reloading.go_on()
 
     def _condition(self) -> Condition:
         """How nerve is, in few words."""
@@ -393,25 +394,42 @@ class Supervisor:
             self.ledger.log(name, "group.slow", "warning", {"message": message, "hint": hint})
         self._open_gate()
 
-    def _take_up_missed(self, targets: AbstractSet[str]) -> None:
+    def _take_up_live(self, targets: AbstractSet[str], source: str) -> None:
+        if not self._unreported:  # else the gate does it
+            self._take_up_missed(targets, source, ticks=not source)
+
+    def _timer_positions(self) -> dict[tuple[str, str], int]:
+        with closing(open_reader(self._state.journal_path)) as reader:
+            stored = cursors_in(reader)
+        for pair, position in self._recorder.unwritten_cursors().items():
+            stored[pair] = max(position, stored.get(pair, 0))
+        return self._positions.of_timers(stored)
+
+    def _take_up_missed(
+        self, targets: AbstractSet[str], source: str = "", *, ticks: bool = False
+    ) -> None:
         """Offer to these senses what came while they could not run."""
         try:
-            self._take_up_signals(targets)
+            self._take_up_signals(targets, source)
+            if ticks:
+                self.triggers.make_up_after(targets, self._timer_positions())
         except (NerveError, sqlite3.Error) as error:
             # Live signals are heard all the same; what is missing is taken up at the next start.
             message = f"what was not answered before cannot be read: {error}"
             self.ledger.log("nerve", "reflex.backlog_unreadable", "error", {"message": message})
 
-    def _take_up_signals(self, targets: AbstractSet[str]) -> None:
+    def _take_up_signals(self, targets: AbstractSet[str], source: str) -> None:
         with closing(open_reader(self._state.journal_path)) as reader:
             backlogs = self._positions.take_up(
                 reader,
                 self._listeners,
                 targets,
                 now_us=self._clock.now_us(),
+                unwritten=self._recorder.unwritten_cursors(),
                 in_hand=self.triggers.in_hand,
                 moved=self._recorder.cursor,
                 damaged=self._on_damaged,
+                source=source,
             )
             for backlog in backlogs:
                 if not self.triggers.blocked(backlog.route.target):
@@ -446,6 +464,57 @@ class Supervisor:
         if is_quiet and not self._stopping.is_set():
             self.request_stop("every sense has run once")
 
+    # --- another configuration (reloading.Host) -------------------------------------
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        """All groups by name."""
+        return self._groups
+
+    @property
+    def unavailable(self) -> Mapping[str, str]:
+        """Senses that cannot run, and why."""
+        return self.triggers.unavailable
+
+    def not_now(self) -> str:
+        """Why no configuration can be changed now; empty where it can."""
+        if self._stopping.is_set():
+            return "nerve stops"
+        if self._once:
+            return "every sense runs once, and then nerve ends"
+        return "nerve is still starting" if self._unreported else ""
+
+    def switch(self, found: Found) -> None:
+        """Go on with another configuration, as far as that needs no worker.
+
+        Raises NerveError, with nothing changed, where the journal cannot be read.
+        """
+        with closing(open_reader(self._state.journal_path)) as reader:
+            paused = pauses(reader)
+        old, self._loaded = self._loaded, found.loaded
+        config, changes = found.loaded.config, found.changes
+        # What was secret until now may still be on its way here.
+        self.ledger.mask({*old.redactor.values, *found.loaded.redactor.values})
+        self._roster.switch(found.loaded, changes)
+        self.triggers.adopt(config)
+        routes, newest = routes_of(config), self._journal.newest_id
+        new = self._listeners.adopt(routes, newest)
+        self._positions.adopt(routes, new, newest)
+        for pair in new:
+            self._recorder.cursor(*pair, newest)
+        self._housekeeping.adopt(found.loaded)
+        self._warn_of_workflows(config, old.config)
+        self._operations.pauses.restore(p for p in paused if p.sense in changes.came)
+
+    def let_go(self, found: Found) -> None:
+        """Forget what the new configuration has not, its workers being gone."""
+        went = found.changes.went
+        self.triggers.let_go(went)
+        self._roster.let_go(found.changes)
+        self._warden.forget(went)
+        self._operations.pauses.forget(went)
+        self.ledger.tally.unavailable -= went
+
     # --- what groups ask and tell (Hub) ---------------------------------------------
 
     def may_dispatch(self) -> bool:
@@ -458,6 +527,8 @@ class Supervisor:
         self.ledger.tally.computes += 1
         trigger = self.triggers.take(sense)
         self.meters.began(sense, trigger.due_us)
+        if trigger.tickets:
+            self._operations.by_hand.started(trigger)
         return self._trigger_id, trigger
 
     def came_up(self, name: str, ready: ReadyMessage) -> None:
@@ -470,6 +541,7 @@ class Supervisor:
             message = "the fork server's preload did not work; workers start slowly"
             self.ledger.log(name, "worker.not_preloaded", "warning", {"message": message})
         self._has_reported(name)
+        self._operations.replacing.came_up(name, ready)
         if not self._once:
             asyncio.get_running_loop().call_later(REPLENISH_AFTER_S, self._replenish)
 
@@ -480,6 +552,7 @@ class Supervisor:
     def failed(self, name: str) -> None:
         """Nobody waits any longer for a group that did not come up at its first try."""
         self._has_reported(name)
+        self._operations.replacing.failed(name)
 
     def rests_s(self, sense: str) -> float:
         """For how many seconds more a sense is to be left alone; 0 when it may run."""
@@ -488,6 +561,10 @@ class Supervisor:
     def defer(self, sense: str) -> None:
         """Take back a trigger whose sense rests."""
         self._warden.defer(sense)
+
+    def placed(self, message: PlacedMessage) -> None:
+        """A worker has put back a position, or says why not."""
+        self._operations.repositioning.placed(message)
 
     def strike(self, sense: str, *, loading: bool, reason: str, ref: str | None) -> None:
         """A worker has died over this sense; it rests before it is run or loaded again."""
@@ -541,9 +618,11 @@ class Supervisor:
         self._mark_unavailable(self._groups[name].senses, f"the group {name} was given up")
         self.triggers.forget(self._groups[name].senses)
         self._has_reported(name)
+        self._operations.replacing.failed(name)
         self._stop_if_done()
 
     def _take_report(self, report: SenseReport) -> None:
+        self.reloading.take_report(report)
         if report.fault is not None:
             self._mark_unavailable([report.name], report.fault.message)
             self.triggers.forget([report.name])
@@ -592,7 +671,8 @@ class Supervisor:
             if entry_id is not None:
                 self._observe(entry_id, entry)
         for (sense, epoch), seq in newest.items():
-            self._group_of(sense).acknowledge(sense, epoch, seq)
+            if self._roster.has(sense):  # else a reload has removed it
+                self._roster.of(sense).acknowledge(sense, epoch, seq)
         for entry_id, entry in zip(ids, batch.entries, strict=True):
             if isinstance(entry, SignalEntry) and entry_id is not None:
                 self._on_signal(entry_id, entry)
@@ -603,6 +683,7 @@ class Supervisor:
 
     def _on_signal(self, signal_id: int, entry: SignalEntry) -> None:
         self.ledger.tally.signals += 1
+        self._operations.by_hand.signalled(signal_id, entry)
         if self._unreported or self._stopping.is_set():
             return  # the gate will take it up from the journal, or the next start will
         if not self._listeners.concerns(entry.sense):

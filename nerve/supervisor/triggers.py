@@ -18,11 +18,12 @@ and what still waits when nerve stops is `stopped`.
 import asyncio
 import heapq
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from traceback import format_exc
 from typing import Any
 
-from nerve.clock import MS_PER_S, Clock, rfc3339
+from nerve.clock import MS_PER_S, US_PER_MS, Clock, rfc3339
 from nerve.config.models import Config
 from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import Cause, CausingSignal, PendingTrigger, is_loop, loop_in_words
@@ -31,14 +32,18 @@ from nerve.reflex.flow import Decision, Flow, Phase
 from nerve.reflex.listeners import Pair, Route, caused_by, routes_of
 from nerve.reflex.missed import elapsed, plan
 from nerve.reflex.schedule import NEVER, REPEATS_AFTER_US, Schedule, Tick
-from nerve.reflex.timers import Timer, before_first_us, timers_of
+from nerve.reflex.timers import SOURCE_MARK, Timer, before_first_us, timers_of
 from nerve.sense import TriggerKind
 from nerve.supervisor.recorder import Recorder
 
 LATE_TICK_MS = 10_000
 """A tick later than this, after a suspend or on a stalled machine, is worth a log row."""
 
+MOVED = "its cursor is being moved; it is taken up after that"
+
 Log = Callable[[str, str, str, dict[str, Any]], None]
+Dropped = Callable[[str, AbstractSet[int], str], None]
+"""Called with a sense, the tickets of those who wait for a trigger that is dropped, and why."""
 Wait = tuple[int, str]
 """What waits for an end: (index of a reflex, target) a bundle, (FLOW, sense) a deferral."""
 FLOW = -1
@@ -54,33 +59,34 @@ class Triggers:
         clock: Clock,
         recorder: Recorder,
         enqueue: Callable[[str], None],
-        withdraw: Callable[[str], None],
+        withdraw: Callable[[str], object],
         log: Log,
         call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
     ) -> None:
         """`enqueue` is called with each sense that has a trigger to run now.
 
         `withdraw` when such a trigger is to wait after all; `call_later` is the loop's.
-        Senses stand in `unavailable` and `paused` with the reason why, which may be empty.
+        Senses stand in `unavailable` and `paused` with the reason why, which may be empty; in
+        `moving` the pairs whose cursor is being moved: their signals wait behind it.
         """
         self.unavailable: dict[str, str] = {}
         self.paused: dict[str, str] = {}
+        self.moving: set[Pair] = set()
+        self._passed: dict[Pair, int] = {}  # ticks of paused senses, the last of each timer
         self._has_ended = False
         self._timers = timers_of(config)
         self._flows = {
             name: Flow((sense.throttle_ms or 0) / MS_PER_S) for name, sense in config.senses.items()
         }
-        self._bundles: dict[str, dict[int, Debounce]] = {}
-        for route in routes_of(config):
-            if route.debounce_s:
-                bundles = self._bundles.setdefault(route.target, {})
-                bundles[route.reflex] = Debounce(route.debounce_s)
+        self._routes = routes_of(config)
+        self._bundles = _bundles_of(self._routes)
         self._clock = clock
         self._recorder = recorder
         self._enqueue = enqueue
         self._withdraw = withdraw
         self._log = log
         self._call_later = call_later
+        self.dropped: Dropped = lambda *_: None
         self._schedule: Schedule | None = None
         self._ends: list[tuple[float, Wait]] = []
         self._deferred_until: dict[str, float] = {}
@@ -115,6 +121,72 @@ class Triggers:
         self._has_ended = True
         self._give_up(self._flows, "stopped")
 
+    # --- another configuration ------------------------------------------------------
+
+    def adopt(self, config: Config) -> None:
+        """Go on with another configuration: its senses, timers, throttles and bundles.
+
+        Whatever waits goes on waiting, but for senses that are configured no longer: they are
+        unavailable from now on, until `let_go`, as one of them may still run.
+        """
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        gone = self._flows.keys() - config.senses.keys()
+        self.unavailable |= dict.fromkeys(gone, "it is configured no longer")
+        self._give_up(gone, "unavailable")
+        for name, sense in config.senses.items():
+            throttle_s = (sense.throttle_ms or 0) / MS_PER_S
+            self._flows.setdefault(name, Flow()).rethrottle(throttle_s, now)
+            self._wake_deferred(name)
+        self._adopt_timers(timers_of(config), now, now_us)
+        self._adopt_bundles(routes_of(config), now)
+        self._set_timer()
+
+    def let_go(self, senses: Iterable[str]) -> None:
+        """Know nothing any more of senses that `adopt` has found to be gone."""
+        senses = set(senses)
+        self._ends = [end for end in self._ends if end[1][1] not in senses]
+        heapq.heapify(self._ends)
+        of_senses: tuple[dict[str, Any], ...] = (self._flows, self._bundles, self._deferred_until)
+        for known in (*of_senses, self.unavailable, self.paused):
+            for sense in senses:
+                known.pop(sense, None)
+
+    def _adopt_timers(self, timers: list[Timer], now: float, now_us: int) -> None:
+        kept = {(timer.sense, timer.source) for timer in self._timers if timer.keeps_position}
+        stays = self._schedule.adopt(timers, now=now, now_us=now_us) if self._schedule else {}
+        self._timers = timers
+        for timer in timers:
+            pair = (timer.sense, timer.source)
+            if timer.keeps_position and pair not in kept:
+                at_us = stays.get(timer) or before_first_us(timer, now_us)
+                self._recorder.cursor(*pair, at_us)
+        still = {(timer.sense, timer.source) for timer in timers if timer.keeps_position}
+        for pair in kept - still:
+            self._recorder.forget(*pair)
+
+    def _adopt_bundles(self, routes: list[Route], now: float) -> None:
+        """Bundles of a reflex that waits for the same senses go on; others end here and now."""
+        sources = _sources(self._routes)
+        before = {
+            (target, sources[target, reflex]): bundle
+            for target, bundles in self._bundles.items()
+            for reflex, bundle in bundles.items()
+        }
+        self._ends = [end for end in self._ends if end[1][0] == FLOW]
+        heapq.heapify(self._ends)
+        self._routes, self._bundles = routes, _bundles_of(routes)
+        sources = _sources(routes)
+        for target, bundles in self._bundles.items():
+            for reflex, bundle in bundles.items():
+                earlier = before.pop((target, sources[target, reflex]), None)
+                if earlier is not None and earlier.bundle is not None:
+                    earlier.window_s = bundle.window_s
+                    bundles[reflex] = earlier
+                    self._wake_at(earlier.due, (reflex, target))
+        for (target, _), bundle in before.items():
+            if bundle.bundle is not None:
+                self._let_out(target, bundle.bundle.as_cause(), now)
+
     # --- causes ---------------------------------------------------------------------
 
     def offer(self, sense: str, cause: Cause, route: Route | None = None) -> None:
@@ -130,8 +202,23 @@ class Triggers:
         else:
             self._follow(sense, self._flows[sense].offer(cause, self._clock.monotonic()))
 
+    def ask(self, sense: str, cause: Cause) -> str:
+        """Let in what a person asks for; return why it does not run, or is not yet to run.
+
+        A word of `blocked`, and then nothing comes of it; or a Decision.
+        """
+        if blocked := self.blocked(sense):
+            self._count(sense, blocked)
+            return blocked
+        decision = self._flows[sense].offer(cause, self._clock.monotonic())
+        self._follow(sense, decision)
+        return decision
+
     def hear(self, route: Route, signal: CausingSignal) -> None:
         """Let a live signal go its way to a sense that listens."""
+        if route.pair in self.moving:
+            self._count(route.target, "paused", detail=MOVED)
+            return
         refusal = route.refusal(signal)
         # Of a blocked sense the cursor stays, for signals that pass nothing too: it stands for all
         # before it, and those are asked about when the sense can run again.
@@ -144,6 +231,9 @@ class Triggers:
     def take_up(self, backlog: Backlog) -> None:
         """Let in what is to come of the signals that a sense could not hear."""
         sense = backlog.route.target
+        if backlog.route.pair in self.moving:
+            self._count(sense, "paused", len(backlog.causes), MOVED)
+            return
         if blocked := self.blocked(sense):  # all of it is taken up once that is over
             self._count(sense, blocked, len(backlog.causes))
             return
@@ -170,7 +260,9 @@ class Triggers:
         """A compute has its outcome; what was held meanwhile goes on."""
         flow = self._flows[sense]
         if blocked := self.blocked(sense):
-            self._count(sense, blocked, flow.drop())
+            self._drop(sense, blocked)
+            if again is not None and again.tickets:  # its signals stay behind the cursor
+                self.dropped(sense, again.tickets, blocked)
             again = None
         merged = again.merged if again is not None else 0
         decision = flow.finish(self._clock.monotonic(), again)
@@ -186,6 +278,58 @@ class Triggers:
             self._withdraw(sense)
             self._count(sense, why)
         self._wake_deferred(sense)
+
+    def relieve(self, sense: str) -> None:
+        """The rest of a sense is over before its time."""
+        self._flows[sense].relieve(self._clock.monotonic())
+        self._wake_deferred(sense)
+
+    def pause(self, sense: str, reason: str) -> None:
+        """Let nothing new of a sense run, and give up what waits; what runs comes to its end.
+
+        Signals among it stay behind the cursor, as do those that come now. So do ticks that are to
+        be made up for.
+        """
+        for source, at_us in self._flows[sense].waiting_positions().items():
+            if source.startswith(SOURCE_MARK):
+                self._passed[sense, source] = at_us
+        self.paused[sense] = reason
+        self._give_up([sense], "paused")
+
+    def make_up_after(self, pauses: AbstractSet[str], positions: Mapping[Pair, int]) -> None:
+        """Make up for ticks that passed while these senses were paused, as their reflexes say.
+
+        `positions` are of the timers, as for `begin`. Each tick was counted as `paused`.
+        """
+        for timer in self._timers:
+            pair = (timer.sense, timer.source)
+            if timer.sense not in pauses or self.blocked(timer.sense) or pair not in self._passed:
+                continue
+            until_us = self._passed.pop(pair)
+            after_us = max(positions.get(pair, until_us), self.in_hand(*pair))
+            planned = plan(timer, after_us, until_us)
+            self._line_up(timer.sense, [_tick_cause(timer, due_us) for due_us in planned.runs])
+            if planned.skipped and not planned.runs:
+                _, newest = elapsed(timer, after_us, until_us)
+                self._recorder.cursor(*pair, newest[-1])  # or the next start would take them up
+
+    def return_ticket(self, sense: str, ticket: int) -> None:
+        """Nobody waits by this ticket any more."""
+        self._flows[sense].return_ticket(ticket)
+
+    def phase(self, sense: str) -> Phase:
+        """Where the flow of a sense stands."""
+        return self._flows[sense].phase
+
+    def running(self, sense: str) -> PendingTrigger | None:
+        """The trigger of a sense that runs; None where none does."""
+        return self._flows[sense].running
+
+    def deferral(self, sense: str) -> tuple[Decision, float] | None:
+        """Why the trigger of a sense is deferred, and for how many seconds; None where none is."""
+        flow, now = self._flows[sense], self._clock.monotonic()
+        why = flow.deferred_by(now)
+        return None if why is None else (why, max(0.0, flow.due - now))
 
     def answered(self, sense: str, source: str, signal_id: int) -> None:
         """A sense has answered the signals of `source` up to this one, as its database says.
@@ -263,7 +407,12 @@ class Triggers:
         if cause is None:
             if bundle.bundle is not None:  # more has come, and put its end off
                 self._wake_at(bundle.due, (reflex, sense))
-        elif blocked := self.blocked(sense):
+        else:
+            self._let_out(sense, cause, now)
+
+    def _let_out(self, sense: str, cause: Cause, now: float) -> None:
+        """Let go on what a bundle has collected."""
+        if blocked := self.blocked(sense):
             self._count(sense, blocked)
         else:
             decision = self._flows[sense].offer(cause, now)
@@ -287,7 +436,15 @@ class Triggers:
             if flow.phase is Phase.WAITING:
                 self._withdraw(sense)
             bundles = sum(bundle.drop() for bundle in self._bundles_of(sense))
-            self._count(sense, reason, flow.drop() + bundles)
+            self._drop(sense, reason, bundles)
+
+    def _drop(self, sense: str, reason: str, more: int = 0) -> None:
+        """Nothing comes of what waits, and of so many triggers more that have gone already."""
+        flow = self._flows[sense]
+        awaited = flow.awaited()
+        self._count(sense, reason, flow.drop() + more)
+        if awaited:
+            self.dropped(sense, awaited, reason)
 
     def _cut(self, sense: str, cause: Cause) -> None:
         way = loop_in_words(cause, sense)
@@ -321,8 +478,10 @@ class Triggers:
                 if timer.keeps_position:  # from now on nothing of it is forgotten
                     self._recorder.cursor(*pair, before_first_us(timer, now_us))
                 continue
-            if timer.keeps_position and self.blocked(timer.sense):
-                continue  # the same is made up for at a start at which it can run
+            if timer.keeps_position and (blocked := self.blocked(timer.sense)):
+                if blocked == "paused":  # else the same is made up for at a later start
+                    self._passed[pair] = now_us
+                continue
             planned = plan(timer, last_us, now_us)
             made_up, skipped = made_up + len(planned.runs), skipped + planned.skipped
             detail = f"nerve did not run, from {rfc3339(last_us)} on"
@@ -372,6 +531,10 @@ class Triggers:
 
     def _on_tick(self, tick: Tick) -> None:
         sense = tick.timer.sense
+        if tick.timer.keeps_position and tick.runs and self.blocked(sense) == "paused":
+            # Of an interval a tick is told from two clocks, and may be a microsecond off.
+            half_us = 0 if tick.timer.is_by_wall_clock else tick.timer.interval_ms * US_PER_MS // 2
+            self._passed[sense, tick.timer.source] = tick.runs[-1] + half_us
         if tick.missed:
             detail = f"the tick after them was {tick.late_ms} ms late"
             self._count(sense, "missed", tick.missed, detail)
@@ -412,6 +575,24 @@ class Triggers:
             known = {"unavailable": self.unavailable, "paused": self.paused}.get(reason, {})
             detail = detail or known.get(sense, "")
             self._recorder.count(sense, reason, self._clock.now_us(), number, detail)
+
+
+def _bundles_of(routes: Iterable[Route]) -> dict[str, dict[int, Debounce]]:
+    """By target and reflex, where signals are collected."""
+    bundles: dict[str, dict[int, Debounce]] = {}
+    for route in routes:
+        if route.debounce_s:
+            of_target = bundles.setdefault(route.target, {})
+            of_target.setdefault(route.reflex, Debounce(route.debounce_s))
+    return bundles
+
+
+def _sources(routes: Iterable[Route]) -> dict[tuple[str, int], frozenset[str]]:
+    """By target and reflex, the senses that are listened to."""
+    found: dict[tuple[str, int], set[str]] = {}
+    for route in routes:
+        found.setdefault((route.target, route.reflex), set()).add(route.source)
+    return {listener: frozenset(sources) for listener, sources in found.items()}
 
 
 def _tick_cause(timer: Timer, due_us: int) -> Cause:

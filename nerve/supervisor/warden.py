@@ -78,10 +78,7 @@ class Warden:
         payload: dict[str, object] = {"until": until}
         if conduct.is_quarantined:
             message = f"in quarantine until {until}: {conduct.reason}"
-            hint = (
-                "mend the sense; it is tried once at the end; to end it now: stop nerve, "
-                f"`nerve resume {sense}`, start it"
-            )
+            hint = f"mend the sense, then `nerve resume {sense}`; else it is tried once at the end"
             payload |= {"message": message, "times": conduct.quarantines, "hint": hint}
             self._ledger.log(sense, "sense.quarantined", "error", payload, ref=ref)
             self._recorder.quarantine(sense, self._row(sense, conduct))
@@ -100,6 +97,16 @@ class Warden:
         """Have a trigger wait that came to a sense which rests."""
         self._let_rest(sense)
 
+    def release(self, sense: str) -> Conduct | None:
+        """Hold nothing against a sense any more; return what was, None where it was nothing."""
+        conduct, rests_s = self._conducts.get(sense), self.rests_s(sense)
+        if conduct is None or not (conduct.strikes or rests_s):
+            return None
+        del self._conducts[sense]
+        if conduct.is_quarantined:
+            self._recorder.quarantine(sense, None)
+        return conduct
+
     def absolve(self, sense: str) -> None:
         """It has run to an end of its own."""
         conduct = self._conducts.get(sense)
@@ -110,6 +117,13 @@ class Warden:
             self._recorder.quarantine(sense, None)
             message = "it ran to its end again; the quarantine is over"
             self._ledger.log(sense, "quarantine.ended", "info", {"message": message})
+
+    def forget(self, senses: Iterable[str]) -> None:
+        """Hold nothing against senses that are configured no longer."""
+        for sense in senses:
+            conduct = self._conducts.pop(sense, None)
+            if conduct is not None and conduct.is_quarantined:
+                self._recorder.quarantine(sense, None)
 
     def rests_s(self, sense: str) -> float:
         """For how many seconds more it is not to run, or to be loaded; 0 when it may."""

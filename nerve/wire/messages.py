@@ -18,9 +18,9 @@ from nerve.wire.model import Count, Message, Moment, parse
 
 PROTOCOL: Final = 1
 MAX_CAUSES = 100
-"""Signals handed to one compute; more are counted in `left_out`."""
+"""Signals and payloads given by hand that one compute gets; more are counted in `left_out`."""
 MAX_CAUSES_BYTES = 1024 * 1024
-"""Payloads of the signals handed to one compute, together, as JSON."""
+"""Payloads of these, together, as JSON."""
 MAX_CHAIN = 16
 """Senses whose signals lead to one another; a reflex that goes on is taken for a loop."""
 MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -98,10 +98,22 @@ class CauseSignal(Message):
     payload: Payload
 
 
+class Given(Message):
+    """What was given by hand to one compute.
+
+    Attributes:
+        left_out: how many more, older ones, there were.
+    """
+
+    payloads: tuple[JsonValue, ...] = Field(max_length=MAX_CAUSES)
+    left_out: Count = 0
+
+
 class ComputeMessage(Message):
     """Run a sense once.
 
     Attributes:
+        given: None where nothing was given by hand.
         positions: for each source among the causes, the last signal this run deals with.
         acknowledged: what has become durable meanwhile, of this sense and others.
     """
@@ -115,6 +127,7 @@ class ComputeMessage(Message):
     merged: Count = 0
     chain: tuple[str, ...] = Field((), max_length=MAX_CHAIN)
     due_us: Moment | None = None
+    given: Given | None = None
     positions: dict[str, Count] = Field(default_factory=dict)
     acknowledged: Acknowledged = Field(default_factory=dict)
 
@@ -124,6 +137,30 @@ class AcknowledgeMessage(Message):
 
     type: Literal["acknowledge"] = "acknowledge"
     acknowledged: Acknowledged
+
+
+class UpdateMessage(Message):
+    """What a reload has changed for a worker that goes on.
+
+    Attributes:
+        databases: where the database of every configured sense lies now, peers included.
+        masked: values to be masked from now on.
+        grace_period_ms: of each sense of this worker.
+    """
+
+    type: Literal["update"] = "update"
+    databases: dict[str, str]
+    masked: tuple[str, ...] = Field((), repr=False)
+    grace_period_ms: dict[str, Count] = Field(default_factory=dict)
+
+
+class PlaceMessage(Message):
+    """Put back how far a sense has got with the signals of a source, durably."""
+
+    type: Literal["place"] = "place"
+    sense: str
+    source: str
+    position: Count
 
 
 class DescribeMessage(Message):
@@ -140,7 +177,12 @@ class StopMessage(Message):
 
 
 Down = Annotated[
-    ComputeMessage | AcknowledgeMessage | DescribeMessage | StopMessage,
+    ComputeMessage
+    | AcknowledgeMessage
+    | PlaceMessage
+    | UpdateMessage
+    | DescribeMessage
+    | StopMessage,
     Field(discriminator="type"),
 ]
 
@@ -183,6 +225,18 @@ class UpMessage(Message):
     generation: Count
 
 
+class Code(Message):
+    """The code that a worker has loaded of a sense.
+
+    Attributes:
+        roots: the files and folders it consists of; none where that is not known.
+        fingerprint: as `nerve.process.code` makes it; empty where it changed meanwhile.
+    """
+
+    roots: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+
 class SenseReport(Message):
     """How a sense came up.
 
@@ -195,6 +249,7 @@ class SenseReport(Message):
         waiting: signals in the outbox that the parent has not acknowledged yet.
         migrated: revisions applied at this start, oldest first.
         kept_ms: by table, how long its rows are kept.
+        code: what was loaded.
     """
 
     name: str
@@ -207,6 +262,7 @@ class SenseReport(Message):
     waiting: Count = 0
     migrated: tuple[str, ...] = ()
     kept_ms: dict[str, Count] = Field(default_factory=dict)
+    code: Code = Code()
 
 
 class ReadyMessage(UpMessage):
@@ -250,7 +306,8 @@ class StoredCause(Message):
     merged: Count = 0
 
 
-def _writable_as_json(payload: JsonValue) -> JsonValue:
+def writable_as_json(payload: JsonValue) -> JsonValue:
+    """Return a payload; raises ValueError for one with a number that JSON does not know."""
     text = to_json(payload)
     if b"NaN" in text or b"Infinity" in text:  # in a string it may stand
         json.dumps(payload, allow_nan=False)
@@ -270,7 +327,7 @@ class SignalMessage(UpMessage):
     epoch: str
     seq: Count
     at_us: Moment
-    payload: Annotated[Payload, AfterValidator(_writable_as_json)]
+    payload: Annotated[Payload, AfterValidator(writable_as_json)]
     cause: StoredCause
     duration_us: Count | None = None
 
@@ -300,6 +357,20 @@ class FailedMessage(UpMessage):
     at_us: Moment
     duration_us: Count = 0
     fault: Fault
+
+
+class PlacedMessage(UpMessage):
+    """The database of a sense says no longer that it has got further than `position`.
+
+    Attributes:
+        fault: why that could not be written; None where it was.
+    """
+
+    type: Literal["placed"] = "placed"
+    sense: str
+    source: str
+    position: Count
+    fault: Fault | None = None
 
 
 class RetentionRule(Message):
@@ -356,6 +427,7 @@ Up = Annotated[
     | SignalMessage
     | NoSignalMessage
     | FailedMessage
+    | PlacedMessage
     | DescribedMessage
     | StoppedMessage,
     Field(discriminator="type"),
@@ -408,6 +480,15 @@ def dump_signal(
 
 def _names(chain: tuple[str, ...]) -> str:
     return json.dumps(chain, separators=(",", ":")) if chain else "[]"
+
+
+def refuse_depth(value: JsonValue, left: int = MAX_PAYLOAD_DEPTH) -> None:
+    """Raise ValueError for a payload of more than MAX_PAYLOAD_DEPTH levels."""
+    if left == 0:
+        raise ValueError(f"it is nested deeper than {MAX_PAYLOAD_DEPTH} levels")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            refuse_depth(inner, left - 1)
 
 
 def shorten(text: str, limit: int = MAX_TEXT_CHARS) -> str:

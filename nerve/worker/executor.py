@@ -17,6 +17,7 @@ import inspect
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, JsonValue, TypeAdapter
@@ -29,12 +30,12 @@ from nerve.errors import SenseError
 from nerve.sense import Blobs, Context, Signal, SoftTimeout, Trigger
 from nerve.wire.messages import (
     MAX_PAYLOAD_BYTES,
-    MAX_PAYLOAD_DEPTH,
     ComputeMessage,
     FailedMessage,
     NoSignalMessage,
     dump_cause,
     dump_signal,
+    refuse_depth,
 )
 from nerve.wire.model import dump
 from nerve.worker.deadline import Deadline
@@ -204,7 +205,7 @@ class Executor:
                 result = result.model_dump(mode="json")
             value = self._redactor.json(_JSON.validate_python(result, strict=True))
             _refuse_null(value)
-            _refuse_depth(value)
+            refuse_depth(value)
             text = _ENCODER.encode(value)
             size = len(text.encode())
         except (ValueError, RecursionError) as error:  # pydantic's and Unicode's are ValueErrors
@@ -247,17 +248,13 @@ def _trigger(message: ComputeMessage) -> Trigger:
         for s in message.signals
     )
     due = None if message.due_us is None else to_datetime(message.due_us)
-    return Trigger(message.kind, signals, message.left_out, message.merged, due)
+    trigger = Trigger(message.kind, signals, message.left_out, message.merged, due)
+    if message.given is None:
+        return trigger
+    given = message.given
+    return replace(trigger, payloads=given.payloads, payloads_left_out=given.left_out)
 
 
 def _refuse_null(value: Any) -> None:
     if value is None:  # the parent would end this worker for such a message
         raise ValueError("a model that comes to null is no signal; return None where there is none")
-
-
-def _refuse_depth(value: Any, left: int = MAX_PAYLOAD_DEPTH) -> None:
-    if left == 0:
-        raise ValueError(f"it is nested deeper than {MAX_PAYLOAD_DEPTH} levels")
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            _refuse_depth(inner, left - 1)

@@ -38,6 +38,7 @@ from nerve.store.newborn import make_if_missing
 from nerve.store.outbox import Mark, Outbox
 from nerve.store.peers import PeerDatabases
 from nerve.store.place import Place, close_untouched
+from nerve.store.positions import lower_position
 from nerve.store.sqlite import give_back_spare_pages, open_owner
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense, parse_options
@@ -187,6 +188,17 @@ class Resident:
         """Whether the last compute that was committed answered this trigger."""
         identity = self.outbox.identity()
         return (identity.boot, identity.trigger_id) == (boot, trigger_id)
+
+    def put_back(self, source: str, position: int) -> None:
+        """Note durably that no signal of a source after this one was dealt with."""
+        self._require_usable()
+        with self._explained():
+            self._raw.execute("PRAGMA synchronous=FULL")  # or a power loss would take it back
+            try:
+                lower_position(self._raw, source, position)
+            finally:
+                full = self.config.durability == "full"
+                self._raw.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
 
     def prune(self, is_wanted: Callable[[], bool]) -> None:
         """Delete old rows between two computes, if it is time, until `is_wanted`.

@@ -61,19 +61,14 @@ def test_a_dry_run_says_what_is_due_and_does_nothing_also_beside_a_running_nerve
     assert not list(old.state.archive.rglob("*.jsonl"))
 
 
-def test_beside_a_running_nerve_it_refuses_and_says_how_far_that_has_come(old):
+def test_beside_a_nerve_that_cannot_be_asked_nothing_is_archived(old):
     """CTL-1"""
     lock = old.state.lock()
-    first = old.here("archive")
+    done = old.here("archive")
     os.close(lock)
-    assert first.returncode == 75
-    assert "archives by itself, once a day; it has not done so yet" in first.stderr
-    old.here("archive")
-    lock = old.state.lock()
-    second = old.here("archive")
-    os.close(lock)
-    assert second.returncode == 75
-    assert "it has come up to 20" in second.stderr
+    assert done.returncode == 69
+    assert "has no control socket" in done.stderr
+    assert not list(old.state.archive.rglob("*.jsonl"))
 
 
 def test_a_day_that_is_refused_is_told_with_exit_code_1(old):

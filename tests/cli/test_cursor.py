@@ -249,14 +249,14 @@ def test_the_next_start_offers_what_was_set_back(project):
     assert saw[2:] in ([[first, second, third]], [[first, second], [third]])
 
 
-def test_beside_a_running_nerve_nothing_is_set_and_the_way_is_said(got):
+def test_beside_a_nerve_that_cannot_be_asked_nothing_is_set(got):
     """CTL-1"""
     project = got(journal=4, database=4)
     lock = project.state.lock()
     done = project.here("cursor", "set", "cpu-usage", "disk", "oldest")
     os.close(lock)
-    assert done.returncode == 75
-    assert "stop it, `nerve cursor set cpu-usage disk oldest`, start it again" in done.stderr
+    assert done.returncode == 69
+    assert "has no control socket" in done.stderr
     assert (stored(project), told(project)) == ((4, 4), [])
 
 

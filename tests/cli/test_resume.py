@@ -112,7 +112,7 @@ def test_a_sense_that_is_free_is_told_and_the_others_are_resumed(quarantined, js
     assert stored(project, "SELECT * FROM quarantine") == []
 
 
-def test_beside_a_running_nerve_nothing_is_written_and_the_way_is_said(quarantined):
+def test_beside_a_nerve_that_cannot_be_asked_nothing_is_written(quarantined):
     """CTL-1"""
     project = quarantined(hours=1)
     lock = project.state.lock()
@@ -120,9 +120,9 @@ def test_beside_a_running_nerve_nothing_is_written_and_the_way_is_said(quarantin
         done = project.here("resume", "disk")
     finally:
         os.close(lock)
-    assert done.returncode == 75
-    assert str(os.getpid()) in done.stderr
-    assert "stop it, `nerve resume disk`, start it again" in done.stderr
+    assert done.returncode == 69
+    assert f"process {os.getpid()} runs nerve" in done.stderr
+    assert "has no control socket" in done.stderr
     assert len(stored(project, "SELECT * FROM quarantine")) == 1
 
 

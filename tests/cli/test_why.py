@@ -127,7 +127,7 @@ def test_a_paused_sense_is_told_everywhere_and_resumed(record, json_lines):
     assert line["sense"] == "disk"
 
 
-def test_beside_a_running_nerve_nothing_is_paused_and_the_way_is_said(record):
+def test_beside_a_nerve_that_cannot_be_asked_nothing_is_paused(record):
     """CTL-1"""
     project = record(("signal", 60, 1, ""))
     lock = project.state.lock()
@@ -135,8 +135,8 @@ def test_beside_a_running_nerve_nothing_is_paused_and_the_way_is_said(record):
         done = project.here("pause", "disk")
     finally:
         os.close(lock)
-    assert done.returncode == 75
-    assert "stop it, `nerve pause disk`, start it again" in done.stderr
+    assert done.returncode == 69
+    assert "has no control socket" in done.stderr
     assert "paused" not in why(project)
 
 

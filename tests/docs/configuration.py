@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from nerve.config import values
 from nerve.config.durations import format_duration
+from nerve.config.effects import EFFECTS, Takes
 from nerve.config.models import Config, Section
 from nerve.config.sizes import format_size
 from tests.docs.markdown import anchor, table
@@ -79,10 +80,10 @@ def _constant(model, key):
 def _section(title, model, path):
     hints = get_type_hints(model, include_extras=True)
     rows = [
-        _row(field.alias or name, field, hints[name], path)
+        (*_row(field.alias or name, field, hints[name], path), _effect(model, field.alias or name))
         for name, field in model.model_fields.items()
     ]
-    columns = ("key", "value", "default", "what it does")
+    columns = ("key", "value", "default", "what it does", "a change takes effect")
     return f"## {title}\n\n{inspect.getdoc(model)}\n\n{table(columns, rows)}"
 
 
@@ -93,6 +94,11 @@ def _row(key, field, hint, path):
         raise ValueError(f"{key}: its description says {told[0].strip()} It is {default or None}")
     takes = _takes(hint, f"{path}.{key}" if path else key)
     return f"`{key}`", takes, default, SAID_DEFAULT.sub("", field.description)
+
+
+def _effect(model, key):
+    takes = EFFECTS[f"{model.__name__}.{key}"]
+    return "" if takes is Takes.PARTS else str(takes)
 
 
 def _default(field, hint):

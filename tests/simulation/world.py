@@ -96,6 +96,9 @@ class TurnRecorder:
         if self._flush is None:
             self._flush = self._machine.call_later(COUNTS_EVERY_S, self.commit)
 
+    def unwritten_cursors(self):
+        return dict(self._batch.cursors)
+
     def forget(self, target, source):
         self._batch.forgotten.add((target, source))
         self._soon()
@@ -174,6 +177,24 @@ class Parent:
         self.machine.lose_all()
         self.journal._raw.close()
 
+    def reload(self, config):
+        """Go on with another configuration of the same senses; as `Supervisor.switch` does."""
+        waiting = [sense for queue in self.queues.values() for sense in queue]
+        self.world.config = Config(**config)
+        groups = {sense.group for sense in self.world.config.senses.values()}
+        self.queues = {group: deque() for group in groups}
+        self.running = {group: self.running.get(group) for group in groups}
+        for sense in waiting:
+            self.queues[self._group_of(sense)].append(sense)
+        self.triggers.adopt(self.world.config)
+        routes, newest = routes_of(self.world.config), self.journal.newest_id
+        new = self.listeners.adopt(routes, newest)
+        self.positions.adopt(routes, new, newest)
+        for pair in new:
+            self.recorder.cursor(*pair, newest)
+        for group in groups:
+            self._pump(group)
+
     def lose(self, sense):
         """A sense cannot be loaded any more."""
         self.triggers.unavailable[sense] = ""
@@ -182,6 +203,14 @@ class Parent:
     def regain(self, sense):
         self.triggers.unavailable.pop(sense, None)
         self._take_report(sense)
+        self._take_up({sense})
+
+    def pause(self, sense):
+        """While all goes on."""
+        self.triggers.pause(sense, "")
+
+    def resume(self, sense):
+        self.triggers.paused.pop(sense, None)
         self._take_up({sense})
 
     # --- what the supervisor does -----------------------------------------------------
@@ -201,6 +230,7 @@ class Parent:
                 self.listeners,
                 targets,
                 now_us=self.machine.now_us(),
+                unwritten=self.recorder.unwritten_cursors(),
                 in_hand=self.triggers.in_hand,
                 moved=self.recorder.cursor,
                 damaged=lambda *_: None,

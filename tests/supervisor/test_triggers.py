@@ -453,3 +453,55 @@ def test_a_position_of_a_clock_that_was_wrong_begins_anew():
     assert nerve.books.cursors["x", timer.source] <= START
     nerve.machine.run(3_600.0)
     assert len(nerve.queue) == 1
+
+
+@pytest.mark.parametrize(("missed", "runs"), [("once", 1), ("all", 4), ("skip", 0)])
+def test_ticks_of_a_paused_sense_are_made_up_for_when_it_is_resumed(missed, runs):
+    """SIG-8: one that waited when it was paused included, and none of them twice."""
+    nerve = Nerve(every("10s", missed=missed))
+    nerve.triggers.begin({}, None)
+    nerve.run_all()
+    answered_us = nerve.machine.now_us()
+    nerve.machine.run(10)
+    assert nerve.queue == ["x"]
+    nerve.triggers.pause("x", "")
+    assert nerve.queue == []
+    nerve.machine.run(30)
+    del nerve.triggers.paused["x"]
+    (timer,) = timers_of(nerve.config)
+    nerve.triggers.make_up_after({"x"}, {("x", timer.source): answered_us})
+    assert nerve.run_all() == runs
+    assert nerve.counts["paused"] == 4
+    nerve.triggers.make_up_after({"x"}, {("x", timer.source): answered_us})
+    assert nerve.run_all() == 0
+    nerve.machine.run(10)
+    assert nerve.run_all() == 1, "and from then on it ticks as always"
+
+
+def test_the_signals_of_a_cursor_that_is_moved_wait_and_all_else_runs():
+    """SIG-7, SIG-8"""
+    nerve = Nerve(on_a())
+    nerve.triggers.moving.add(("x", "a"))
+    nerve.hear(signal(1))
+    assert (nerve.queue, nerve.counts, nerve.books.cursors) == ([], {"paused": 1}, {})
+    nerve.triggers.offer("x", MANUAL)
+    assert nerve.queue == ["x"]
+    nerve.triggers.moving.clear()
+    nerve.hear(signal(2))
+    (_, trigger) = nerve.take()
+    assert [s.id for s in trigger.signals] == [2]
+
+
+def test_when_a_rest_is_ended_what_waits_runs_as_soon_as_throttle_lets_it():
+    """RUN-9, SIG-5"""
+    nerve = Nerve(every("1h"), throttle="10s")
+    nerve.triggers.offer("x", MANUAL)
+    nerve.run_all()
+    nerve.triggers.offer("x", MANUAL)
+    nerve.triggers.rest("x", 600, Decision.QUARANTINED)
+    assert nerve.triggers.deferral("x") == (Decision.QUARANTINED, 600.0)
+    nerve.machine.run(3)
+    nerve.triggers.relieve("x")
+    assert nerve.triggers.deferral("x") == (Decision.THROTTLED, 7.0)
+    nerve.machine.run(7)
+    assert nerve.queue == ["x"]

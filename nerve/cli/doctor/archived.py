@@ -51,7 +51,7 @@ def look_at_archive(patient: Patient) -> Iterator[Finding]:
             warning(
                 f"the last run of the archive failed, at {when}: {sentence(failed.payload)}",
                 why="logs.db grows until one succeeds; nothing is lost",
-                hint=hint or "`nerve archive` with nerve stopped tries it at once",
+                hint=hint or "`nerve archive` tries it at once",
             )
         )
     yield from found

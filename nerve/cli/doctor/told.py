@@ -91,7 +91,7 @@ def quarantine_findings(
             yield warning(
                 f"{one.sense} is in quarantine until {end}: {one.reason}",
                 why="it does not run until then",
-                hint=f"mend it; earlier with nerve stopped: nerve resume {one.sense}",
+                hint=f"mend it; to end it earlier: nerve resume {one.sense}",
             )
 
 
