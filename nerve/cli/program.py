@@ -41,6 +41,8 @@ COMMANDS = {
         "nerve.cli.completion:completion",
         "Make a shell complete commands, options and names.",
     ),
+    "metrics": ("nerve.cli.metrics:metrics", "Serve metrics for Prometheus, or print them."),
+    "systemd-unit": ("nerve.cli.systemd:systemd_unit", "Print a systemd unit for this nerve."),
     "db": ("nerve.cli.database:db", "Migrate a sense's database, or look at its revisions."),
 }
 

@@ -24,6 +24,7 @@ from nerve.wire.control import (
     AnyRequest,
     DoneReply,
     FollowRequest,
+    MeasuresRequest,
     NewsReply,
     ProgressReply,
     RefusedReply,
@@ -100,7 +101,8 @@ class Remote:
             NotRunning: the nerve has ended, or does not answer.
         """
         self._send(request)
-        limit_s = STATUS_TIMEOUT_S if isinstance(request, StatusRequest) else None
+        is_quick = isinstance(request, StatusRequest | MeasuresRequest)
+        limit_s = STATUS_TIMEOUT_S if is_quick else None
         while True:
             reply = self._reply(limit_s)
             match reply:

@@ -42,7 +42,11 @@ MAX_DETAIL_CHARS = 500
 
 
 class Recorder:
-    """Collects entries, and has them committed."""
+    """Collects entries, and has them committed.
+
+    Attributes:
+        trouble: why the last batch could not be written yet; empty where it was.
+    """
 
     def __init__(
         self,
@@ -157,6 +161,11 @@ class Recorder:
         return in_hand + len(self._batch.entries)
 
     @property
+    def busy_since(self) -> float | None:
+        """Since when the thread is at its present job, monotonic; None while it is at none."""
+        return self._thread.busy_since
+
+    @property
     def has_entries(self) -> bool:
         """Whether a signal or log row is on its way that is not durable yet."""
         return bool(self._in_hand is not None or self._batch.entries)
@@ -244,6 +253,7 @@ class Recorder:
             self._idle.set()
 
     def _on_failure(self, error: StateError) -> None:
+        self.trouble = str(error)
         if self.is_healthy or error.fault != self._fault:
             self.is_healthy, self._fault, self.trouble = False, error.fault, str(error)
             self._troubled(error)

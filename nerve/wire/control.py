@@ -129,6 +129,17 @@ class ArchiveRequest(Request):
     type: Literal["archive"] = "archive"
 
 
+class MeasuresRequest(Request):
+    """What was measured since the start: a MeasuresPage, as the facts of `done`.
+
+    Attributes:
+        after: go on behind this sense, the last of the page before.
+    """
+
+    type: Literal["measures"] = "measures"
+    after: str = ""
+
+
 class FollowRequest(Request):
     """Be told whenever the journal has grown."""
 
@@ -145,6 +156,7 @@ AnyRequest = Annotated[
     | StopRequest
     | CursorRequest
     | ArchiveRequest
+    | MeasuresRequest
     | FollowRequest,
     Field(discriminator="type"),
 ]
