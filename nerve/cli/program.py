@@ -37,12 +37,12 @@ COMMANDS = {
     "new": ("nerve.cli.scaffold:new", "Write a new sense to begin from."),
     "config": ("nerve.cli.configuration:config", "Show the configuration as it takes effect."),
     "schema": ("nerve.cli.configuration:schema", "Print the JSON Schema of nerve.yaml."),
+    "metrics": ("nerve.cli.metrics:metrics", "Serve metrics for Prometheus, or print them."),
+    "systemd-unit": ("nerve.cli.systemd:systemd_unit", "Print a systemd unit for this nerve."),
     "completion": (
         "nerve.cli.completion:completion",
         "Make a shell complete commands, options and names.",
     ),
-    "metrics": ("nerve.cli.metrics:metrics", "Serve metrics for Prometheus, or print them."),
-    "systemd-unit": ("nerve.cli.systemd:systemd_unit", "Print a systemd unit for this nerve."),
     "db": ("nerve.cli.database:db", "Migrate a sense's database, or look at its revisions."),
 }
 

@@ -216,11 +216,6 @@ class Group:
         return self._restarts.recent(self._clock.monotonic())
 
     @property
-    def waiting(self) -> int:
-        """How many senses stand in the queue."""
-        return len(self._queue)
-
-    @property
     def is_quiet(self) -> bool:
         """Whether nothing runs, waits, or is being found out about."""
         return not (self._queue or self._in_flight.running or self._in_flight.suspect)

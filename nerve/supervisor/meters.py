@@ -115,5 +115,5 @@ class Meters:
 
 def _measured(group: Group) -> GroupMeasures:
     return GroupMeasures(
-        name=group.name, state=group.state, starts=group.generation, waiting=group.waiting
+        name=group.name, state=group.state, starts=group.generation, waiting=len(group.queue)
     )

@@ -35,7 +35,7 @@ def clock():
 
 @pytest.fixture
 def measured(clock):
-    group = SimpleNamespace(name="one", state=WorkerState.BUSY, generation=3, waiting=2)
+    group = SimpleNamespace(name="one", state=WorkerState.BUSY, generation=3, queue=["a", "b"])
     return Meters(clock, {"one": group}, "boot")
 
 
