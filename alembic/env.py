@@ -24,7 +24,7 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from nerve.config.load import Loaded, find_config, load_config
+from nerve.config import Loaded, find_config, load_config
 from nerve.errors import DatabaseMissing, NerveError
 from nerve.store.autogenerate import options_for, scratch
 from nerve.store.engine import core_connection

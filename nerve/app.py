@@ -6,15 +6,17 @@ import: SIGTERM, SIGHUP and the first Ctrl-C stop in an orderly way, a second on
 """
 
 import asyncio
+import faulthandler
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 
 from nerve.clock import SystemClock
 from nerve.config import Loaded
 from nerve.errors import Exit
 from nerve.process.kernel import become_subreaper
 from nerve.process.launch import end_adopted, shut_down
+from nerve.process.notify import notifier_from
 from nerve.store.journal import Journal
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.ledger import Tally
@@ -54,18 +56,22 @@ async def _supervise(
     loaded: Loaded,
     state: StateDir,
     journal: Journal,
-    environ: Mapping[str, str],
+    environ: MutableMapping[str, str],
     *,
     observe: Observe,
     once: bool,
 ) -> Tally:
+    notifier = notifier_from(environ)
+    if notifier.watchdog_s is not None:
+        # The manager ends a process that tells nothing with SIGABRT: then say where it stood.
+        faulthandler.enable()
     supervisor = Supervisor(
         loaded, state, journal, clock=SystemClock(), environ=environ, observe=observe, once=once
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.request_stop, signal.Signals(number).name)
-    await supervisor.run()
+    await supervisor.run(notifier)
     if supervisor.lost is not None:
         raise supervisor.lost
     return supervisor.ledger.tally

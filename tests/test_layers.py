@@ -14,9 +14,11 @@ LAYERS = {
     "wire": 1, "store": 1, "process": 1, "logs": 1,
     "reflex": 2,
     "supervisor": 3, "worker": 3, "archivist": 3,
-    "app": 4, "cli": 4, "__main__": 4,
+    "testing": 4, "app": 4, "cli": 5, "__main__": 5,
 }  # fmt: skip
-APART = [{"wire", "store", "process", "logs"}, {"supervisor", "worker", "archivist"}]
+APART = [
+    {"wire", "store", "process", "logs"}, {"supervisor", "worker", "archivist"}, {"testing", "app"},
+]  # fmt: skip
 MODULES = sorted(
     p for p in PACKAGE.rglob("*.py") if "batteries" not in p.parts and p != PACKAGE / "__init__.py"
 )
@@ -61,6 +63,28 @@ def test_senses_import_of_nerve_only_what_it_exports(folder):
                 import nerve
 
                 assert parts[1] in nerve.__all__, f"{path} imports {module}"
+
+
+def test_the_kit_is_for_tests_and_for_the_command_that_tries_a_sense_out():
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if "testing" not in path.parts and "testing" in map(part_of, imports_of(path))
+    }
+    assert users == {"cli/trial.py"}
+
+
+def test_pytest_is_needed_by_the_plugin_alone():
+    users = {str(p.relative_to(PACKAGE)) for p in MODULES if "pytest" in imports_of(p)}
+    assert users == {"testing/plugin.py"}
+
+
+def test_the_plugin_brings_nothing_into_a_run_that_does_not_use_it():
+    code = "import pytest, sys; before = set(sys.modules); import nerve.testing.plugin; print(*set(sys.modules) - before)"
+    brought = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert set(brought) == {"nerve", "nerve.version", "nerve.testing", "nerve.testing.plugin"}
 
 
 def test_the_parents_modules_bring_neither_sqlalchemy_nor_alembic():

@@ -10,6 +10,9 @@ from nerve.config.models import Config, SenseReflex, WorkflowReflex
 from nerve.errors import SenseError
 from nerve.worker.loader import locate
 
+MAX_CONDITION_CHARS = 40
+"""Of a reflex, in a list; `nerve why` has the longer ones."""
+
 
 def cause_of(reflex: SenseReflex | WorkflowReflex) -> str:
     """Say what triggers a reflex, e.g. `every 10s`, `at 06:30 on weekdays` or `on disk, memory`."""
@@ -44,13 +47,19 @@ def targets_of(reflex: SenseReflex | WorkflowReflex) -> tuple[str, ...]:
     return reflex.sense if isinstance(reflex, SenseReflex) else (reflex.workflow,)
 
 
-def runs_of(config: Config, sense: str) -> list[str]:
-    """Say each cause that runs a sense."""
+def runs_of(loaded: Loaded, sense: str) -> list[str]:
+    """Say each cause that runs a sense, with a condition that is short; secrets masked."""
     return [
-        cause_of(reflex)
-        for reflex in config.reflexes
+        loaded.redactor.text(_with_short_condition(reflex))
+        for reflex in loaded.config.reflexes
         if isinstance(reflex, SenseReflex) and sense in reflex.sense
     ]
+
+
+def _with_short_condition(reflex: SenseReflex) -> str:
+    condition = conditions_of(reflex)
+    is_short = condition and len(condition) <= MAX_CONDITION_CHARS
+    return f"{cause_of(reflex)}, {condition}" if is_short else cause_of(reflex)
 
 
 def listeners_of(config: Config, sense: str) -> Iterator[str]:

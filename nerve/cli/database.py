@@ -9,7 +9,6 @@ The others read, or look at what the revisions make of an empty database.
 import io
 import os
 import sqlite3
-import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -148,9 +147,7 @@ def _opened(settings: Settings, name: str) -> Iterator[_Sense]:
     """
     loaded = settings.load()
     require_sense(loaded, name)
-    with masked(loaded.redactor), warnings.catch_warnings():
-        # Alembic warns of what `Migrations` raises an error for.
-        warnings.filterwarnings("ignore", "Revision .* is not present")
+    with masked(loaded.redactor):
         printed = io.StringIO()
         try:
             with redirect_stdout(printed), redirect_stderr(printed):

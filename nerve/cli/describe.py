@@ -87,7 +87,7 @@ def _facts(loaded: Loaded, name: str, described: DescribedMessage) -> Iterator[t
     yield "timeout", format_duration(config.timeout_ms)
     yield "grace", format_duration(config.grace_period_ms)
     yield "throttle", config.throttle_ms and format_duration(config.throttle_ms)
-    yield "runs", runs_of(loaded.config, name)
+    yield "runs", runs_of(loaded, name)
     yield "listeners", list(listeners_of(loaded.config, name))
     yield "revisions", list(described.revisions)
     yield "tables", list(described.tables)

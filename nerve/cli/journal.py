@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from nerve.config import Loaded
+from nerve.config import Located
 from nerve.errors import DatabaseError, DatabaseMissing, NothingHasRun, StateError
 from nerve.store.faults import explain
 from nerve.store.schema import JOURNAL_HEAD, VERSION_TABLE, current_revisions
@@ -23,20 +23,20 @@ READABLE = frozenset({"0001", "0002", "0003", "0004", JOURNAL_HEAD})
 
 
 @contextmanager
-def open_journal(loaded: Loaded) -> Iterator[sqlite3.Connection]:
+def open_journal(located: Located) -> Iterator[sqlite3.Connection]:
     """Open logs.db for reading.
 
     Raises NothingHasRun where there is none yet, DatabaseCorrupt and its kin.
     """
-    path = StateDir(loaded.state_dir).journal_path
-    _refuse_misplaced(loaded.state_dir, path)
+    path = StateDir(located.state_dir).journal_path
+    _refuse_misplaced(located.state_dir, path)
     try:
         reader = open_reader(path)
     except DatabaseMissing as error:
-        raise _nothing_has_run(loaded) from error
+        raise _nothing_has_run(located) from error
     with closing(reader):
         try:
-            _require_schema(reader, loaded)
+            _require_schema(reader, located)
             yield reader
         except sqlite3.Error as error:
             raise explain(error, path) from error
@@ -58,12 +58,12 @@ def _mode(path: Path) -> int | None:
         return None
 
 
-def _require_schema(reader: sqlite3.Connection, loaded: Loaded) -> None:
+def _require_schema(reader: sqlite3.Connection, located: Located) -> None:
     found = current_revisions(reader, VERSION_TABLE)
     if not found:  # a first start was killed before it had made the tables
-        raise _nothing_has_run(loaded)
+        raise _nothing_has_run(located)
     if len(found) > 1 or not READABLE.issuperset(found):
-        path = StateDir(loaded.state_dir).journal_path
+        path = StateDir(located.state_dir).journal_path
         raise DatabaseError(
             f"{path} stands at revision {', '.join(found)}, this nerve reads {JOURNAL_HEAD}",
             path=path,
@@ -71,10 +71,10 @@ def _require_schema(reader: sqlite3.Connection, loaded: Loaded) -> None:
         )
 
 
-def _nothing_has_run(loaded: Loaded) -> NothingHasRun:
+def _nothing_has_run(located: Located) -> NothingHasRun:
     return NothingHasRun(
-        f"nothing has run here yet: there is no journal in {loaded.state_dir}",
-        path=loaded.state_dir,
+        f"nothing has run here yet: there is no journal in {located.state_dir}",
+        path=located.state_dir,
         hint="start it with: nerve run",
     )
 

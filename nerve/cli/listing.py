@@ -6,16 +6,17 @@ from zoneinfo import ZoneInfo
 import click
 
 from nerve.cli.causes import cause_of, found, runs_of, targets_of
+from nerve.cli.live import next_ticks
 from nerve.cli.output import emit, emit_json, emit_table, json_option, say
 from nerve.cli.quarantines import as_json as quarantine_as_json
 from nerve.cli.quarantines import end_of, held
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.tallies import Count, counts, last_outcome
-from nerve.cli.upcoming import next_of, running
-from nerve.cli.wording import local_time
+from nerve.cli.upcoming import Running, next_of, running
+from nerve.cli.wording import local_time, span
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
-from nerve.config.models import SenseReflex, WorkflowReflex
+from nerve.config.models import Config, SenseReflex, WorkflowReflex
 from nerve.store.batch import Quarantine
 
 
@@ -32,16 +33,17 @@ def senses(settings: Settings, as_json: bool) -> None:
     """List the senses: where they are, what runs them, how the last run ended."""
     loaded = settings.load()
     known, resting, now_us = counts(loaded), held(loaded), SystemClock().now_us()
-    rows = []
+    ticks, schedule, rows = next_ticks(loaded), running(loaded), []
     for name, sense in loaded.config.senses.items():
         where, place = found(loaded, name)
-        last, runs = last_outcome(known, name), runs_of(loaded.config, name)
+        last, runs = last_outcome(known, name), runs_of(loaded, name)
+        next_us = ticks.get(name) or _next_us(loaded.config, name, now_us, schedule)
         if as_json:
             shown = {"sense": name, "group": sense.group, "found": where, "place": str(place)}
             quarantine = quarantine_as_json(resting.get(name), now_us)
             how = {"runs": runs, "last": last and last.as_json(), "quarantine": quarantine}
-            emit_json({**shown, **how})
-        rows.append((name, sense.group, where, last, "; ".join(runs) or "nothing"))
+            emit_json({**shown, **how, "next": None if next_us is None else rfc3339(next_us)})
+        rows.append((name, sense.group, where, last, _runs(runs, next_us, now_us)))
     if as_json:
         return
     zone = ZoneInfo(loaded.config.timezone)
@@ -50,6 +52,22 @@ def senses(settings: Settings, as_json: bool) -> None:
     if not rows:
         say(f"{loaded.path} has no senses")
     _show_quarantines(loaded, resting, now_us, zone)
+
+
+def _runs(runs: list[str], next_us: int | None, now_us: int) -> str:
+    coming = f" (in {span(next_us - now_us)})" if next_us is not None else ""
+    return ("; ".join(runs) or "nothing") + coming
+
+
+def _next_us(config: Config, sense: str, now_us: int, schedule: Running) -> int | None:
+    """When a timer runs it next, as the files and the clock tell; None where they do not."""
+    timers = [
+        reflex.model_copy(update={"sense": (sense,)})
+        for reflex in config.reflexes
+        if isinstance(reflex, SenseReflex) and sense in reflex.sense and not reflex.on
+    ]
+    found = [next_of(reflex, config, now_us, schedule) for reflex in timers]
+    return min((at_us for at_us in found if at_us is not None), default=None)
 
 
 def _show_quarantines(

@@ -3,6 +3,7 @@
 The help texts stand here, because showing the list must not import the commands.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -16,6 +17,8 @@ from nerve.version import VERSION
 
 COMMANDS = {
     "run": ("nerve.cli.run:run", "Start the senses and keep them running."),
+    "status": ("nerve.cli.status.command:status", "Show how everything is, what needs you first."),
+    "top": ("nerve.cli.top.command:top", "Show what costs most, live."),
     "check": ("nerve.cli.check:check", "Check the configuration and load every sense."),
     "doctor": ("nerve.cli.doctor.command:doctor", "Look for what is wrong, and what to do."),
     "test": ("nerve.cli.trial:test", "Run one sense on a scratch database."),
@@ -37,6 +40,12 @@ COMMANDS = {
     "new": ("nerve.cli.scaffold:new", "Write a new sense to begin from."),
     "config": ("nerve.cli.configuration:config", "Show the configuration as it takes effect."),
     "schema": ("nerve.cli.configuration:schema", "Print the JSON Schema of nerve.yaml."),
+    "metrics": ("nerve.cli.metrics:metrics", "Serve metrics for Prometheus, or print them."),
+    "systemd-unit": ("nerve.cli.systemd:systemd_unit", "Print a systemd unit for this nerve."),
+    "completion": (
+        "nerve.cli.completion:completion",
+        "Make a shell complete commands, options and names.",
+    ),
     "db": ("nerve.cli.database:db", "Migrate a sense's database, or look at its revisions."),
 }
 
@@ -62,6 +71,9 @@ class Program(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        if not gc.isenabled():  # `main` has put that off until now
+            gc.freeze()  # what is imported by now stays, and is never looked through
+            gc.enable()
         return command
 
     def resolve_command(

@@ -124,22 +124,23 @@ def _distinct(columns: Sequence[str]) -> list[str]:
 def _show(columns: list[str], rows: list[tuple[Any, ...]], *, as_json: bool) -> None:
     if as_json:
         for row in rows:
-            emit_json(dict(zip(columns, map(_json_value, row), strict=True)))
+            emit_json(dict(zip(columns, map(json_value, row), strict=True)))
         return
-    shown = [[_cell(value) for value in row] for row in rows]
+    shown = [[cell_of(value) for value in row] for row in rows]
     if is_terminal():
         emit_table(columns, shown, wrap=False)
     else:
         emit_tab_separated(columns, shown)
 
 
-def _json_value(value: Any) -> Any:
-    """JSON has neither bytes nor infinity: they become text, as SQL writes it."""
+def json_value(value: Any) -> Any:
+    """Return a value for JSON, which has neither bytes nor infinity: they become text."""
     is_json = not isinstance(value, bytes) and not (isinstance(value, float) and math.isinf(value))
-    return value if is_json else _cell(value)
+    return value if is_json else cell_of(value)
 
 
-def _cell(value: Any) -> str:
+def cell_of(value: Any) -> str:
+    """Write a value of SQLite's as text; nothing for NULL."""
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"
     return "" if value is None else str(value)

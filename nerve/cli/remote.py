@@ -24,6 +24,7 @@ from nerve.wire.control import (
     AnyRequest,
     DoneReply,
     FollowRequest,
+    MeasuresRequest,
     NewsReply,
     ProgressReply,
     RefusedReply,
@@ -35,7 +36,7 @@ from nerve.wire.model import dump
 from nerve.wire.status import StatusReply
 
 if TYPE_CHECKING:
-    from nerve.config import Loaded
+    from nerve.config import Located
 
 CONNECT_TIMEOUT_S = 5.0
 """To connect and to send; the parent takes what comes within a turn of its loop."""
@@ -100,7 +101,8 @@ class Remote:
             NotRunning: the nerve has ended, or does not answer.
         """
         self._send(request)
-        limit_s = STATUS_TIMEOUT_S if isinstance(request, StatusRequest) else None
+        is_quick = isinstance(request, StatusRequest | MeasuresRequest)
+        limit_s = STATUS_TIMEOUT_S if is_quick else None
         while True:
             reply = self._reply(limit_s)
             match reply:
@@ -191,14 +193,14 @@ class Remote:
         )
 
 
-def connect(loaded: "Loaded") -> Remote:
-    """Connect to the nerve that runs with this configuration.
+def connect(located: "Located") -> Remote:
+    """Connect to the nerve that runs in this state directory.
 
     Raises:
         NotRunning: there is none, or none that answers.
         StateForbidden: it is another user's.
     """
-    return connect_to(StateDir(loaded.state_dir))
+    return connect_to(StateDir(located.state_dir))
 
 
 def connect_to(state: StateDir) -> Remote:

@@ -1,8 +1,8 @@
 """`nerve run`: this process becomes the parent.
 
 What happens goes to stdout, worded for whoever is there; a header, once something does
-happen, and a last line go to stderr. It runs in the foreground until SIGTERM or Ctrl-C;
-a supervisor such as systemd may put it where it wants it.
+happen, and a last line go to stderr (`announcing`). It runs in the foreground until SIGTERM
+or Ctrl-C; a supervisor such as systemd may put it where it wants it.
 """
 
 import os
@@ -16,15 +16,16 @@ import click
 
 from nerve.app import run as run_app
 from nerve.cli import terminal
+from nerve.cli.announcing import Announcer, for_journal, leads_to_journal, with_priority
 from nerve.cli.boundary import discard_stdout
 from nerve.cli.outlet import Outlet
-from nerve.cli.output import is_terminal, json_option, say
+from nerve.cli.output import is_terminal, json_option
 from nerve.cli.settings import config_options
-from nerve.cli.wording import counted, visible
+from nerve.cli.wording import counted
 from nerve.clock import MS_PER_S
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
-from nerve.errors import Exit
+from nerve.errors import Exit, NerveError
 from nerve.supervisor.ledger import Tally
 from nerve.version import VERSION
 
@@ -47,15 +48,24 @@ def run(context: click.Context, once: bool, as_json: bool) -> Exit:
 
     A first Ctrl-C or SIGTERM lets running computes end; a second one ends at once.
     """
+    announce = Announcer(as_json=as_json, environ=os.environ)
+    try:
+        return _run(context, announce, once=once, as_json=as_json)
+    except NerveError as error:
+        announce.explain(error)
+        return error.exit_code
+
+
+def _run(context: click.Context, announce: Announcer, *, once: bool, as_json: bool) -> Exit:
     loaded = context.obj.load()
     for warning in loaded.warnings:
-        say(click.style("warning: ", fg="yellow") + visible(str(warning)))
+        announce(str(warning), "warning")
     outlet = Outlet(
         _wording(context, loaded, as_json=as_json),
         _write_out,
         # Not before: a start that is refused would have said that Ctrl-C stops it.
-        begin=lambda: _say_header(loaded),
-        complain=_say_unwritable,
+        begin=lambda: _say_header(announce, loaded),
+        complain=lambda error: _say_unwritable(announce, error),
     )
     started = time.monotonic()
     try:
@@ -65,11 +75,13 @@ def run(context: click.Context, once: bool, as_json: bool) -> Exit:
     finally:
         if not outlet.close():
             discard_stdout()
-    _say_end(tally, time.monotonic() - started)
+    _say_end(announce, tally, time.monotonic() - started)
     return Exit.INPUT_OUTPUT if outlet.unwritten and code is Exit.OK else code
 
 
 def _wording(context: click.Context, loaded: Loaded, *, as_json: bool) -> terminal.Word:
+    if leads_to_journal(sys.stdout.fileno(), os.environ):
+        return with_priority(terminal.for_json if as_json else for_journal)
     if as_json:
         return terminal.for_json
     if not is_terminal():
@@ -93,27 +105,29 @@ def _write_out(text: str) -> None:
             select.select([], [descriptor], [])
 
 
-def _say_unwritable(error: OSError) -> None:
-    say(f"nerve: standard output: {error.strerror}; it goes on, and `nerve logs` has all of it")
+def _say_unwritable(announce: Announcer, error: OSError) -> None:
+    goes_on = "it goes on, and `nerve logs` has all of it"
+    announce(f"nerve: standard output: {error.strerror}; {goes_on}", "error")
 
 
-def _say_header(loaded: Loaded) -> None:
+def _say_header(announce: Announcer, loaded: Loaded) -> None:
     groups = {sense.group for sense in loaded.config.senses.values()}
     senses = counted(len(loaded.config.senses), "sense")
-    say(f"nerve {VERSION}: {senses} in {counted(len(groups), 'group')}, from {loaded.path}")
-    say(f"state in {loaded.state_dir}; Ctrl-C stops")
+    announce(f"nerve {VERSION}: {senses} in {counted(len(groups), 'group')}, from {loaded.path}")
+    announce(f"state in {loaded.state_dir}; Ctrl-C stops")
 
 
-def _say_end(tally: Tally, duration_s: float) -> None:
+def _say_end(announce: Announcer, tally: Tally, duration_s: float) -> None:
     # Whole seconds: nobody asks for the milliseconds of a day.
     duration = format_duration(int(duration_s) * MS_PER_S)
     signals, failures = counted(tally.signals, "signal"), counted(tally.failures, "failure")
     missing = (
         f", not available: {', '.join(sorted(tally.unavailable))}" if tally.unavailable else ""
     )
-    say(f"stopped after {duration}: {signals}, {failures}{missing}")
+    announce(f"stopped after {duration}: {signals}, {failures}{missing}")
     if tally.unrecorded:
-        say(
+        announce(
             f"{counted(tally.unrecorded, 'entry')} could not be written to logs.db; signals among "
-            "them are safe in their senses' databases and are told again at the next start"
+            "them are safe in their senses' databases and are told again at the next start",
+            "error",
         )

@@ -2,17 +2,20 @@
 
 Nothing is ever overwritten: all paths are looked at before the first is written, and
 each is created in a way that fails should it have appeared meanwhile. What is
-written passes `nerve check` and `nerve test`. The texts lie in `templates/`.
+written passes `nerve check`, `nerve test` and `pytest`. The texts lie in `templates/`.
 """
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from importlib import resources
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
+from nerve.cli.adding import INTERVAL, NoPlace, add_to_file, reflex_line, sense_line
 from nerve.cli.output import emit, say
 from nerve.cli.settings import Settings, config_options
 from nerve.config.names import module_name
@@ -49,14 +52,22 @@ def new() -> None:
     """Write a new sense to begin from."""
 
 
-@new.command(short_help="Write a sense into senses/ beside nerve.yaml.")
+@new.command(
+    short_help="Write a sense into senses/ beside nerve.yaml, and its tests.",
+    epilog="\b\nExamples:\n"
+    "  nerve new sense load-watch --add         and have nerve.yaml use it\n"
+    "  pytest                                   its tests pass at once\n"
+    "  nerve test load-watch                    run it once, for real, on nothing that matters",
+)
 @click.argument("name")
+@click.option("--add", is_flag=True, help="Add it to nerve.yaml, with a reflex every 10s.")
 @config_options
 @click.pass_obj
-def sense(settings: Settings, name: str) -> None:
-    """Write a sense into senses/ beside nerve.yaml, and tell how to use it.
+def sense(settings: Settings, name: str, add: bool) -> None:
+    """Write a sense into senses/ beside nerve.yaml, with a test, and tell how to use it.
 
-    NAME is written like load-watch: small letters, digits and hyphens.
+    NAME is written like load-watch: small letters, digits and hyphens. The tests go into tests/
+    beside nerve.yaml.
     """
     if len(name) > MAX_NAME_CHARS or not re.fullmatch(NAME_PATTERN, name):
         hint = f"small letters, digits and hyphens, a letter first, at most {MAX_NAME_CHARS}"
@@ -71,23 +82,36 @@ def sense(settings: Settings, name: str) -> None:
         folder / "__init__.py": _template("sense.py.txt", name),
         folder / "migrations" / "0001_readings.py": _template("migration.py.txt", name),
         folder / "README.md": _template("README.md.txt", name),
+        config.parent / "tests" / f"test_{module_name(name)}.py": _template("test.py.txt", name),
     }
     _write_all(files)
-    _say_next(settings, name)
+    _say_next(settings, name, add=add)
 
 
-def _say_next(settings: Settings, name: str) -> None:
+def _say_next(settings: Settings, name: str, *, add: bool) -> None:
     from nerve.worker.loader import ENTRY_POINTS
 
     if entry_points(group=ENTRY_POINTS, name=name):
         say(f"it is used in place of the sense {name} that is installed")
+    config = _shown(settings.path())
     if name in _configured(settings):
-        say(f"{settings.path()} has it already")
-    else:
-        say(f"add to {settings.path()}:")
-        say(f"\n  under senses:    {name}: {{}}")
-        say(f"  under reflexes:  - {{kind: sense, sense: {name}, interval: 10s}}\n")
-    say(f"then try it: nerve test {name}")
+        say(f"{config} has it already")
+    elif not (add and _is_added(settings.path(), name)):
+        say(f"add to {config}:")
+        say(f"\n  under senses:    {sense_line(name)}")
+        say(f"  under reflexes:  {reflex_line(name)}\n")
+    pytest = "pytest" if find_spec("pytest") else "pip install pytest; pytest"
+    say(f"next: {pytest}; nerve test {name}; nerve check; nerve run")
+
+
+def _is_added(config: Path, name: str) -> bool:
+    try:
+        add_to_file(config, name)
+    except NoPlace as error:
+        say(f"{_shown(config)} was left as it is: {error}")
+        return False
+    say(f"{_shown(config)} has it now: {sense_line(name)}, and a reflex every {INTERVAL}")
+    return True
 
 
 def _configured(settings: Settings) -> Collection[str]:
@@ -112,7 +136,12 @@ def _write_all(files: Mapping[Path, str]) -> None:
                 file.write(text)
         except OSError as error:
             raise _refused(path, error) from error
-        emit(str(path))
+        emit(_shown(path))
+
+
+def _shown(path: Path) -> str:
+    """Return a path as whoever stands in this folder would write it."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _make(directory: Path) -> None:

@@ -16,7 +16,7 @@ import click
 from nerve.errors import Exit, NerveError
 
 if TYPE_CHECKING:
-    from nerve.config import Loaded
+    from nerve.config import Loaded, Whereabouts
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ class Settings:
 
     def path(self) -> Path:
         """Return where the configuration is, whether or not there is such a file."""
-        from nerve.config import find_config
+        from nerve.config.whereabouts import find_config
 
         return find_config(self.config, os.environ, Path.cwd())
 
@@ -50,6 +50,15 @@ class Settings:
         from nerve.config import load_config
 
         return load_config(self.path(), environ=os.environ, overrides=self.overrides)
+
+    def whereabouts(self) -> "Whereabouts | Loaded":
+        """Tell where all is, whatever else is at fault; raises ConfigFaults if that cannot be."""
+        # Not from the package: a module that only tells where things are is quickly imported.
+        from nerve.config.whereabouts import Whereabouts, find_state_dir
+
+        path = self.path()
+        state_dir = find_state_dir(path, environ=os.environ, overrides=self.overrides)
+        return Whereabouts(path, state_dir) if state_dir is not None else self.load()
 
     def words(self) -> list[str]:
         """Return the options that point another command at the same configuration."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from nerve.cli.journal import open_journal
 from nerve.clock import rfc3339
-from nerve.config import Loaded
+from nerve.config.whereabouts import Located
 from nerve.errors import NothingHasRun
 
-OUTCOMES = frozenset({"signal", "no_signal", "error", "soft_timeout", "killed", "crashed"})
+FAILURES = frozenset({"error", "soft_timeout", "killed", "crashed"})
+OUTCOMES = FAILURES | {"signal", "no_signal"}
 """How a trigger that was accepted ends; other words are reasons why one was not."""
 
 
@@ -29,10 +30,10 @@ class Count:
         }
 
 
-def counts(loaded: Loaded) -> list[Count]:
+def counts(located: Located) -> list[Count]:
     """Return all counts, the latest first; none where nothing has run yet."""
     try:
-        with open_journal(loaded) as reader:
+        with open_journal(located) as reader:
             rows = reader.execute(
                 "SELECT sense, outcome, count, last_at_us FROM outcomes ORDER BY last_at_us DESC"
             ).fetchall()

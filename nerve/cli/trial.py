@@ -2,211 +2,197 @@
 
 The worker is the one of `nerve run`; its database is fresh and lies in a scratch
 directory that is deleted afterwards, migrations and all. Peers are read where they
-really are. What the trial stored is read only after the worker has closed it.
+really are. Each run is shown with what came of it: the signal, the new rows, what was
+logged and printed.
 """
 
-import sqlite3
+import json
 import tempfile
-import time
-from collections.abc import Generator
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.output import emit, emit_json, emit_table, json_option
+from nerve.cli.query import cell_of, json_value
 from nerve.cli.settings import Settings, config_options, require_sense
-from nerve.cli.wording import counted, json_text, visible, visible_lines
-from nerve.clock import MS_PER_S, US_PER_MS
+from nerve.cli.wording import counted, cut, json_text, visible, visible_lines
+from nerve.clock import MS_PER_S, US_PER_S
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
-from nerve.errors import Exit, NerveError
+from nerve.config.secrets import Redactor
+from nerve.errors import Exit
 from nerve.process.launch import shut_down
-from nerve.sense import TriggerKind
-from nerve.store.faults import explain
-from nerve.store.sqlite import open_reader
-from nerve.supervisor.shortlived import ShortLived, short_spec
-from nerve.wire.messages import (
-    AcknowledgeMessage,
-    ComputeMessage,
-    FailedMessage,
-    Fault,
-    ReadyMessage,
-    SignalMessage,
-    StopMessage,
-    Up,
-)
+from nerve.supervisor.shortlived import short_spec
+from nerve.testing.in_worker import SenseInWorker
+from nerve.testing.results import LogLine, Result
+from nerve.testing.tables import Added, Additions
+from nerve.testing.triggers import Cause
 
-BOOT_TIMEOUT_S = 120.0
-"""Imports and migrations, as long as the supervisor allows."""
-STOP_TIMEOUT_S = 5.0
 MAX_TIMES = 10_000
-
-
-@dataclass(slots=True)
-class Remains:
-    """What is left after the last run.
-
-    Attributes:
-        rows: number of rows for each of the sense's own tables.
-        kept_ms: by table, how long rows are kept where the sense says so.
-        logs: level and text of each log record, oldest first.
-        printed: what it wrote to stdout and stderr.
-    """
-
-    rows: dict[str, int] = field(default_factory=dict)
-    kept_ms: dict[str, int] = field(default_factory=dict)
-    logs: list[tuple[str, str]] = field(default_factory=list)
-    printed: str = ""
+MAX_SHOWN_ROWS = 5
+"""Of each table after each run; how many there are is said as well."""
+MAX_CELL_CELLS = 40
+"""Of a terminal, for one value in a table."""
 
 
 @click.command(
     epilog="\b\nExamples:\n"
     "  nerve test disk                          once\n"
     "  nerve test disk --times 3                what it makes of its own earlier rows\n"
+    "  nerve test heat --signal 'disk={\"full\": true}'\n"
+    "                                           caused by a signal of another sense\n"
     "Exit code 1 when a run failed."
 )
 @click.argument("sense")
 @click.option("--times", type=click.IntRange(1, MAX_TIMES), default=1, help="How often to run it.")
+@click.option(
+    "--signal",
+    "signals",
+    metavar="SENSE=JSON",
+    multiple=True,
+    help="A signal that causes each run, with its payload. May be repeated.",
+)
 @json_option
 @config_options
 @click.pass_obj
-def test(settings: Settings, sense: str, times: int, as_json: bool) -> Exit:
+def test(
+    settings: Settings, sense: str, times: int, signals: tuple[str, ...], as_json: bool
+) -> Exit:
     """Run one sense on a scratch database, and show what comes of it."""
     loaded = settings.load()
     require_sense(loaded, sense)
-    remains = Remains()
-    failures = 0
-    try:
-        with closing(_runs(loaded, sense, times, remains)) as runs:
-            for number, (answer, duration_us) in enumerate(runs, 1):
-                failures += isinstance(answer, FailedMessage)
-                show = _emit_run if as_json else _show_run
-                show(number, answer, duration_us)
-    finally:
-        shut_down()
-        _emit_remains(remains) if as_json else _show_remains(remains)
-    return Exit.FOUND if failures else Exit.OK
-
-
-def _runs(
-    loaded: Loaded, name: str, times: int, remains: Remains
-) -> Generator[tuple[Up, int], None, None]:
-    """Run a sense some times; yield each answer with its duration in microseconds.
-
-    Raises NerveError when the sense cannot be loaded, or its worker hangs or dies.
-    """
+    causes = [_cause(loaded, text) for text in signals]
+    report = _Report(loaded.redactor, as_json=as_json)
     with tempfile.TemporaryDirectory(prefix="nerve-test-") as scratch:
-        blobs = Path(scratch) / "blobs"
-        blobs.mkdir()
-        senses = {name: loaded.config.senses[name]}
-        worker = ShortLived(short_spec(loaded, senses, Path(scratch), blobs=blobs), loaded)
+        run = _in_scratch(loaded, sense, Path(scratch))
+        additions = Additions(run.database)
         try:
-            with worker:
-                remains.kept_ms = _await_ready(worker)
+            with closing(run):
+                run.start()
                 for number in range(1, times + 1):
-                    yield _compute(worker, loaded, name, number)
-                worker.request(StopMessage(), STOP_TIMEOUT_S)
+                    report.run(number, run(signals=causes), additions.look(MAX_SHOWN_ROWS))
+                run.stop()
         finally:
-            remains.printed = worker.printed
-            remains.logs = [(r.levelname.lower(), r.getMessage()) for r in worker.records]
-        remains.rows = _rows(Path(scratch) / f"{name}.db")
+            shut_down()
+            report.end(run)
+    return Exit.FOUND if report.failures else Exit.OK
 
 
-def _await_ready(worker: ShortLived) -> dict[str, int]:
-    """Wait until the sense is up; return how long its rows are kept, by table."""
-    answer = worker.receive(BOOT_TIMEOUT_S)
-    fault = getattr(answer, "fault", None)
-    kept_ms: dict[str, int] = {}
-    if isinstance(answer, ReadyMessage):
-        (report,) = answer.senses
-        fault, kept_ms = report.fault, report.kept_ms
-    if fault is not None:
-        raise NerveError(_with_traceback(fault), hint=fault.hint)
-    return kept_ms
+def _cause(loaded: Loaded, text: str) -> Cause:
+    name, _, payload = text.partition("=")
+    require_sense(loaded, name)
+    try:
+        return name, json.loads(payload)
+    except ValueError as error:
+        hint = f'write --signal \'{name}={{"summary": "..."}}\''
+        raise click.BadParameter(f"the payload of {name} is no JSON: {error}; {hint}") from error
 
 
-def _compute(worker: ShortLived, loaded: Loaded, name: str, number: int) -> tuple[Up, int]:
-    config = loaded.config.senses[name]
-    allowance_s = (config.timeout_ms + config.grace_period_ms) / MS_PER_S
-    message = ComputeMessage(sense=name, trigger_id=number, kind=TriggerKind.MANUAL)
-    began = time.monotonic()
-    answer = worker.request(message, allowance_s)
-    if isinstance(answer, SignalMessage):
-        worker.send(AcknowledgeMessage(acknowledged={name: (answer.epoch, answer.seq)}))
-    measured_us = getattr(answer, "duration_us", None)
-    return answer, measured_us or int((time.monotonic() - began) * MS_PER_S * US_PER_MS)
+def _in_scratch(loaded: Loaded, name: str, scratch: Path) -> SenseInWorker:
+    blobs = scratch / "blobs"
+    blobs.mkdir()
+    spec = short_spec(loaded, {name: loaded.config.senses[name]}, scratch, blobs=blobs)
+    return SenseInWorker(loaded, name, spec, scratch / "slate")
 
 
-def _rows(database: Path) -> dict[str, int]:
-    """Count the rows of the sense's own tables; those of nerve and Alembic do not count."""
-    with closing(open_reader(database)) as reader:
-        try:
-            names = reader.execute(
-                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name != 'alembic_version'"
-                " AND name NOT GLOB 'nerve_*' AND name NOT GLOB 'sqlite_*' ORDER BY name"
-            ).fetchall()
-            return {name: _count(reader, name) for (name,) in names}
-        except sqlite3.Error as error:
-            raise explain(error, database) from error
+class _Report:
+    """Shows one run after the other.
 
+    Attributes:
+        failures: how many runs have failed.
+    """
 
-def _count(reader: sqlite3.Connection, table: str) -> int:
-    quoted = table.replace('"', '""')
-    (count,) = reader.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()  # noqa: S608  quoted
-    return int(count)
+    def __init__(self, redactor: Redactor, *, as_json: bool) -> None:
+        self.failures = 0
+        self._redactor = redactor
+        self._as_json = as_json
+        self._totals: dict[str, int] = {}
 
+    def run(self, number: int, result: Result, added: Mapping[str, Added]) -> None:
+        """Show a run, and the rows that came with it."""
+        self.failures += result.error is not None
+        self._totals = {table: rows.total for table, rows in added.items()}
+        if self._as_json:
+            emit_json(self._as_value(number, result, added))
+            return
+        nothing = " (compute returned None)" if result.outcome == "no_signal" else ""
+        emit(f"run {number}: {result.outcome}{nothing}, {result.duration_s * MS_PER_S:,.1f} ms")
+        if result.error is not None:
+            _show_error(result)
+        elif result.payload is not None:
+            emit(f"  {json_text(result.payload)}")
+        for table, rows in added.items():
+            self._show_rows(table, rows)
+        _show_heard(result.logs, result.printed)
 
-def _emit_run(number: int, answer: Up, duration_us: int) -> None:
-    fault = answer.fault.model_dump() if isinstance(answer, FailedMessage) else None
-    emit_json(
-        {
+    def end(self, run: SenseInWorker) -> None:
+        """Show what is left after the last run."""
+        logs, printed = run.last_words()
+        kept = {table: format_duration(kept_ms) for table, kept_ms in run.kept_ms.items()}
+        if self._as_json:
+            heard = {"logs": [asdict(line) for line in logs], "printed": printed}
+            emit_json({"rows": self._totals, "kept": kept, **heard})
+            return
+        _show_heard(logs, printed)
+        for table, total in self._totals.items():
+            for_how_long = f", kept {kept[table]}" if table in kept else ""
+            emit(f"table {visible(table)}: {counted(total, 'row')}{for_how_long}")
+
+    def _as_value(self, number: int, result: Result, added: Mapping[str, Added]) -> dict[str, Any]:
+        return {
             "run": number,
-            "outcome": _outcome(answer),
-            "duration_us": duration_us,
-            "payload": answer.payload if isinstance(answer, SignalMessage) else None,
-            "fault": fault,
+            "outcome": result.outcome,
+            "duration_us": round(result.duration_s * US_PER_S),
+            "payload": None if result.error else result.payload,
+            "fault": result.error and asdict(result.error),
+            "rows": {
+                table: {
+                    "added": rows.count,
+                    "total": rows.total,
+                    "first": [self._masked(row) for row in rows.rows],
+                }
+                for table, rows in added.items()
+            },
+            "logs": [asdict(line) for line in result.logs],
+            "printed": result.printed,
         }
-    )
+
+    def _masked(self, row: Mapping[str, Any]) -> Any:
+        return self._redactor.json({column: json_value(value) for column, value in row.items()})
+
+    def _show_rows(self, table: str, added: Added) -> None:
+        if not added.count:
+            return
+        more = added.count - len(added.rows)
+        first = f", the first {len(added.rows)} of them" if more else ""
+        emit(f"  {visible(table)}: {added.count:,} new{first}")
+        rows = [self._masked(row) for row in added.rows]
+        shown = [["", "", *(_cell(value) for value in row.values())] for row in rows]
+        emit_table(("", "", *rows[0]), shown, wrap=False)
 
 
-def _show_run(number: int, answer: Up, duration_us: int) -> None:
-    emit(f"run {number}: {_outcome(answer)}, {duration_us / US_PER_MS:,.1f} ms")
-    if isinstance(answer, SignalMessage):
-        emit(f"  {json_text(answer.payload)}")
-    elif isinstance(answer, FailedMessage):
-        for line in visible_lines(_with_traceback(answer.fault)):
-            emit(click.style(f"  {line}", fg="red"))
-        if answer.fault.hint:
-            emit(f"  hint: {visible(answer.fault.hint)}")
+def _cell(value: Any) -> str:
+    return cut(visible(cell_of(value)), MAX_CELL_CELLS)
 
 
-def _emit_remains(remains: Remains) -> None:
-    logs = [{"level": level, "message": message} for level, message in remains.logs]
-    kept = {table: format_duration(kept_ms) for table, kept_ms in remains.kept_ms.items()}
-    emit_json({"rows": remains.rows, "kept": kept, "logs": logs, "printed": remains.printed})
+def _show_error(result: Result) -> None:
+    error = result.error
+    assert error is not None  # noqa: S101  only the failed come here
+    told = f"{error.kind}: {error.message}\n{error.traceback}"
+    for line in visible_lines(told):
+        emit(click.style(f"  {line}", fg="red"))
+    if error.hint:
+        emit(f"  hint: {visible(error.hint)}")
 
 
-def _show_remains(remains: Remains) -> None:
-    for table, count in remains.rows.items():
-        kept_ms = remains.kept_ms.get(table)
-        kept = f", kept {format_duration(kept_ms)}" if kept_ms else ""
-        emit(f"table {visible(table)}: {counted(count, 'row')}{kept}")
-    for level, message in remains.logs:
-        emit(f"log {visible(level)}: {visible(message)}")
-    if remains.printed:
-        say("it printed:")
-        for line in visible_lines(remains.printed):
-            say(f"  {line}")
-
-
-def _outcome(answer: Up) -> str:
-    if isinstance(answer, FailedMessage):
-        return answer.outcome
-    return "signal" if isinstance(answer, SignalMessage) else "no_signal"
-
-
-def _with_traceback(fault: Fault) -> str:
-    traceback = f"\n{fault.traceback.rstrip()}" if fault.traceback else ""
-    return f"{fault.kind}: {fault.message}{traceback}"
+def _show_heard(logs: tuple[LogLine, ...], printed: str) -> None:
+    for line in logs:
+        first, *more = visible_lines(line.message)
+        for text in (f"log {line.level}: {first}", *(f"  {text}" for text in more)):
+            emit(f"  {text}")
+    for text in visible_lines(printed) if printed else ():
+        emit(f"  printed: {text}")

@@ -1,8 +1,9 @@
 """`nerve why`: why a sense ran, or did not, and what it will do next.
 
-Read-only, with or without a running parent. Three places are asked: the record of what became
-of its triggers, what holds it back now (nerve itself, a pause, a quarantine, a fault at
-its start), and the configuration with the clock for what comes next. With `--at` the
+Read-only, with or without a running parent. Four places are asked: the record of what became
+of its triggers, the nerve that runs for what it does with the sense at this moment, what holds it
+back (a pause, a quarantine, a fault at its start), and the configuration with the clock for
+what comes next. With `--at` the
 same record is asked about a moment in the past.
 """
 
@@ -20,6 +21,7 @@ from nerve.cli.causes import cause_of, conditions_of
 from nerve.cli.cursors import cursor_of, waiting_after
 from nerve.cli.decisions import Run
 from nerve.cli.journal import open_journal
+from nerve.cli.live import Told, doing, holding, told_of
 from nerve.cli.moments import parse_moment
 from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option, say
 from nerve.cli.settings import Settings, config_options, require_sense
@@ -83,9 +85,11 @@ def why(settings: Settings, sense: str, last: int, moment: str | None, as_json: 
     with open_journal(loaded) as reader:
         runs = decisions.latest(reader, sense, last, until_us=at_us)
         if at_us is None:
-            ran = decisions.last_outcome(reader, sense)
+            ran, told = decisions.last_outcome(reader, sense), told_of(loaded, sense)
             lags = list(_lags(loaded, reader, sense))
-            held = [*_held_back(loaded, reader, sense, ran, zone), *_bundled(loaded, sense, lags)]
+            held = list(_held_back(loaded, reader, sense, ran, zone, told))
+            if told is None:  # it knows what it bundles
+                held += _bundled(loaded, sense, lags)
             answer = _Answer(
                 loaded,
                 sense,
@@ -94,8 +98,9 @@ def why(settings: Settings, sense: str, last: int, moment: str | None, as_json: 
                 since=decisions.latest(
                     reader, sense, MAX_SINCE, ran=False, since_us=ran.last_us if ran else 0
                 ),
+                doing=doing(told) if told else "",
                 held=held,
-                coming=list(_coming(loaded, sense, now_us)),
+                coming=list(_coming(loaded, sense, now_us, told)),
                 lags=lags,
             )
             answer.as_json() if as_json else answer.show(zone, now_us)
@@ -110,6 +115,7 @@ class _Answer:
     Attributes:
         ran: its latest outcome; None where none is recorded.
         since: the reasons for which triggers did not run since then.
+        doing: what it does at this moment, as the running nerve says; else empty.
         held: what holds it back, a sentence each.
         lags: (source, signals of it that it has not answered), where there are any.
     """
@@ -119,6 +125,7 @@ class _Answer:
     runs: list[Run]
     ran: Run | None
     since: list[Run]
+    doing: str
     held: list[str]
     coming: list[Next]
     lags: list[tuple[str, int]]
@@ -129,7 +136,7 @@ class _Answer:
         lags = [{"source": source, "signals": number} for source, number in self.lags]
         decided = [run.as_json() for run in self.runs]
         last = {"ran": self.ran and self.ran.as_json(), "since": [r.as_json() for r in self.since]}
-        facts = {"held_back": self.held, "next": next_, "unanswered": lags}
+        facts = {"now": self.doing, "held_back": self.held, "next": next_, "unanswered": lags}
         emit_json({"sense": self.sense, **last, **facts, "decisions": decided})
 
     def show(self, zone: ZoneInfo, now_us: int) -> None:
@@ -148,7 +155,8 @@ class _Answer:
             _line("since", "no trigger that did not run")
         for source, number in self.lags:
             _line("waiting", f"{counted(number, 'signal')} of {source} not answered yet")
-        for told in self.held or ["nothing known holds it back"]:
+        now = [*([self.doing] if self.doing else []), *self.held]
+        for told in now or ["nothing known holds it back"]:
             _line("now", told)
         for coming in self.coming or [Next("no reflex runs it", None)]:
             at = f"{local_time(coming.at_us, zone)}, " if coming.at_us is not None else ""
@@ -246,10 +254,15 @@ def _nerve_then(loaded: Loaded, reader: sqlite3.Connection, at_us: int, zone: Zo
 
 
 def _held_back(
-    loaded: Loaded, reader: sqlite3.Connection, sense: str, ran: Run | None, zone: ZoneInfo
+    loaded: Loaded,
+    reader: sqlite3.Connection,
+    sense: str,
+    ran: Run | None,
+    zone: ZoneInfo,
+    told: Told | None,
 ) -> Iterator[str]:
-    """Say all that keeps a sense from running now."""
-    if StateDir(loaded.state_dir).holder() is None:
+    """Say all that keeps a sense from running now; without the nerve's word, as files have it."""
+    if told is None and StateDir(loaded.state_dir).holder() is None:
         yield "nerve does not run"
     if paused := pause.paused_in(loaded).get(sense):
         yield f"{pause.in_words(paused, zone)}; `nerve resume {sense}` ends that"
@@ -257,11 +270,19 @@ def _held_back(
         end = quarantines.end_of(quarantine, SystemClock().now_us(), zone)
         end = "on trial: tried once more" if end == "on trial" else f"in quarantine until {end}"
         yield f"{end}: {visible(quarantine.reason)}"
+    if told is not None:
+        yield from holding(told, zone)
+    else:
+        yield from _throttled(loaded, sense, ran, zone)
+    yield from _trouble(loaded, reader, sense, ran, zone)
+
+
+def _throttled(loaded: Loaded, sense: str, ran: Run | None, zone: ZoneInfo) -> Iterator[str]:
+    """Say what files tell of its throttle: they have the end of a compute, and not its start."""
     throttle_us = (loaded.config.senses[sense].throttle_ms or 0) * US_PER_MS
     if ran is not None and ran.last_us + throttle_us > SystemClock().now_us():
         until = local_time(ran.last_us + throttle_us, zone)
         yield f"its throttle, until about {until}; what came meanwhile runs then"
-    yield from _trouble(loaded, reader, sense, ran, zone)
 
 
 def _bundled(loaded: Loaded, sense: str, lags: list[tuple[str, int]]) -> Iterator[str]:
@@ -316,14 +337,20 @@ def _lags(loaded: Loaded, reader: sqlite3.Connection, sense: str) -> Iterator[tu
                     yield source, waiting.number
 
 
-def _coming(loaded: Loaded, sense: str, now_us: int) -> Iterator[Next]:
+def _coming(loaded: Loaded, sense: str, now_us: int, told: Told | None) -> Iterator[Next]:
     schedule = running(loaded)
-    for reflex in loaded.config.reflexes:
-        if isinstance(reflex, SenseReflex) and sense in reflex.sense:
-            alone = reflex.model_copy(update={"sense": (sense,)})
-            cause = ", ".join(filter(None, (cause_of(reflex), conditions_of(reflex))))
-            if reflex.on:
-                cause = f"with a signal, {cause}"
+    reflexes = [r for r in loaded.config.reflexes if isinstance(r, SenseReflex)]
+    mine = [reflex for reflex in reflexes if sense in reflex.sense]
+    # Of several timers the nerve that runs tells the next tick, and not whose it is.
+    has_one_timer = sum(not reflex.on for reflex in mine) == 1
+    for reflex in mine:
+        alone = reflex.model_copy(update={"sense": (sense,)})
+        cause = ", ".join(filter(None, (cause_of(reflex), conditions_of(reflex))))
+        if reflex.on:
+            yield Next(f"with a signal, {cause}", None)
+        elif told is not None and has_one_timer:
+            yield Next(cause, told.sense.next_us)
+        else:
             yield Next(cause, next_of(alone, loaded.config, now_us, schedule))
 
 

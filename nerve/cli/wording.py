@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from typing import Any
 
-from nerve.clock import to_datetime
+from nerve.clock import MS_PER_S, US_PER_MS, to_datetime
 
 ELLIPSIS = "…"
 MIN_TEXT_CELLS = 16
@@ -24,6 +24,8 @@ _UNSAFE = re.compile(
 )
 _TELLING_KEYS = ("summary", "message", "text")
 _WIDE = frozenset("WF")
+_DAY_HOURS = 24
+_TENTHS_BELOW_S = 10
 
 
 def visible(text: str) -> str:
@@ -55,6 +57,20 @@ def sentence(payload: Any) -> str:
 def local_time(at_us: int, zone: tzinfo) -> str:
     """Write recorded microseconds as date and time of a zone, to the second."""
     return to_datetime(at_us).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(length_us: int) -> str:
+    """Write a length of time for a glance: `<1ms`, `80ms`, `3.2s`, `45s`, `12m`, `3h07m`, `5d`."""
+    milliseconds = max(0, length_us) // US_PER_MS
+    minutes, seconds = divmod(milliseconds // MS_PER_S, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= _DAY_HOURS:
+        return f"{hours // _DAY_HOURS}d"
+    if hours or minutes:
+        return f"{hours}h{minutes:02}m" if hours else f"{minutes}m"
+    if seconds:
+        return f"{milliseconds / MS_PER_S:.1f}s" if seconds < _TENTHS_BELOW_S else f"{seconds}s"
+    return f"{milliseconds}ms" if milliseconds else "<1ms"
 
 
 def cells(text: str) -> int:

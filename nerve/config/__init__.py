@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nerve.config.faults import ConfigFaults, Fault, Problem
-    from nerve.config.load import Loaded, find_config, load_config
+    from nerve.config.load import Loaded, load_config
     from nerve.config.models import Config, GroupConfig, SenseConfig, SenseReflex, WorkflowReflex
     from nerve.config.secrets import Redactor
+    from nerve.config.whereabouts import Located, Whereabouts, find_config
 
 _HOMES = {
     "Config": "models",
@@ -28,12 +29,14 @@ _HOMES = {
     "Fault": "faults",
     "GroupConfig": "models",
     "Loaded": "load",
+    "Located": "whereabouts",
     "Problem": "faults",
     "Redactor": "secrets",
     "SenseConfig": "models",
     "SenseReflex": "models",
+    "Whereabouts": "whereabouts",
     "WorkflowReflex": "models",
-    "find_config": "load",
+    "find_config": "whereabouts",
     "load_config": "load",
 }
 __all__ = [
@@ -42,10 +45,12 @@ __all__ = [
     "Fault",
     "GroupConfig",
     "Loaded",
+    "Located",
     "Problem",
     "Redactor",
     "SenseConfig",
     "SenseReflex",
+    "Whereabouts",
     "WorkflowReflex",
     "find_config",
     "load_config",

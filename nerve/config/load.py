@@ -7,7 +7,6 @@ secret. What comes back is immutable, and nothing outside is touched: the
 environment is handed in, and directories are made by those who need them.
 """
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,19 +18,14 @@ from nerve.config import references
 from nerve.config.blanks import without_blanks
 from nerve.config.document import Document, make_document
 from nerve.config.explain import explain
-from nerve.config.faults import MAX_FAULTS, ConfigFaults, Fault, Problem, by_place, one_fault
-from nerve.config.files import FileMissing, FileUnfit, read_small_file
+from nerve.config.faults import MAX_FAULTS, ConfigFaults, Fault, Problem, by_place
 from nerve.config.interpolation import Interpolator
 from nerve.config.models import Config, Reflex, SenseReflex, WorkflowReflex
 from nerve.config.overrides import apply_overrides
 from nerve.config.secrets import Redactor, mask_tree
-from nerve.config.tree import Node, Place, TreePath, plain
-from nerve.config.yaml12 import MAX_FILE_BYTES, parse_file
+from nerve.config.tree import Place, TreePath, plain
+from nerve.config.whereabouts import read_tree, real_state_dir
 
-CONFIG_VARIABLE = "NERVE_CONFIG"
-STATE_DIR_VARIABLE = "NERVE_STATE_DIR"
-DEFAULT_FILE = "nerve.yaml"
-_MISSING_HINT = f"`nerve init` writes a first one; name another with --config or {CONFIG_VARIABLE}"
 _REFLEX: TypeAdapter[SenseReflex | WorkflowReflex] = TypeAdapter(Reflex)
 _SECTIONS = {("senses",), ("reflexes",), ("workflows",)}
 
@@ -77,11 +71,6 @@ class Loaded:
         return self.document.fault(problem)
 
 
-def find_config(explicit: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
-    """Tell which file to load: the one named, else NERVE_CONFIG, else ./nerve.yaml."""
-    return cwd / (explicit or environ.get(CONFIG_VARIABLE, "").strip() or DEFAULT_FILE)
-
-
 def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[str] = ()) -> Loaded:
     """Read and check a configuration.
 
@@ -93,7 +82,7 @@ def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[s
     Raises:
         ConfigFaults: with everything that is wrong, also if the file cannot be read.
     """
-    tree, faults = apply_overrides(_read(path), overrides)
+    tree, faults = apply_overrides(read_tree(path), overrides)
     interpolator = Interpolator(path.parent, environ)
     document = make_document(without_blanks(interpolator.tree(tree)))
     config, problems = _validate(document)
@@ -102,42 +91,11 @@ def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[s
     return Loaded(
         config,
         path,
-        _state_dir(path, config, environ),
+        real_state_dir(path, config.state_dir, environ),
         _warnings(document, config),
         document,
         _shown(document, config),
     )
-
-
-def find_state_dir(
-    path: Path, *, environ: Mapping[str, str], overrides: Sequence[str] = ()
-) -> Path | None:
-    """Tell which state directory is meant, although other parts of a configuration are at fault.
-
-    The path is absolute, and nothing on its way is looked at: that may be what hangs. None where it
-    cannot be told: no such file, or one that is no YAML.
-    """
-    if known := environ.get(STATE_DIR_VARIABLE, "").strip():
-        return Path(known).absolute()
-    try:
-        tree, _ = apply_overrides(_read(path), overrides)
-        document = make_document(without_blanks(Interpolator(path.parent, environ).tree(tree)))
-        said = {key: value for key, value in plain(document.tree).items() if key == "state_dir"}
-        config = Config.model_validate(said)
-    except (ConfigFaults, ValidationError):
-        return None
-    is_known = not document.is_unresolved(("state_dir",))
-    return (path.parent / config.state_dir).absolute() if is_known else None
-
-
-def _read(path: Path) -> Node:
-    source = path.name or str(path)
-    try:
-        content = read_small_file(path, MAX_FILE_BYTES)
-    except FileUnfit as error:
-        hint = _MISSING_HINT if isinstance(error, FileMissing) else error.hint
-        raise one_fault(Place(source), f"the file {str(path)!r} {error}", hint) from error
-    return parse_file(content, source)
 
 
 def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
@@ -200,12 +158,6 @@ def _warnings(document: Document, config: Config) -> tuple[Fault, ...]:
         *references.never_run(reflexes, config.senses),
     ]
     return tuple(by_place(document.fault(problem) for problem in found))
-
-
-def _state_dir(path: Path, config: Config, environ: Mapping[str, str]) -> Path:
-    from_environment = environ.get(STATE_DIR_VARIABLE, "").strip()
-    # Not Path.resolve(), which raises RuntimeError over a loop of links.
-    return Path(os.path.realpath(from_environment or path.parent / config.state_dir))
 
 
 def _shown(document: Document, config: Config) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from nerve.config.names import DEFAULT_GROUP
 from nerve.config.values import (
     ENV_PATTERN,
     USE_PATTERN,
@@ -40,7 +41,6 @@ from nerve.config.values import (
 DEFAULT_MAX_QUEUE = 100
 DEFAULT_TIMEOUT_MS = 30_000
 DEFAULT_GRACE_PERIOD_MS = 5_000
-DEFAULT_GROUP = "default"
 DEFAULT_NICE = 10
 """Behind nerve itself, which has to get its turn to end a sense that takes all processors."""
 DEFAULT_MEMORY_BYTES = 2**30
@@ -341,3 +341,12 @@ class Config(Section):
     def group(self, name: str) -> GroupConfig:
         """Return the limits of a group; the defaults where nothing is said of it."""
         return self.groups.get(name) or GroupConfig()
+
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Return, for each sense that signals run, the senses that give them."""
+        found: dict[str, dict[str, None]] = {}
+        for reflex in self.reflexes:
+            if isinstance(reflex, SenseReflex) and reflex.on:
+                for sense in reflex.sense:
+                    found.setdefault(sense, {}).update(dict.fromkeys(reflex.on))
+        return {sense: tuple(sources) for sense, sources in found.items()}

@@ -10,6 +10,9 @@ MAX_CANDIDATES = 200
 """Names compared for one suggestion; the comparison is slow, and a hint is only a hint."""
 _MAX_LENGTH_DIFFERENCE = 3
 
+DEFAULT_GROUP = "default"
+"""Of a sense that names none."""
+
 
 def module_name(sense: str) -> str:
     """Name of the folder and module of a sense: `cpu-usage` is `cpu_usage`."""

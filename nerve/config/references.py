@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from nerve.config.faults import Problem
-from nerve.config.models import DEFAULT_GROUP, SenseReflex, WorkflowReflex
+from nerve.config.models import SenseReflex, WorkflowReflex
+from nerve.config.names import DEFAULT_GROUP
 from nerve.config.tree import TreePath
 
 MAX_CYCLES = 10

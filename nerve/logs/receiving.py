@@ -100,6 +100,10 @@ class RecordsOf:
         """Give the write end away: the worker has its own copy now."""
         self._handler.writer.close()
 
+    def take_waiting(self) -> None:
+        """Take what has been written by now, without waiting for the thread to come to it."""
+        self._handler.take_waiting()
+
     def take_rest(self) -> None:
         """Take what a dead worker has left; it ends there, whoever else may still write."""
         self._handler.take_rest()
@@ -198,14 +202,25 @@ class _PipeReader(MultiProcessingHandler):  # type: ignore[misc]  # the library 
             self._take(chunk)
         return bool(chunk)
 
+    def take_waiting(self) -> None:
+        """Read what is there by now; in any thread."""
+        if self._reading.acquire(timeout=LAST_READ_WAIT_S):
+            try:
+                self._read_all()
+            finally:
+                self._reading.release()
+
+    def _read_all(self) -> None:
+        reads = 0
+        while reads < MAX_LAST_READS and self._read():
+            reads += 1
+
     def take_rest(self) -> None:
         """Read what is there and nothing after it; in any thread."""
         if not self._reading.acquire(timeout=LAST_READ_WAIT_S):
             return
         try:
-            reads = 0
-            while reads < MAX_LAST_READS and self._read():
-                reads += 1
+            self._read_all()
             self._is_ended = True
             if not self.reader.closed:  # else the thread has ended
                 os.eventfd_write(self._over, 1)

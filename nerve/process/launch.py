@@ -189,13 +189,28 @@ def end_adopted() -> int:
         _starting.release()
 
 
+def reap_adopted() -> None:
+    """Reap what has ended and was never started here: process 1 of a container inherits such.
+
+    Not the fork server, nor the resource tracker: the standard library waits for those itself.
+    """
+    tracker = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]  # noqa: SLF001
+    own = {tracker, fork_server_pid()}
+    for pid in children(os.getpid()):
+        if pid not in own and not is_alive(pid):
+            with contextlib.suppress(ChildProcessError):  # whoever waits for it was quicker
+                os.waitpid(pid, os.WNOHANG)
+
+
 def _end_all(found: Callable[[], list[int]]) -> int:
     """Kill all that are found and are no workers, until no more are."""
     killed = 0
+    seen: set[int] = set()  # one that is slow to die is found again, and is one all the same
     for _ in range(MAX_ROUNDS):
         strays = [pid for pid in found() if pid not in _living]
         for pid in strays:
-            killed += is_alive(pid)
+            killed += is_alive(pid) and pid not in seen
+            seen.add(pid)
             killed += kill_tree(pid)
             with contextlib.suppress(ChildProcessError):  # the fork server's, which reaps it
                 os.waitpid(pid, os.WNOHANG)

@@ -57,8 +57,8 @@ def park_a_thread() -> None:
         _thread.stack_size(before)
 
 
-def stack_of(pid: int, path: Path) -> str:
-    """Have a living process write its stacks, and return them.
+def stack_of(pid: int, path: Path, folder: str = "") -> str:
+    """Have a living process write its stacks, and return them, files named as in `folder`.
 
     Blocks for about a millisecond, DUMP_TIMEOUT_S at most. A process that cannot write them
     (its descriptor is closed, or it waits in the kernel) is described as the kernel sees it.
@@ -67,13 +67,17 @@ def stack_of(pid: int, path: Path) -> str:
     send(pid, DUMP_SIGNAL)
     _wait_for_the_end(pid, path, before)
     stacks = read_stacks(path) if _size(path) > before else ""
-    return readable(stacks) or _as_the_kernel_sees_it(pid)
+    return readable(stacks, folder) or _as_the_kernel_sees_it(pid)
 
 
-def readable(stacks: str) -> str:
-    """Leave what tells an author something: not the parked thread, nor who called his code."""
+def readable(stacks: str, folder: str = "") -> str:
+    """Leave what tells an author something: not the parked thread, nor who called his code.
+
+    Files within `folder`, that of nerve.yaml, are named as they are called there.
+    """
     threads = (_readable(part) for part in stacks.strip().split("\n\n"))
-    return "\n\n".join(thread for thread in threads if thread)
+    told = "\n\n".join(thread for thread in threads if thread)
+    return told.replace(f'File "{folder}/', 'File "') if folder else told
 
 
 def _readable(part: str) -> str:

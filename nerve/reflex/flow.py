@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nerve.reflex.causes import Cause, PendingTrigger
+from nerve.reflex.timing import Timing
 
 MAX_LINE = 100
 """Triggers of one sense that wait to run one by one."""
@@ -60,6 +61,7 @@ class Flow:
         pending: what waits, with all that has joined it.
         line: what goes before it, one by one.
         running: what was taken and has no outcome yet.
+        timing: how it keeps its time.
     """
 
     throttle_s: float = 0.0
@@ -68,8 +70,8 @@ class Flow:
     pending: PendingTrigger | None = None
     line: deque[PendingTrigger] = field(default_factory=deque)
     running: PendingTrigger | None = None
+    timing: Timing = field(default_factory=Timing)
     _is_of_line: bool = False
-    _last_start: float | None = None
     _rests_until: float = 0.0
     _why_it_rests: Decision = Decision.RESTING
 
@@ -79,7 +81,7 @@ class Flow:
             self.pending.merge(cause)
             quarantined = self._why_it_rests is Decision.QUARANTINED and now < self._rests_until
             return Decision.QUARANTINED if quarantined else Decision.COALESCED
-        self.pending = PendingTrigger(cause)
+        self.pending, self.timing.ready = PendingTrigger(cause), now
         return self._place(now) if self.phase is Phase.QUIET else Decision.HELD
 
     def line_up(self, causes: Sequence[Cause], now: float) -> tuple[Decision, int]:
@@ -108,7 +110,8 @@ class Flow:
         else:
             assert self.pending is not None  # noqa: S101  it is WAITING
             taken, self.pending = self.pending, None
-        self.phase, self.running, self._last_start = Phase.RUNNING, taken, now
+        self.phase, self.running = Phase.RUNNING, taken
+        self.timing.start(now, is_measured=not self._is_of_line)
         return taken
 
     def finish(self, now: float, again: PendingTrigger | None = None) -> Decision | None:
@@ -119,6 +122,9 @@ class Flow:
         anything join one over which a worker has died: it may be given up, and that alone.
         """
         self.phase, self.running = Phase.QUIET, None
+        self.timing.end(now)
+        if again is not None:
+            self.timing.ready = now
         if again is not None and (self._is_of_line or again.attempts):
             self.line.appendleft(again)
         elif again is not None:
@@ -206,13 +212,21 @@ class Flow:
         if self.phase is not Phase.DEFERRED or now < self.due:
             return False
         self.phase = Phase.WAITING
+        self.timing.ready, self.timing.tick_late_s = self.due, 0.0
         return True
+
+    def held(self, now: float) -> tuple[float, Decision] | None:
+        """Until when nothing of it is started, and why; None where nothing holds it."""
+        if now < self._rests_until:
+            return max(self._rests_until, self.due), self._why_it_rests
+        return (self.due, Decision.THROTTLED) if self.phase is Phase.DEFERRED else None
 
     def _latest_first(self) -> Iterator[PendingTrigger]:
         yield from (t for t in (self.pending, *reversed(self.line), self.running) if t is not None)
 
     def _opens(self, now: float) -> float:
-        return now if self._last_start is None else self._last_start + self.throttle_s
+        last_start = self.timing.started
+        return now if last_start is None else last_start + self.throttle_s
 
     def _place(self, now: float) -> Decision:
         opens = self._opens(now)
@@ -220,4 +234,5 @@ class Flow:
             self.phase, self.due = Phase.DEFERRED, max(opens, self._rests_until)
             return self._why_it_rests if now < self._rests_until else Decision.THROTTLED
         self.phase = Phase.WAITING
+        self.timing.ready = max(self.timing.ready, opens, self._rests_until)
         return Decision.ACCEPTED

@@ -12,7 +12,7 @@ was set back by more than REPEATS_AFTER_US.
 """
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S
@@ -91,6 +91,16 @@ class Schedule:
     def next_due(self) -> float:
         """When to look again, seconds on the monotonic clock; NEVER without timers."""
         return self._heap[0][0] if self._heap else NEVER
+
+    def upcoming(self, senses: Collection[str], now: float, now_us: int) -> dict[str, int]:
+        """The next tick of each of these senses that has one, UTC microseconds."""
+        found: dict[str, int] = {}
+        for due, _, entry in self._heap:
+            sense = entry.timer.sense
+            if sense in senses:
+                at_us = entry.wall_us or now_us + int((due - now) * US_PER_S)
+                found[sense] = min(at_us, found.get(sense, at_us))
+        return found
 
     def pop_due(self, now: float, now_us: int) -> list[Tick]:
         """Take out all that is due, in order of time, and set each for its next tick."""

@@ -19,6 +19,7 @@ revision the folder does not know is newer than the code and stays untouched.
 import os
 import re
 import sqlite3
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -89,7 +90,10 @@ class Migrations:
     def history(self) -> tuple[Script, ...]:
         """Return all revisions, oldest first; raises MigrationFailed if they cannot be read."""
         try:
-            return tuple(self.script.walk_revisions())[::-1]
+            with warnings.catch_warnings():
+                # Alembic warns of what an error is raised for here.
+                warnings.filterwarnings("ignore", "Revision .* is not present")
+                return tuple(self.script.walk_revisions())[::-1]
         except (Exception, SystemExit) as error:  # a revision is the author's code
             raise self._unreadable(error) from error
 
@@ -134,11 +138,16 @@ class Migrations:
 
     def _unreadable(self, error: BaseException) -> MigrationFailed:
         file = _file_at_fault(error, self.folder)
-        reason = _reason(error)
         if isinstance(error, KeyError) and file is None:  # Alembic's own, for a broken chain
-            reason = f"down_revision {error} names a revision that is not there"
+            file = _file_after(str(error.args[0]), self.folder)
+            path = file or self.folder
+            return MigrationFailed(
+                f"down_revision {error} in {path} names a revision that is not there",
+                path=path,
+                hint="name the revision that comes before it, or None for the first",
+            )
         return MigrationFailed(
-            f"the revisions in {file or self.folder} cannot be read: {reason}",
+            f"the revisions in {file or self.folder} cannot be read: {_reason(error)}",
             path=file or self.folder,
             hint="each file needs `revision` and `down_revision`, and must import cleanly",
         )
@@ -191,6 +200,15 @@ def plain_head(folder: Path) -> str | None:
     heads = revisions.keys() - set(revisions.values())
     roots = [revision for revision, previous in revisions.items() if previous is None]
     return next(iter(heads)) if len(heads) == len(roots) == 1 else None
+
+
+def _file_after(revision: str, folder: Path) -> Path | None:
+    """Return the file that says it comes after a revision, if it says so in plain text."""
+    for file in map(Path, _python_files(folder)):
+        said = _DOWN_REVISION.findall(file.read_text(errors="replace"))
+        if revision in [one.strip("\"'") for one in said]:
+            return file
+    return None
 
 
 def _python_files(folder: Path) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
+from nerve.config.names import closest
 from nerve.errors import DatabaseMissing, PeerError, StateError
 from nerve.store.engine import reader_engine
 from nerve.store.sqlite import open_reader
@@ -95,7 +96,8 @@ class PeerDatabases:
                 hint="its own tables are in `db`, the first argument of compute",
             )
         known = ", ".join(sorted(self)) or "none"
+        meant = closest(name, self)
         return PeerError(
             f"there is no sense {name!r}; the peers are: {known}",
-            hint="a peer must be configured in nerve.yaml",
+            hint=f'did you mean "{meant}"?' if meant else "a peer must be configured in nerve.yaml",
         )

@@ -201,7 +201,7 @@ class Child:
     def _dump_and_end(self, told: Callable[[str], None]) -> None:
         if self.is_gone:
             return
-        stack = stack_of(self.pid, self.slate)
+        stack = stack_of(self.pid, self.slate, self._spec.folder)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(told, stack)
         self._end()

@@ -142,7 +142,7 @@ class Generation:
         """The stacks that a fatal signal has left; empty where nerve has killed it."""
         if self.killing is not None or not self._is_readable:
             return ""
-        return readable(read_stacks(self.child.slate))
+        return readable(read_stacks(self.child.slate), self.spec.folder)
 
     def death(
         self, ended: Exit, *, dispatched: str | None, trigger_id: int, allowance_s: float

@@ -238,8 +238,25 @@ class Group:
 
     @property
     def running(self) -> str | None:
-        """The sense that computes; None when none does."""
+        """The sense that computes, as far as the parent knows; None when none does."""
         return self._in_flight.sense
+
+    @property
+    def queue(self) -> Collection[str]:
+        """The senses that wait for their turn, the next one first."""
+        return self._queue
+
+    @property
+    def starts_in_s(self) -> float | None:
+        """For how many seconds more a group in backoff waits; None for one that is in none."""
+        if self.state is not WorkerState.BACKOFF or self._timer is None:
+            return None
+        return max(0.0, self._timer.when() - self._loop.time())
+
+    @property
+    def deaths(self) -> int:
+        """How many deaths of its workers count against it now."""
+        return self._restarts.recent(self._clock.monotonic())
 
     @property
     def is_quiet(self) -> bool:

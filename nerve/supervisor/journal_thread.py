@@ -42,7 +42,12 @@ class _Chore(Generic[Result]):
 
 
 class JournalThread:
-    """Does one job after the other with the journal."""
+    """Does one job after the other with the journal.
+
+    Attributes:
+        busy_since: since when it is at a chore, or at one try of a batch, monotonic; None while it
+            waits. Without an end for long, the disk holds it fast.
+    """
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class JournalThread:
         self._left_out = left_out
         self._restored = restored
         self._checkpointing: Future[None] | None = None
+        self.busy_since: float | None = None
         self._using = threading.Lock()
         self._closing = threading.Event()
         self._jobs: queue.SimpleQueue[Batch | _Chore[Any] | None] = queue.SimpleQueue()
@@ -113,9 +119,12 @@ class JournalThread:
         while (job := self._jobs.get()) is not None:
             try:
                 with self._using:
+                    self.busy_since = self._loop.time()
                     ids = self._do(job)
             except StateError:
                 return  # it is the end, and the batch stays in hand
+            finally:
+                self.busy_since = None
             if self._journal.take_restored():
                 self.tell(self._restored)
             if ids is not None:  # told when the journal is free again, for the loop's next commit
@@ -156,11 +165,13 @@ class JournalThread:
         pause_s = RETRY_FIRST_S
         is_last = False
         while True:
+            self.busy_since = self._loop.time()
             try:
                 return self._journal.commit(batch)
             except StateError as error:
                 self.tell(self._refused, error)
                 if is_last:
                     raise
+            self.busy_since = None
             is_last = self._closing.wait(pause_s)
             pause_s = min(2 * pause_s, RETRY_MAX_S)

@@ -2,17 +2,19 @@
 
 Parent and commands. The fork server is started without secrets in its environment,
 because a process can be asked for ever for the environment it was started with
-(/proc/PID/environ), and every worker is a copy of it. What a sense asked for under
-`env:` reaches its worker with the specification.
+(/proc/PID/environ), and every worker is a copy of it; and without what the service manager has
+told this process alone. What a sense asked for under `env:` reaches its worker with the
+specification.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from nerve.config import Loaded
 from nerve.config.secrets import looks_secret
 from nerve.process.launch import prepare
+from nerve.process.notify import VARIABLES
 
 PRELOAD = ("nerve.process.sentry", "nerve.worker.preload")
 """The sentry first: it forks, and should have little in its memory by then."""
@@ -21,8 +23,8 @@ PRELOAD = ("nerve.process.sentry", "nerve.worker.preload")
 @contextmanager
 def workers_prepared(
     loaded: Loaded, environ: MutableMapping[str, str], folder: Path | None = None
-) -> Iterator[Mapping[str, str]]:
-    """Start the fork server; inside, `environ` has no secrets. Yields what it was before.
+) -> Iterator[dict[str, str]]:
+    """Start the fork server; inside, `environ` has no secrets. Yields a copy of what it was before.
 
     The fork server listens in `folder`, which nobody else uses, or in a temporary directory.
 
@@ -30,11 +32,11 @@ def workers_prepared(
     that was killed is started again with the environment of that moment.
     """
     before = dict(environ)
-    hidden = {name for name in environ if looks_secret(name)} | (loaded.secret_env & set(environ))
-    for name in hidden:
-        del environ[name]
+    told = loaded.secret_env | set(VARIABLES)
+    names = {name for name in environ if looks_secret(name) or name in told}
+    hidden = {name: environ.pop(name) for name in names}
     try:
         prepare(PRELOAD, folder)
         yield before
     finally:
-        environ.update({name: before[name] for name in hidden})
+        environ.update(hidden)

@@ -42,7 +42,11 @@ MAX_DETAIL_CHARS = 500
 
 
 class Recorder:
-    """Collects entries, and has them committed."""
+    """Collects entries, and has them committed.
+
+    Attributes:
+        trouble: why the last batch could not be written yet; empty where it was.
+    """
 
     def __init__(
         self,
@@ -59,7 +63,8 @@ class Recorder:
 
         `troubled` at the first failure of a row of them and where another fault follows,
         `recovered` after the last; `restored` when a deleted journal was written back;
-        `filled` when so much waits that no worker should be read until `committed`.
+        `filled` when so much waits that no worker should be read until `committed`. `trouble` is
+        why nothing can be written, and empty while it can.
         """
         self._journal = journal
         self._loop = loop
@@ -79,6 +84,7 @@ class Recorder:
         self._idle = asyncio.Event()
         self._idle.set()
         self.is_healthy = True
+        self.trouble = ""
         self.left_out = 0
         self._thread = JournalThread(
             journal,
@@ -184,6 +190,11 @@ class Recorder:
         return in_hand + len(self._batch.entries)
 
     @property
+    def busy_since(self) -> float | None:
+        """Since when the thread is at its present job, monotonic; None while it is at none."""
+        return self._thread.busy_since
+
+    @property
     def has_entries(self) -> bool:
         """Whether a signal or log row is on its way that is not durable yet."""
         return bool(self._in_hand is not None or self._batch.entries)
@@ -256,7 +267,7 @@ class Recorder:
         assert self._in_hand is not None  # noqa: S101  it was submitted
         batch, self._in_hand = self._in_hand, None
         if not self.is_healthy:
-            self.is_healthy, self._fault = True, ""
+            self.is_healthy, self._fault, self.trouble = True, "", ""
             self._recovered()
         try:
             self._committed(batch, ids)
@@ -281,8 +292,9 @@ class Recorder:
             self._idle.set()
 
     def _on_failure(self, error: StateError) -> None:
+        self.trouble = str(error)
         if self.is_healthy or error.fault != self._fault:
-            self.is_healthy, self._fault = False, error.fault
+            self.is_healthy, self._fault, self.trouble = False, error.fault, str(error)
             self._troubled(error)
 
     def _on_left_out(self, entries: int) -> None:

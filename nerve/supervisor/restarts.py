@@ -45,8 +45,7 @@ class Restarts:
         """
         self._deaths.append(now)
         self._failed_starts = 0 if was_ready else self._failed_starts + 1
-        in_window = sum(now - death <= DEATHS_WINDOW_S for death in self._deaths)
-        recent = max(in_window, self._failed_starts)
+        recent = self.recent(now)
         if recent >= MAX_DEATHS:
             return None
         if recent == 1:
@@ -54,3 +53,8 @@ class Restarts:
         longest = min(BACKOFF_FIRST_S * 2.0 ** (recent - 2), BACKOFF_MAX_S)
         # A share of chance, so that groups which died together do not start together.
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  guards nothing
+
+    def recent(self, now: float) -> int:
+        """How many deaths count: those of the window, or all in a row before `ready`."""
+        in_window = sum(now - death <= DEATHS_WINDOW_S for death in self._deaths)
+        return max(in_window, self._failed_starts)

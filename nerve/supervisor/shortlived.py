@@ -6,10 +6,10 @@ wait has a deadline; when it passes, or on any way out of the `with`, the worker
 all it started are killed.
 """
 
-import contextlib
 import logging
 import os
 import secrets
+import select
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -22,6 +22,8 @@ from nerve.config.models import SenseConfig
 from nerve.errors import NerveError
 from nerve.logs import RecordsOf
 from nerve.process.launch import launch
+from nerve.process.slate import read_stacks
+from nerve.process.stack import readable, stack_of
 from nerve.process.tree import kill_tree
 from nerve.supervisor.child import ENTRY
 from nerve.supervisor.inquest import Exit
@@ -44,6 +46,16 @@ DESCRIBE_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 5.0
 MAX_LAST_WORDS_CHARS = 500
 MAX_PRINTED_BYTES = 256 * 1024
+MAX_LAST_READS = 8
+"""Of READ_BYTES, of what was printed up to a moment; a pipe holds no more than one of them."""
+
+
+class WorkerDied(NerveError):
+    """It ended before it had answered."""
+
+
+class WorkerSilent(NerveError):
+    """It did not answer in time."""
 
 
 class ShortLived:
@@ -60,6 +72,7 @@ class ShortLived:
         self._decoder = FrameDecoder()
         self._frames: Iterator[bytes] = iter(())
         self._printed = bytearray()
+        self._reading = threading.Lock()
 
     def __enter__(self) -> Self:
         with workers_prepared(self._loaded, os.environ):
@@ -70,9 +83,12 @@ class ShortLived:
         channel.sendall(encode(self._spec.model_dump_json(by_alias=True).encode()))
         self._records_of.started()
         # Read all the time: a sense that prints a lot must not block on a full pipe.
+        self._outputs = {self._launched.stdout, self._launched.stderr}
+        for descriptor in self._outputs:
+            os.set_blocking(descriptor, False)
         self._readers = [
             threading.Thread(target=self._read_output, args=(descriptor,), daemon=True)
-            for descriptor in (self._launched.stdout, self._launched.stderr)
+            for descriptor in self._outputs
         ]
         for reader in self._readers:
             reader.start()
@@ -94,10 +110,21 @@ class ShortLived:
     @property
     def printed(self) -> str:
         """What it printed so far, both streams as they came, secrets masked."""
+        for descriptor in tuple(self._outputs):
+            for _ in range(MAX_LAST_READS):
+                if not self._take_output(descriptor):
+                    break
         return self._loaded.redactor.text(self._printed.decode(errors="replace"))
 
+    def take_records(self) -> list[logging.LogRecord]:
+        """Return what it has logged since this was last asked, up to now."""
+        self._records_of.take_waiting()
+        taken = list(self.records)
+        del self.records[: len(taken)]
+        return taken
+
     def send(self, message: Message) -> None:
-        """Send a message without waiting for the answer; raises NerveError if it has died."""
+        """Send a message without waiting for the answer; raises WorkerDied."""
         try:
             self._launched.channel.sendall(encode(dump(message)))
         except OSError as error:
@@ -106,7 +133,7 @@ class ShortLived:
     def receive(self, timeout_s: float) -> Up:
         """Wait for its next message.
 
-        Raises NerveError when it dies first, says nonsense, or `timeout_s` pass.
+        Raises WorkerDied, WorkerSilent when `timeout_s` pass, MessageInvalid.
         """
         give_up = time.monotonic() + timeout_s
         while (frame := next(self._frames, None)) is None:
@@ -114,10 +141,7 @@ class ShortLived:
             try:
                 received = self._launched.channel.recv(READ_BYTES)
             except TimeoutError as error:
-                names = ", ".join(self._spec.senses)
-                message = f"the worker of {names} did not answer within {timeout_s:.0f} s"
-                hint = "something in it hangs: while it is imported, or in a migration"
-                raise NerveError(message, hint=hint) from error
+                raise self._silence(timeout_s) from error
             except OSError as error:
                 raise self._death() from error
             if not received:
@@ -130,21 +154,55 @@ class ShortLived:
         self.send(message)
         return self.receive(timeout_s)
 
-    def _death(self) -> NerveError:
-        """Say how it ended, and the last that it printed."""
+    def _silence(self, timeout_s: float) -> WorkerSilent:
+        """Say that it hangs, and where, if it has a slate to write that on."""
+        names = ", ".join(self._spec.senses)
+        slate, folder = self._spec.slate, self._spec.folder
+        stack = stack_of(self._launched.pid, Path(slate), folder) if slate else ""
+        return WorkerSilent(
+            f"the worker of {names} did not answer within {timeout_s:g} s"
+            + (f"; it hangs here:\n{stack}" if stack else ""),
+            hint="" if stack else "something in it hangs: while it is imported, or in a migration",
+        )
+
+    def _death(self) -> WorkerDied:
+        """Say how it ended, the last that it printed, and where a fatal signal met it."""
         self._launched.process.join(EXIT_TIMEOUT_S)
         names = ", ".join(self._spec.senses)
         printed = self.printed.strip()[-MAX_LAST_WORDS_CHARS:]
         hint = f"its last words: {printed}" if printed else "it printed nothing"
-        return NerveError(
-            f"the worker of {names} {Exit(self._launched.process.exitcode)}", hint=hint
+        slate, folder = self._spec.slate, self._spec.folder
+        stack = readable(read_stacks(Path(slate)), folder) if slate else ""
+        return WorkerDied(
+            f"the worker of {names} {Exit(self._launched.process.exitcode)}"
+            + (f"; it was here:\n{stack}" if stack else ""),
+            hint=hint,
         )
 
     def _read_output(self, descriptor: int) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := os.read(descriptor, READ_BYTES):
-                self._printed += chunk[: max(0, MAX_PRINTED_BYTES - len(self._printed))]
-        os.close(descriptor)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        while descriptor in self._outputs:
+            poll.poll()  # without a bound: the end of the worker is the end of the pipe
+            self._take_output(descriptor)
+
+    def _take_output(self, descriptor: int) -> bool:
+        """Read once what is there; False when that is nothing."""
+        with self._reading:
+            if descriptor not in self._outputs:
+                return False
+            chunk = b""
+            try:
+                chunk = os.read(descriptor, READ_BYTES)
+            except BlockingIOError:
+                return False
+            except OSError:
+                pass  # as good as its end
+            self._printed += chunk[: max(0, MAX_PRINTED_BYTES - len(self._printed))]
+            if not chunk:
+                self._outputs.discard(descriptor)
+                os.close(descriptor)
+            return bool(chunk)
 
 
 def describe_senses(loaded: Loaded, names: Iterable[str]) -> list[DescribedMessage]:

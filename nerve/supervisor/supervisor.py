@@ -31,7 +31,8 @@ from nerve.config import Loaded
 from nerve.config.models import SenseConfig, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
 from nerve.process.cgroup import delegated, directory_name
-from nerve.process.launch import end_fork_server
+from nerve.process.launch import end_fork_server, reap_adopted
+from nerve.process.notify import Notifier
 from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
@@ -44,13 +45,21 @@ from nerve.store.state_dir import StateDir
 from nerve.supervisor.answers import Handlers
 from nerve.supervisor.asking import Parent
 from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
+from nerve.supervisor.bounds import (
+    DRAIN_TIMEOUT_S,
+    LAUNCHES_PATIENCE_S,
+    gate_patience_s,
+    longest_stop_s,
+)
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
 from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.control import Control
 from nerve.supervisor.group import Group
+from nerve.supervisor.herald import Condition, Herald
 from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.meters import Meters
 from nerve.supervisor.operations import Operations
 from nerve.supervisor.patrol import Patrol
 from nerve.supervisor.positions import Positions, causing_signal
@@ -59,29 +68,23 @@ from nerve.supervisor.recovery import clear_slates, recover
 from nerve.supervisor.reserve import Reserve
 from nerve.supervisor.specification import worker_spec
 from nerve.supervisor.states import WorkerState
+from nerve.supervisor.status import Status
 from nerve.supervisor.timekeeping import Reading, compare
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
 from nerve.wire.messages import PlacedMessage, ReadyMessage, SenseReport, WorkerSpec
 
-GATE_PATIENCE_S = 20.0
-"""How long all groups wait for the slowest one at the start. After that they begin without it:
-one import that hangs must not keep everybody waiting."""
-GATE_PATIENCE_PER_SENSE_S = 0.02
-"""So much longer for each sense: a first start makes ten thousand databases in 25 s."""
-DRAIN_TIMEOUT_S = 10.0
-"""How long a stop waits for a journal that cannot be written."""
 HURRY_AFTER_S = 0.5
 """A second request to stop sooner than this is the same one, sent twice."""
 STATE_CHECK_EVERY_S = 5.0
 """One stat of the lock file, and one look at the clocks."""
+INIT = 1
+"""The process id to which orphans fall; in a container it may be ours."""
 STARTER_THREADS = 4
 """Workers started at the same time, so that many groups do not fork all at once."""
 ENDER_THREADS = 4
 """Workers killed at the same time."""
-LAUNCHES_PATIENCE_S = 5.0
-"""At the stop, for a launch under way; a fork server that does not answer is killed then."""
 ONCE_PATIENCE_S = 10.0
 """With `once`, a sense that is to rest for longer is not waited for."""
 REPLENISH_AFTER_S = 0.2
@@ -160,12 +163,22 @@ class Supervisor:
         )
         self._warden = Warden(self._recorder, self.ledger, clock=clock, rest=self._let_rest)
         self._housekeeping = Housekeeping(loaded, state, self._recorder, self.ledger, clock=clock)
+        self.status = Status(
+            self.ledger.boot,
+            clock=clock,
+            loaded=lambda: self._loaded,
+            groups=self._groups,
+            triggers=self.triggers,
+            is_ready=lambda: not self._unreported,
+            trouble=lambda: self._recorder.trouble,
+        )
         self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
         routes = routes_of(loaded.config)
         self._listeners, self._positions = Listeners(routes), Positions(routes)
         self._operations = Operations(
             self._parent(), self._housekeeping, request_stop=self.request_stop
         )
+        self.meters = Meters(clock, self._groups, self.ledger.boot)
         self._control = Control(
             state.socket_path,
             self._handlers(),
@@ -186,11 +199,20 @@ class Supervisor:
         self._asked_to_stop_at = 0.0
         self._is_paused = False
         self._looked_at: Reading | None = None
+        self.herald = Herald(
+            clock=clock,
+            condition=self._condition,
+            recording_since=lambda: self._recorder.busy_since,
+        )
 
     # --- start and stop -------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Start, run until `request_stop`, stop; returns when nothing is left running."""
+    async def run(self, notifier: Notifier | None = None) -> None:
+        """Start, run until `request_stop`, stop; returns when nothing is left running.
+
+        `notifier` leads to the service manager, where there is one.
+        """
+        self.herald.begin(notifier or Notifier())
         self._log_start()
         self._control.begin()
         for group in self._groups.values():
@@ -198,7 +220,7 @@ class Supervisor:
         self._patrol.begin()
         if not self._groups:
             self._open_gate()
-        patience_s = GATE_PATIENCE_S + GATE_PATIENCE_PER_SENSE_S * len(self._loaded.config.senses)
+        patience_s = gate_patience_s(self._loaded.config)
         patience = asyncio.get_running_loop().call_later(patience_s, self._lose_patience)
         self._watch_state()
         await self._stopping.wait()
@@ -216,6 +238,7 @@ class Supervisor:
             message = f"{reason}: nothing new starts, what runs may end"
             self.ledger.log("nerve", "nerve.stopping", "info", {"message": message, **asked})
             self._stopping.set()
+            self.herald.stopping(longest_stop_s(self._loaded.config))
             if at_once:  # after the groups have been told to stop, or they would start others
                 asyncio.get_running_loop().call_soon(self._hurry, reason, asked)
         elif at_once or now - self._asked_to_stop_at >= HURRY_AFTER_S:
@@ -253,6 +276,7 @@ class Supervisor:
             clear_slates(self._state)
         self._control.end()
         self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
+        self.herald.end()
 
     async def _end_threads(self) -> None:
         """Wait for what they still do; a launch that does not come to its end is ended."""
@@ -318,7 +342,11 @@ class Supervisor:
 
     def _handlers(self) -> Handlers:
         """Return what answers which request at the control socket."""
-        return {**self._operations.handlers()}
+        return {
+            **self._operations.handlers(),
+            "status": self.status.handle,
+            "measures": self.meters.answer,
+        }
 
     def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
         groups: dict[str, dict[str, SenseConfig]] = {}
@@ -372,6 +400,13 @@ class Supervisor:
             gc.freeze()
         for group in self._groups.values():  # a trigger by hand may wait in any of them
             group.pump()
+        self.herald.ready()
+
+    def _condition(self) -> Condition:
+        """How nerve is, in few words."""
+        groups = {name: group.state for name, group in self._groups.items()}
+        ailing = {*self.triggers.unavailable, *self._warden.quarantined()}
+        return Condition(len(self._loaded.config.senses), groups, self._recorder.trouble, ailing)
 
     def _lose_patience(self) -> None:
         late, self._unreported = self._unreported, set()
@@ -440,6 +475,7 @@ class Supervisor:
         self.ledger.log(sense, "row.invalid", "error", {"message": message, "id": signal_id})
 
     def _on_ended(self, sense: str, again: PendingTrigger | None) -> None:
+        self.meters.ended(sense)
         self.triggers.finish(sense, again)
         if self._once:
             asyncio.get_running_loop().call_soon(self._stop_if_done)
@@ -466,6 +502,7 @@ class Supervisor:
         trigger = self.triggers.take(sense)
         if trigger.tickets:
             self._operations.by_hand.started(trigger)
+        self.meters.began(sense, trigger.due_us)
         return self._trigger_id, trigger
 
     def came_up(self, name: str, ready: ReadyMessage) -> None:
@@ -649,6 +686,8 @@ class Supervisor:
         self._look_at_clock()
         if self.lost is None:  # else another nerve may listen there
             self._control.look()
+        if os.getpid() == INIT:
+            reap_adopted()
         asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
 
     def _look_at_clock(self) -> None:

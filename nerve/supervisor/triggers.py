@@ -17,7 +17,7 @@ and what still waits when nerve stops is `stopped`.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from traceback import format_exc
@@ -295,6 +295,21 @@ class Triggers:
             return "unavailable"
         return "paused" if sense in self.paused else ""
 
+    def flow(self, sense: str) -> Flow:
+        """How the triggers of a sense flow, for whoever asks; it changes with the next event."""
+        return self._flows[sense]
+
+    def bundled_until(self, sense: str) -> float | None:
+        """When the first of the bundles ends in which signals wait for quiet; None without one."""
+        ends = (bundle.due for bundle in self._bundles_of(sense) if bundle.bundle is not None)
+        return min(ends, default=None)
+
+    def upcoming(self, senses: Collection[str]) -> dict[str, int]:
+        """The next tick of each of these senses that a timer runs, UTC microseconds."""
+        if self._schedule is None:
+            return {}
+        return self._schedule.upcoming(senses, self._clock.monotonic(), self._clock.now_us())
+
     @property
     def are_quiet(self) -> bool:
         """Whether no sense runs or has a trigger that waits."""
@@ -458,6 +473,8 @@ class Triggers:
         if tick.late_ms > LATE_TICK_MS:
             payload = {"late_ms": tick.late_ms, "missed": tick.missed}
             self._log(sense, "tick.late", "warning", payload)
+        if tick.late_ms and self._flows[sense].phase is Phase.QUIET:
+            self._flows[sense].timing.tick_late_s = tick.late_ms / MS_PER_S
         causes = [_tick_cause(tick.timer, due_us) for due_us in tick.runs]
         self._line_up(sense, causes[:-1])
         for cause in causes[-1:]:

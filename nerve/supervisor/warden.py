@@ -124,6 +124,11 @@ class Warden:
         until_us = conduct.rests_until_us if conduct else 0
         return max(0, until_us - self._clock.now_us()) / US_PER_S
 
+    def quarantined(self) -> list[str]:
+        """Which senses are in quarantine; one on trial is not any more."""
+        conducts = self._conducts.items()
+        return [name for name, held in conducts if held.is_quarantined and self.rests_s(name)]
+
     def _let_rest(self, sense: str) -> None:
         quarantined = self._conducts[sense].is_quarantined
         why = Decision.QUARANTINED if quarantined else Decision.RESTING

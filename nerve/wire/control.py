@@ -31,7 +31,7 @@ MAX_TARGETS = 1_000
 """Senses or groups that one request names."""
 MAX_REASON_CHARS = 500
 MAX_PAGE = 500
-"""Senses in one `status`; a command asks on with `after`."""
+"""Senses, and groups, in one `status`; a command asks on with `after`."""
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
 Targets = Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_TARGETS, strict=False)]
@@ -51,16 +51,18 @@ class Request(Message):
 
 
 class StatusRequest(Request):
-    """How everything is: all groups, and a page of the senses, by name.
+    """How everything is: a page of the groups and a page of the senses, both by name.
 
     Attributes:
-        senses: only these; all where it is empty.
+        targets: only these senses, and the senses of these groups; all where it is empty.
         after: go on behind this sense, the last of the page before.
+        after_group: the same for groups.
     """
 
     type: Literal["status"] = "status"
-    senses: Annotated[tuple[Name, ...], Field(max_length=MAX_PAGE, strict=False)] = ()
+    targets: Annotated[tuple[Name, ...], Field(max_length=MAX_TARGETS, strict=False)] = ()
     after: str = ""
+    after_group: str = ""
 
 
 class TriggerRequest(Request):
@@ -127,6 +129,17 @@ class ArchiveRequest(Request):
     type: Literal["archive"] = "archive"
 
 
+class MeasuresRequest(Request):
+    """What was measured since the start: a MeasuresPage, as the facts of `done`.
+
+    Attributes:
+        after: go on behind this sense, the last of the page before.
+    """
+
+    type: Literal["measures"] = "measures"
+    after: str = ""
+
+
 class FollowRequest(Request):
     """Be told whenever the journal has grown."""
 
@@ -143,6 +156,7 @@ AnyRequest = Annotated[
     | StopRequest
     | CursorRequest
     | ArchiveRequest
+    | MeasuresRequest
     | FollowRequest,
     Field(discriminator="type"),
 ]

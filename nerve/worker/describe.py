@@ -34,7 +34,7 @@ def describe(name: str, spec: WorkerSpec, redactor: Redactor) -> DescribedMessag
         revisions = _revisions(loaded)
         _try_migrations(loaded, retention)
     except Exception as error:  # noqa: BLE001  what else is known of it is worth telling
-        fault = describe_exception(error, redactor)
+        fault = describe_exception(error, redactor, spec.folder)
     return DescribedMessage(
         generation=spec.generation,
         sense=name,

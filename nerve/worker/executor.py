@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from nerve.clock import Clock, to_datetime
 from nerve.config.durations import format_duration
@@ -40,9 +40,10 @@ from nerve.wire.messages import (
 from nerve.wire.model import dump
 from nerve.worker.deadline import Deadline
 from nerve.worker.limits import Lowered, name_limit
+from nerve.worker.refusal import advice, reason
 from nerve.worker.resident import Resident
 from nerve.worker.stance import Stance
-from nerve.worker.traces import describe_exception
+from nerve.worker.traces import describe_exception, lacks_a_table
 
 _JSON: TypeAdapter[Any] = TypeAdapter(JsonValue)
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
@@ -59,7 +60,7 @@ class Outcome(NamedTuple):
 class Executor:
     """Runs computes, one after another."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is said by its name
         self,
         *,
         generation: int,
@@ -69,7 +70,16 @@ class Executor:
         blobs: Blobs,
         redactor: Redactor,
         limits: GroupConfig,
+        folder: str,
+        owns_process: bool = True,
     ) -> None:
+        """Prepare for the computes of one worker.
+
+        Args:
+            folder: the one of nerve.yaml, to which the paths in tracebacks are relative.
+            owns_process: False where limits and signal handlers of this process are somebody
+                else's, as in an author's tests.
+        """
         self._generation = generation
         self._boot = boot
         self._clock = clock
@@ -77,8 +87,9 @@ class Executor:
         self._blobs = blobs
         self._redactor = redactor
         self._limits = limits
-        self._lowered = Lowered(limits)
-        self._stance = Stance()
+        self._folder = folder
+        self._lowered = Lowered(limits) if owns_process else contextlib.nullcontext()
+        self._resume = Stance().resume if owns_process else _leave_as_it_is
 
     def execute(self, sense: Resident, message: ComputeMessage) -> Outcome:
         """Run a sense once.
@@ -105,7 +116,7 @@ class Executor:
 
     def _observe(self, sense: Resident, message: ComputeMessage) -> str | None:
         """Run the author's code; return its payload as JSON text, or None."""
-        self._stance.resume()
+        self._resume()
         sense.begin()
         with self._lowered, self._deadline.armed(sense.config.timeout_ms) as deadline:
             context = self._context(sense, message, deadline)
@@ -148,12 +159,21 @@ class Executor:
         self, sense: Resident, message: ComputeMessage, error: BaseException, began: float
     ) -> FailedMessage:
         timed_out = self._deadline.fired or isinstance(error, SoftTimeout)
-        fault = describe_exception(error, self._redactor)
+        fault = describe_exception(error, self._redactor, self._folder)
         fault = name_limit(fault, error, sense.config.group, self._limits)
+        if not fault.hint and lacks_a_table(error):
+            hint = (
+                f"a migration has to make it: `nerve db check {sense.name}` says what is lacking,"
+                f" `nerve db revision {sense.name} -m TEXT --autogenerate` writes one"
+            )
+            fault = fault.model_copy(update={"hint": hint})
         if timed_out:
             timeout = format_duration(sense.config.timeout_ms)
             told = f"did not end within its timeout of {timeout}"
-            hint = f"make it quicker, or raise senses.{sense.name}.timeout"
+            hint = (
+                "make it quicker, give what it waits for a timeout of its own (network calls,"
+                f" subprocesses), or raise senses.{sense.name}.timeout"
+            )
             fault = fault.model_copy(update={"kind": "soft_timeout", "message": told, "hint": hint})
         return FailedMessage(
             generation=self._generation,
@@ -190,9 +210,9 @@ class Executor:
             size = len(text.encode())
         except (ValueError, RecursionError) as error:  # pydantic's and Unicode's are ValueErrors
             raise SenseError(
-                f"what compute returned is no JSON value: {_reason(error)}",
+                f"what compute returned is no JSON value: {reason(error)}",
                 kind="payload_invalid",
-                hint="return dicts with string keys, lists, strings, finite numbers, booleans",
+                hint=advice(error),
             ) from error
         if size > MAX_PAYLOAD_BYTES:
             raise SenseError(
@@ -204,6 +224,10 @@ class Executor:
 
     def _since_us(self, began: float) -> int:
         return max(0, int((self._clock.monotonic() - began) * _US))
+
+
+def _leave_as_it_is() -> None:
+    """Stand in for a stance."""
 
 
 def _run(compute: Callable[..., Any], *arguments: Any) -> Any:
@@ -234,16 +258,3 @@ def _trigger(message: ComputeMessage) -> Trigger:
 def _refuse_null(value: Any) -> None:
     if value is None:  # the parent would end this worker for such a message
         raise ValueError("a model that comes to null is no signal; return None where there is none")
-
-
-def _reason(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    # A value is tried as every kind of JSON value; the deepest place tells most.
-    first = max(error.errors(include_url=False, include_input=True), key=lambda e: len(e["loc"]))
-    where = ".".join(str(part) for part in first["loc"] if not _is_branch(part)) or "it"
-    return f"{where} is a {type(first['input']).__name__}"
-
-
-def _is_branch(part: object) -> bool:
-    return part in {"list", "dict", "str", "int", "float", "bool", "nullable"}

@@ -28,6 +28,7 @@ from nerve.sense import Retention
 
 ENTRY_POINTS = "nerve.senses"
 FOLDER = "senses"
+_SHAPE = "write: def compute(db, peers, ctx)"
 PACKAGE = "nerve_local_senses"
 """Senses from a folder are imported as submodules of this made-up package, so that a folder
 named `disk` or `json` shadows nothing, and relative imports between their files work."""
@@ -76,6 +77,10 @@ class SettingProblem:
     message: str
     hint: str = ""
 
+    def __str__(self) -> str:
+        told = f"{'.'.join(map(str, self.field))}: {self.message}"
+        return f"{told}; {self.hint}" if self.hint else told
+
 
 class SettingsInvalid(SenseError):
     """What nerve.yaml says under the sense does not fit the sense.
@@ -85,7 +90,7 @@ class SettingsInvalid(SenseError):
     """
 
     def __init__(self, problems: tuple[SettingProblem, ...], *, kind: str) -> None:
-        lines = (f"{'.'.join(map(str, p.field))} {p.message}" for p in problems)
+        lines = map(str, problems)
         hint = "see the sense's README or `nerve describe`"
         super().__init__("; ".join(lines), kind=kind, hint=hint)
         self.problems = problems
@@ -204,20 +209,23 @@ def _forget_on_failure(module: str) -> Iterator[None]:
 
 def _compute_of(module: ModuleType) -> Any:
     if not hasattr(module, "compute"):
-        raise SenseError(
-            "it has no `compute`", kind="no_compute", hint="write: def compute(db, peers, ctx)"
-        )
+        functions = [name for name, found in vars(module).items() if type(found) is FunctionType]
+        meant = closest("compute", functions)
+        found = f" (did you mean `{meant}`?)" if meant else ""
+        raise SenseError(f"it has no `compute`{found}", kind="no_compute", hint=_SHAPE)
     compute = module.compute
     if not callable(compute):
-        raise SenseError("its `compute` is not callable", kind="not_callable")
+        raise SenseError("its `compute` is not callable", kind="not_callable", hint=_SHAPE)
     if _takes_three(compute):
         return compute
     try:
         inspect.signature(compute).bind(None, None, None)
     except TypeError as error:
         raise SenseError(
-            f"its `compute` cannot be called as compute(db, peers, ctx): {error}",
+            f"its `compute{inspect.signature(compute)}` cannot be called as"
+            f" compute(db, peers, ctx): {error}",
             kind="wrong_signature",
+            hint=_SHAPE,
         ) from None
     return compute
 

@@ -118,7 +118,7 @@ def _serve(spec: WorkerSpec, channel: BlockingChannel, records: int, reins: Rein
     except ChannelClosed:
         raise
     except Exception as error:  # noqa: BLE001  the entry of the process: the parent must learn why
-        fault = describe_exception(error, redactor)
+        fault = describe_exception(error, redactor, spec.folder)
         channel.send(dump(BootFailedMessage(generation=spec.generation, fault=fault)))
         sys.exit(1)
 
@@ -146,6 +146,7 @@ class Worker:
             blobs=BlobStore(Path(spec.blobs)),
             redactor=redactor,
             limits=spec.limits,
+            folder=spec.folder,
         )
 
     def boot(self) -> None:
@@ -167,7 +168,7 @@ class Worker:
             resident = self._resident(name)
             report = self._report(resident)
         except (Exception, SoftTimeout) as error:  # noqa: BLE001  author's code: import, migrations
-            fault = describe_exception(error, self._redactor)
+            fault = describe_exception(error, self._redactor, self._spec.folder)
             self._faults[name] = limits.name_limit(
                 fault, error, self._spec.group, self._spec.limits
             )
@@ -257,7 +258,7 @@ class Worker:
             described = DescribedMessage(
                 generation=self._spec.generation,
                 sense=name,
-                fault=describe_exception(error, self._redactor),
+                fault=describe_exception(error, self._redactor, self._spec.folder),
             )
         self._send(described)
 
@@ -352,7 +353,7 @@ class Worker:
             try:
                 resident.close()
             except Exception as error:  # noqa: BLE001  one database must not keep the others open
-                fault = describe_exception(error, self._redactor)
+                fault = describe_exception(error, self._redactor, self._spec.folder)
                 logging.getLogger(f"sense.{resident.name}").warning("closing: %s", fault.message)
         self._send(StoppedMessage(generation=self._spec.generation))
         self._channel.close()

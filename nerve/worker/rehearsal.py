@@ -93,6 +93,7 @@ def _play(channel: BlockingChannel, at_the_end: contextlib.ExitStack) -> None:
         blobs=BlobStore(_SOMEWHERE),
         redactor=Redactor(),
         limits=GroupConfig.model_construct(memory_bytes=NO_LIMIT, open_files=NO_LIMIT),
+        folder="",
     )
     for trigger_id in range(1, COMPUTES + 1):
         message = ComputeMessage(sense=NAME, trigger_id=trigger_id, kind=TriggerKind.INTERVAL)

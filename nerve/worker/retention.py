@@ -23,6 +23,7 @@ EARLIEST_US = 100_000_000 * US_PER_S
 LATEST_US = 10_000_000_000 * US_PER_S
 """From 1973 to 2286. Seconds, milliseconds and nanoseconds of our time are all outside."""
 ROWID = "_rowid_"
+_UNMADE = "a migration has to make it: nerve db revision SENSE -m TEXT --autogenerate"
 
 
 def rules(
@@ -88,7 +89,9 @@ def _check_table(raw: sqlite3.Connection, rule: RetentionRule) -> None:
     if rule.table not in tables:
         hint = f'did you mean "{meant}"?' if (meant := closest(rule.table, tables)) else ""
         raise _invalid(
-            rule.table, "there is no such table", hint or "its migrations have to create it"
+            rule.table,
+            "there is no such table",
+            hint or _UNMADE,
         )
     if tables[rule.table] != ("table", 0):
         raise _invalid(

@@ -2,7 +2,8 @@
 
 Worker; pure. A traceback begins and ends with a frame of the author's: what nerve, the
 libraries below it and the import machinery did tells an author nothing that the
-message does not tell. Where no such frame is, there is no traceback.
+message does not tell. Where no such frame is, there is no traceback. Files within the
+folder of nerve.yaml are named as they are called there.
 """
 
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import alembic
 import pydantic
 import sqlalchemy
+from sqlalchemy.exc import OperationalError
 
 import nerve
 from nerve.config.secrets import Redactor
@@ -27,26 +29,42 @@ MAX_CHAIN = 5
 """Exceptions of one chain that are shown, the last ones."""
 
 _BATTERIES = str(Path(nerve.__file__).parent / "batteries") + "/"
+_BACKGROUND = re.compile(r"\n?\(Background on this error at: https://sqlalche\.me/\S+\)")
+"""What SQLAlchemy adds to its errors: a page about all errors of a kind."""
 _STDLIB = sysconfig.get_path("stdlib") + "/"
 _LIBRARIES = tuple(
     f"{Path(str(package.__file__)).parent}/" for package in (nerve, sqlalchemy, alembic, pydantic)
 )
 
 
-def describe_exception(error: BaseException, redactor: Redactor) -> Fault:
-    """Turn an exception into a fault: its kind, one line, and the author's frames."""
+def describe_exception(error: BaseException, redactor: Redactor, folder: str = "") -> Fault:
+    """Turn an exception into a fault: its kind, one line, and the author's frames.
+
+    `folder` is that of nerve.yaml, absolute; without one all paths stay as they are.
+    """
     return Fault(
         kind=_kind(error),
         message=shorten(redactor.text(writable(_line(error))), MAX_MESSAGE_CHARS),
-        traceback=shorten(redactor.text(writable(_frames(error)))),
+        traceback=shorten(redactor.text(writable(_relative(_frames(error), folder)))),
         hint=error.hint if isinstance(error, NerveError) else "",
         problems=_problems(error, redactor),
+    )
+
+
+def lacks_a_table(error: BaseException) -> bool:
+    """Whether SQL named a table or a column that is not there."""
+    return isinstance(error, OperationalError) and any(
+        told in str(error.orig) for told in ("no such table", "no such column", "has no column")
     )
 
 
 def writable(text: str) -> str:
     """Spell out what UTF-8 cannot hold: names of files may have half characters in them."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _relative(frames: str, folder: str) -> str:
+    return frames.replace(f'File "{folder}/', 'File "') if folder else frames
 
 
 def _problems(error: BaseException, redactor: Redactor) -> tuple[FieldProblem, ...]:
@@ -73,7 +91,7 @@ def _line(error: BaseException) -> str:
         return str(error)
     if isinstance(error, SoftTimeout):
         return "the compute did not end within its timeout"
-    text = "".join(traceback.format_exception_only(error)).strip()
+    text = _BACKGROUND.sub("", "".join(traceback.format_exception_only(error)).strip())
     return " ".join(text.split())
 
 
@@ -85,7 +103,7 @@ def _frames(error: BaseException) -> str:
         link.stack = traceback.StackSummary.from_list(_authors(link.stack))
         if link.stack:
             link.__cause__ = link.__context__ = None
-            parts.append("".join(link.format()))
+            parts.append(_BACKGROUND.sub("", "".join(link.format())))
     return "\nand then\n\n".join(parts)
 
 

@@ -5,12 +5,8 @@ from importlib.metadata import entry_points
 
 import pytest
 import yaml
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
 
 from nerve.config.models import Config
-from nerve.store.autogenerate import compare
-from nerve.store.migrations import Migrations, upgrade
 from tests.batteries.conftest import CHECKOUT, SENSES
 
 FOLDERS = sorted(path.parent for path in SENSES.glob("*/__init__.py"))
@@ -28,25 +24,10 @@ def sense_name(folder):
 
 
 @every_battery
-def test_the_migrations_make_the_tables_that_the_code_expects(make_bench, folder):
-    assert compare(Migrations(folder / "migrations"), make_bench(folder).module.metadata) == []
-
-
-@every_battery
-def test_a_second_start_migrates_nothing(make_bench, folder):
-    assert upgrade(make_bench(folder).raw, Migrations(folder / "migrations")) == []
-
-
-@every_battery
-def test_every_migration_can_be_undone_and_done_again(make_bench, folder):
-    bench, migrations = make_bench(folder), Migrations(folder / "migrations")
-    with bench.db.begin(), Operations.context(MigrationContext.configure(bench.db)):
-        for script in reversed(migrations.history()):
-            script.module.downgrade()
-    bench.raw.execute("DELETE FROM alembic_version")
-    tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    assert bench.rows(tables) == [("alembic_version",)]
-    assert upgrade(bench.raw, migrations) == [script.revision for script in migrations.history()]
+def test_the_migrations_keep_rows_can_be_undone_and_make_the_tables_that_the_code_expects(
+    check_migrations, folder
+):
+    check_migrations(sense_name(folder))
 
 
 @every_battery
@@ -57,7 +38,7 @@ def test_the_readme_names_every_option_with_its_default(make_bench, folder):
         options = re.findall(r"`(\w+)`", names)
         several = defaults.split(", ") if len(options) > 1 else [defaults]
         documented |= dict(zip(options, several, strict=True))
-    fields = make_bench(folder).module.Options.model_fields
+    fields = make_bench(sense_name(folder)).module.Options.model_fields
     assert documented == {name: written(field.default) for name, field in fields.items()}
 
 
@@ -74,13 +55,14 @@ def test_the_query_in_the_readme_runs(make_bench, folder):
     query = re.search(
         r"^    SELECT .*?;$", (folder / "README.md").read_text(), re.DOTALL | re.MULTILINE
     )
-    make_bench(folder).rows(query.group())
+    make_bench(sense_name(folder)).rows(query.group())
 
 
 @every_battery
 def test_every_option_is_described(make_bench, folder):
     assert all(
-        field.description for field in make_bench(folder).module.Options.model_fields.values()
+        field.description
+        for field in make_bench(sense_name(folder)).module.Options.model_fields.values()
     )
 
 
@@ -93,7 +75,9 @@ def test_nerve_yaml_uses_every_battery_with_options_that_are_valid(make_bench):
     senses = nerve_yaml().senses
     assert set(senses) == {sense_name(folder) for folder in FOLDERS}
     for folder in FOLDERS:
-        make_bench(folder).module.Options.model_validate(senses[sense_name(folder)].options)
+        make_bench(sense_name(folder)).module.Options.model_validate(
+            senses[sense_name(folder)].options
+        )
 
 
 def test_nerve_yaml_runs_every_battery_by_time():

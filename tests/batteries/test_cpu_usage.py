@@ -3,8 +3,6 @@ from typing import NamedTuple
 import pytest
 from pydantic import ValidationError
 
-from tests.batteries.conftest import SENSES
-
 
 class Times(NamedTuple):
     user: float
@@ -41,7 +39,7 @@ class Processors:
 
 @pytest.fixture
 def bench(make_bench):
-    return make_bench(SENSES / "cpu_usage")
+    return make_bench("cpu-usage")
 
 
 @pytest.fixture
@@ -155,7 +153,6 @@ def test_old_readings_are_pruned(bench):
     rows = [{"at_us": bench.at_us(ago_s=9 * 86_400) + n, "told": False, **old} for n in range(5)]
     bench.write("readings", *rows)
     bench.look()
-    bench.prune()
     assert bench.rows("SELECT at_us FROM readings") == [(bench.at_us(),)]
 
 

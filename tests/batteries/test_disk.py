@@ -4,8 +4,6 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
-from tests.batteries.conftest import SENSES
-
 BLOCK = 4096
 GIB_BLOCKS = 2**30 // BLOCK
 
@@ -67,7 +65,7 @@ class Disks:
 
 @pytest.fixture
 def bench(make_bench):
-    return make_bench(SENSES / "disk")
+    return make_bench("disk")
 
 
 @pytest.fixture
@@ -215,7 +213,6 @@ def test_a_heartbeat_comes_when_nothing_changes(bench, disks):
 def test_old_readings_are_pruned(bench, disks):
     bench.look()
     bench.look(after_s=31 * 86_400)
-    bench.prune()
     assert bench.rows("SELECT count(*) FROM readings") == [(1,)]
 
 

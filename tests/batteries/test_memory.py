@@ -3,8 +3,6 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
-from tests.batteries.conftest import SENSES
-
 GIB = 2**30
 
 
@@ -24,7 +22,7 @@ class Machine:
 
 @pytest.fixture
 def bench(make_bench):
-    return make_bench(SENSES / "memory")
+    return make_bench("memory")
 
 
 @pytest.fixture
@@ -114,7 +112,6 @@ def test_a_heartbeat_comes_when_nothing_changes(bench, machine):
 def test_old_readings_are_pruned(bench, machine):
     bench.look()
     bench.look(after_s=8 * 86_400)
-    bench.prune()
     assert bench.rows("SELECT count(*) FROM readings") == [(1,)]
 
 

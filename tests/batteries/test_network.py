@@ -3,8 +3,6 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
-from tests.batteries.conftest import SENSES
-
 
 class Interfaces:
     """Stands in for psutil: interfaces whose counters are moved by hand."""
@@ -37,7 +35,7 @@ class Interfaces:
 
 @pytest.fixture
 def bench(make_bench):
-    return make_bench(SENSES / "network")
+    return make_bench("network")
 
 
 @pytest.fixture
@@ -173,7 +171,6 @@ def test_old_readings_are_pruned(bench, interfaces):
     bench.look()
     bench.look(after_s=60)
     bench.look(after_s=8 * 86_400)
-    bench.prune()
     assert bench.rows("SELECT at_us FROM readings") == [(bench.at_us(),)]
 
 

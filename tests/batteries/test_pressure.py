@@ -1,24 +1,15 @@
-from datetime import timedelta
-
 import pytest
 from pydantic import ValidationError
 
-from nerve.errors import PeerError
-from tests.batteries.conftest import SENSES
-
-LOOK_EVERY = timedelta(seconds=10)
+LOOK_EVERY_S = 10
 
 
 class Machine:
     """The pressure sense beside the real databases of its peers, filled by hand."""
 
     def __init__(self, make_bench, *configured):
-        self.peers = {
-            name: make_bench(SENSES / name.replace("-", "_"))
-            for name in ("cpu-usage", "memory", "disk")
-        }
-        paths = {name: self.peers[name].database for name in configured}
-        self.pressure = make_bench(SENSES / "pressure", paths)
+        self.peers = {name: make_bench(name) for name in ("cpu-usage", "memory", "disk")}
+        self.pressure = make_bench("pressure", {name: self.peers[name] for name in configured})
 
     def cpu(self, busy_percent, *, ago_s=0.0):
         load = {"load_1min": 0, "load_5min": 0, "load_15min": 0}
@@ -51,7 +42,7 @@ class Machine:
         """Give one CPU reading per look, 10 s apart; return the level told at each."""
         told = []
         for busy_percent in busy_percents:
-            self.pressure.now += LOOK_EVERY
+            self.pressure.clock.advance(LOOK_EVERY_S)
             self.cpu(busy_percent)
             payload = self.pressure.look(**options)
             told.append(payload and payload["level"])
@@ -100,13 +91,13 @@ def test_readings_that_tremble_between_two_levels_change_nothing(cpu_only):
 
 def test_a_reading_counts_once_however_often_it_is_read(cpu_only):
     cpu_only.levels(10)
-    cpu_only.pressure.now += LOOK_EVERY
+    cpu_only.pressure.clock.advance(LOOK_EVERY_S)
     cpu_only.cpu(99.0)
     assert [cpu_only.pressure.look(consecutive=2) for _ in range(4)] == [None] * 4
 
 
 def test_a_peer_without_a_database_is_tolerated_and_named(machine, tmp_path):
-    machine.peers["disk"].close()
+    machine.peers["disk"].run.close()
     machine.peers["disk"].database.unlink()
     machine.cpu(20.0)
     machine.memory(available_percent=50.0)
@@ -131,7 +122,7 @@ def test_a_peer_that_cannot_be_read_any_more_keeps_its_level(machine):
     machine.cpu(95.0)
     machine.memory(available_percent=50.0)
     assert machine.pressure.look()["level"] == "strained"
-    machine.pressure.now += timedelta(minutes=6)
+    machine.pressure.clock.advance(6 * 60)
     machine.memory(available_percent=50.0)
     assert machine.pressure.look(stale_minutes=5, consecutive=1) is None
     assert machine.pressure.rows("SELECT level FROM sources WHERE source = 'cpu-usage'") == [(2,)]
@@ -150,24 +141,25 @@ def test_a_peer_that_is_no_longer_configured_is_forgotten(make_bench, machine):
     machine.cpu(95.0)
     machine.memory(available_percent=50.0)
     machine.pressure.look()
-    fewer = make_bench(SENSES / "pressure", {"memory": machine.peers["memory"].database})
-    fewer.now += LOOK_EVERY
+    fewer = make_bench("pressure", {"memory": machine.peers["memory"]})
+    fewer.clock.advance(LOOK_EVERY_S)
     assert fewer.look()["level"] == "calm"
 
 
 def test_without_any_peer_in_the_configuration_it_says_so(make_bench):
-    with pytest.raises(PeerError, match="cpu-usage, memory, disk") as caught:
-        make_bench(SENSES / "pressure").look()
-    assert caught.value.hint
+    error = make_bench("pressure").run().error
+    assert (error.kind, bool(error.hint)) == ("peer", True)
+    assert "cpu-usage, memory, disk" in error.message
 
 
 def test_old_changes_are_pruned_and_the_newest_is_never(cpu_only):
     cpu_only.levels(10, 95, 10, consecutive=1)
-    cpu_only.pressure.now += timedelta(days=40)
-    cpu_only.pressure.prune()
+    cpu_only.pressure.clock.advance(40 * 86_400)
+    assert cpu_only.levels(10, consecutive=1) == [None]
     assert cpu_only.pressure.rows("SELECT level FROM changes") == [("calm",)]
-    assert cpu_only.levels(10, 95, consecutive=1) == [None, "strained"]
-    cpu_only.pressure.prune()
+    assert cpu_only.levels(95, consecutive=1) == ["strained"]
+    cpu_only.pressure.clock.advance(300)
+    assert cpu_only.levels(95, consecutive=1) == [None]
     assert cpu_only.pressure.rows("SELECT level FROM changes") == [("strained",)]
 
 

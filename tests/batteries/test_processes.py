@@ -4,8 +4,6 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
-from tests.batteries.conftest import SENSES
-
 MIB = 2**20
 
 
@@ -39,7 +37,7 @@ class Machine:
 
 @pytest.fixture
 def bench(make_bench):
-    return make_bench(SENSES / "processes")
+    return make_bench("processes")
 
 
 @pytest.fixture
@@ -165,7 +163,6 @@ def test_the_top_by_memory_and_by_cpu_is_kept_for_each_look(bench, machine):
 def test_old_readings_are_pruned_with_their_top(bench, machine):
     bench.look()
     bench.look(after_s=8 * 86_400)
-    bench.prune()
     assert bench.rows("SELECT id FROM readings") == [(2,)]
     assert bench.rows("SELECT DISTINCT reading_id FROM top") == [(2,)]
 

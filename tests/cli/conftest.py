@@ -37,6 +37,13 @@ reflexes:
 workflows:
   page-me: {overflow: queue}
 """
+RUNNING = """\
+timezone: Europe/Berlin
+senses:
+  calm: {}
+reflexes:
+  - {kind: sense, sense: calm, interval: 1s}
+"""
 QUIET_SENSE = '"""Looks at nothing."""\n\n\ndef compute(db, peers, ctx):\n    return None\n'
 
 
@@ -202,6 +209,18 @@ def background(project):
             return process
 
         yield start
+
+
+@pytest.fixture
+def running(project, background):
+    """A nerve that runs; it is there when its first sense has run."""
+    project.write("nerve.yaml", RUNNING)
+    project.sense("calm", "def compute(db, peers, ctx):\n    return {'summary': 'calm'}\n")
+    process = background("run")
+    for line in process.stdout:
+        if "calm" in line and "signal" in line:
+            break
+    return project
 
 
 @pytest.fixture

@@ -24,6 +24,23 @@ def compute(db, peers, ctx):
     ctx.log.warning("token %s", ctx.secrets["token"])
     raise LookupError(ctx.secrets["token"])
 """
+FILLING = """
+from sqlalchemy import text
+def compute(db, peers, ctx):
+    for _ in range(7):
+        db.execute(text("INSERT INTO readings (text) VALUES (:x)"), {"x": "x" * 99})
+"""
+TABLE = """
+from alembic import op
+revision, down_revision = "first", None
+def upgrade():
+    op.execute("CREATE TABLE readings (n INTEGER PRIMARY KEY, text)")
+"""
+HANGING = """import signal, time
+def compute(db, peers, ctx):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    time.sleep(60)
+"""
 FAILING = """\
 def compute(db, peers, ctx):
     raise LookupError("lost \\x1b[2J")
@@ -74,7 +91,7 @@ def test_a_sense_that_cannot_be_loaded_is_found_with_its_line_and_frames(one):
     assert done.stdout == ""
     assert "nerve.yaml:2:3: senses.disk: import_raised: " in done.stderr
     assert "ZeroDivisionError" in done.stderr
-    assert "line 1" in done.stderr
+    assert 'File "senses/disk/__init__.py", line 1' in done.stderr
     assert done.stderr.endswith("nerve: 1 sense cannot run\n")
 
 
@@ -115,9 +132,50 @@ def test_a_trial_shows_the_outcome_the_log_and_what_was_printed(one, json_lines)
     run, remains = json_lines(done.stdout)
     assert (run["outcome"], run["payload"], run["fault"]) == ("signal", {"percent": 7}, None)
     assert run["duration_us"] > 0
-    assert {"level": "warning", "message": "looking at 7"} in remains["logs"]
-    assert remains["printed"] == "printed\n"
+    logged = {"level": "warning", "message": "looking at 7", "logger": "sense.disk"}
+    assert run["logs"] == [logged]
+    assert run["printed"] == "printed\n"
+    assert remains == {"rows": {}, "kept": {}, "logs": [], "printed": ""}
     assert not (project.folder / "data").exists()
+
+
+def test_a_trial_shows_the_new_rows_of_each_run_and_no_more_than_a_few(project):
+    project.write("nerve.yaml", "senses: {disk: {}}\n")
+    project.sense("disk", FILLING)
+    project.write("senses/disk/migrations/first.py", TABLE)
+    done = project.here("test", "disk", "--times", "2")
+    assert [line for line in done.stdout.splitlines() if not line.startswith("run ")] == [
+        "  readings: 7 new, the first 5 of them",
+        "    n  text",
+        *(f"    {n}  {'x' * 39}…" for n in range(1, 6)),
+        "  readings: 7 new, the first 5 of them",
+        "    n   text",
+        *(f"    {n:<2}  {'x' * 39}…" for n in range(8, 13)),
+        "table readings: 14 rows",
+    ]
+
+
+def test_a_trial_can_be_caused_by_signals(project, json_lines):
+    project.write("nerve.yaml", "senses: {disk: {}, heat: {}}\n")
+    project.sense(
+        "disk", "def compute(db, peers, ctx):\n    return [s.payload for s in ctx.trigger.signals]"
+    )
+    done = project.here("test", "disk", "--json", "--signal", "heat=[80]", "--signal", "heat=true")
+    assert json_lines(done.stdout)[0]["payload"] == [[80], True]
+    misspelt = project.here("test", "disk", "--signal", "haet=1")
+    assert (misspelt.returncode, 'did you mean "heat"?' in misspelt.stderr) == (2, True)
+    broken = project.here("test", "disk", "--signal", "heat=[80")
+    assert broken.returncode == 2
+    assert "the payload of heat is no JSON" in broken.stderr
+
+
+def test_a_trial_of_a_sense_that_hangs_says_where(project):
+    """RUN-3"""
+    project.write("nerve.yaml", "senses: {disk: {timeout: 100ms, grace_period: 100ms}}\n")
+    project.sense("disk", HANGING)
+    done = project.here("test", "disk")
+    assert "run 1: killed, " in done.stdout
+    assert "line 4 in compute" in done.stdout
 
 
 def test_a_trial_that_fails_shows_the_authors_frames_and_ends_with_1(one):
@@ -151,7 +209,8 @@ def test_a_trial_of_a_sense_that_ends_its_worker_says_so(one):
     """RUN-5"""
     done = one("import os\ndef compute(db, peers, ctx):\n    os._exit(3)\n").here("test", "disk")
     assert done.returncode == 1
-    assert "exited with 3" in done.stderr
+    assert "run 1: crashed, " in done.stdout
+    assert "exited with 3" in done.stdout
 
 
 def test_describe_tells_what_is_known_from_all_three_sources(one, json_lines, signal):

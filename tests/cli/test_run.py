@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from nerve.cli.announcing import Announcer
 from nerve.cli.run import _say_end, _write_out
 from nerve.store.sqlite import open_reader
 from nerve.supervisor.ledger import Tally
@@ -51,10 +52,72 @@ def test_stdout_is_data_and_stderr_is_talk(counting, json_lines):
     assert done.returncode == 1
     entries = json_lines(done.stdout)
     assert [entry["id"] for entry in entries] == list(range(1, len(entries) + 1))
-    header, where, end = done.stderr.splitlines()
+    header, where, end = [said["payload"]["message"] for said in json_lines(done.stderr)]
     assert "1 sense in 1 group" in header
     assert str(counting.folder / "data") in where
     assert "0 signals, 1 failure" in end
+
+
+def test_with_json_a_refusal_is_a_json_line_too(counting, json_lines):
+    """CTL-3"""
+    counting.write("nerve.yaml", "senses: {disk: {timeout: soon, group: 7}}\n")
+    done = counting.process("run", "--json")
+    assert done.returncode == 78
+    assert done.stdout == ""
+    (said,) = json_lines(done.stderr)
+    assert said["level"] == "error"
+    assert said["payload"]["exit_code"] == 78
+    assert "nerve.yaml:1:26: senses.disk.timeout" in said["payload"]["message"]
+
+
+@pytest.fixture
+def to_journal(counting):
+    """Run nerve once with both streams as systemd connects them to its journal."""
+
+    def run(*arguments):
+        reader, writer = os.pipe()
+        found = os.fstat(writer)
+        done = counting.process(
+            *("run", "--once", *arguments),
+            env={"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"},
+            stdout=writer,
+            stderr=writer,
+        )
+        os.close(writer)
+        with open(reader) as journal:
+            return done.returncode, journal.read().splitlines()
+
+    return run
+
+
+def test_in_the_journal_of_systemd_each_line_has_its_priority_and_no_time(to_journal):
+    code, lines = to_journal()
+    assert code == 1
+    assert all(line[:3] in {"<3>", "<4>", "<6>"} for line in lines)
+    assert any(line.startswith("<3>disk compute.error: LookupError: lost") for line in lines)
+    assert any(line.startswith("<6>nerve ") and "1 sense in 1 group" in line for line in lines)
+
+
+def test_in_the_journal_of_systemd_json_lines_have_their_priority_as_well(to_journal, json_lines):
+    _, lines = to_journal("--json")
+    entries = json_lines("\n".join(line[3:] for line in lines))
+    levels = {entry.get("level"): line[:3] for entry, line in zip(entries, lines, strict=True)}
+    assert levels["error"] == "<3>"
+    assert levels["info"] == "<6>"
+
+
+def test_in_the_journal_of_systemd_a_refusal_is_an_error_with_its_hint(counting, to_journal):
+    counting.write("nerve.yaml", "senses: {disk: {timout: 5s}}\n")
+    code, lines = to_journal()
+    assert code == 78
+    assert lines
+    assert all(line.startswith("<3>") for line in lines)
+
+
+def test_another_pipe_is_no_journal_though_systemd_has_started_it(counting):
+    done = counting.process("run", "--once", env={"JOURNAL_STREAM": "1:1"})
+    assert not done.stdout.startswith("<")
+    assert not done.stderr.startswith("<")
 
 
 def test_on_a_terminal_a_signal_is_a_readable_line_and_an_error_has_its_frames(counting):
@@ -122,7 +185,7 @@ def test_without_standard_streams_it_runs_as_with_them(counting, closed):
 
 def test_what_could_not_be_recorded_is_told_in_the_last_line(capsys):
     """LOG-6"""
-    _say_end(Tally(unrecorded=3), 1.0)
+    _say_end(Announcer(as_json=False, environ={}), Tally(unrecorded=3), 1.0)
     assert "3 entries could not be written to logs.db" in capsys.readouterr().err
 
 

@@ -1,4 +1,6 @@
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,9 @@ def begun(project):
     """A project as `nerve init` writes it, with a sense as `nerve new sense` writes it."""
     project.config.unlink()
     assert project.here("init").returncode == 0
-    assert project.here("new", "sense", "load-watch").returncode == 0
-    text = project.config.read_text()
-    text = text.replace("senses:\n", "senses:\n  load-watch: {}\n", 1)
-    text += "  - {kind: sense, sense: load-watch, interval: 10s}\n"
-    project.config.write_text(text)
+    made = project.here("new", "sense", "load-watch", "--add")
+    assert made.returncode == 0
+    assert "nerve.yaml has it now: load-watch: {}, and a reflex every 10s" in made.stderr
     return project
 
 
@@ -29,6 +29,48 @@ def test_what_is_written_passes_check_and_test(begun, json_lines):
     assert first["outcome"] == "signal"
     assert remains["rows"] == {"readings": 2}
     assert begun.here("db", "check", "load-watch").returncode == 0
+
+
+def test_the_tests_that_are_written_pass_at_once(begun):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=begun.folder, env=begun.environ, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
+
+
+def test_without_add_the_two_lines_are_shown_and_nerve_yaml_is_left(project):
+    before = project.config.read_text()
+    done = project.here("new", "sense", "load-watch")
+    assert "under senses:    load-watch: {}" in done.stderr
+    assert "under reflexes:  - {kind: sense, sense: load-watch, interval: 10s}" in done.stderr
+    assert "next: pytest; nerve test load-watch; nerve check; nerve run" in done.stderr
+    assert done.stdout.splitlines()[0] == "senses/load_watch/__init__.py"
+    assert project.config.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("senses: {disk: {}}\n", "no plain place"),
+        ("senses:\n  disk: {tiemout: 1s}\n", "faults of its own"),
+        ("senses:\n\tdisk: {}\n", "cannot be read"),
+    ],
+)
+def test_where_there_is_no_plain_place_for_two_lines_they_are_shown(project, text, why):
+    project.config.write_text(text)
+    done = project.here("new", "sense", "load-watch", "--add")
+    assert done.returncode == 0
+    assert "nerve.yaml was left as it is: it" in done.stderr
+    assert why in done.stderr
+    assert "under senses:    load-watch: {}" in done.stderr
+    assert project.config.read_text() == text
+    assert sorted(path.name for path in project.folder.iterdir()) == [
+        "nerve.yaml",
+        "senses",
+        "tests",
+    ]
 
 
 def test_init_writes_into_a_new_folder_and_lists_what_it_wrote(project):

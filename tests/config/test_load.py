@@ -6,7 +6,7 @@ import pytest
 
 from nerve.config import Config, ConfigFaults, Problem, SenseConfig, find_config, load_config
 from nerve.config.faults import MAX_FAULTS, Fault
-from nerve.config.load import find_state_dir
+from nerve.config.whereabouts import find_state_dir
 from nerve.errors import ConfigurationInvalid, Exit
 
 EXAMPLE = """

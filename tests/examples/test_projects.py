@@ -1,13 +1,11 @@
 """Every example is a whole project: its configuration fits its senses."""
 
-import json
 from pathlib import Path
 
 import pytest
 import yaml
 
 from nerve.config.models import Config
-from tests.batteries.conftest import load_sense
 
 PROJECTS = sorted(
     path.parent for path in (Path(__file__).parents[2] / "examples").glob("*/nerve.yaml")
@@ -21,12 +19,12 @@ def config_of(project):
 
 
 @every_project
-def test_every_sense_is_there_and_takes_its_options(project):
-    for name, sense in config_of(project).senses.items():
-        module = load_sense(project / "senses" / name.replace("-", "_"))
-        assert callable(module.compute)
-        if sense.options:
-            module.Options.model_validate(sense.options)
+def test_every_sense_comes_up_with_its_options_and_its_migrations_hold(
+    project, sense, check_migrations
+):
+    for name, config in config_of(project).senses.items():
+        sense(name, project=project, options=config.options)
+        check_migrations(name, project=project)
 
 
 @every_project
@@ -40,8 +38,6 @@ def test_every_project_explains_itself(project):
     assert "nerve run" in (project / "README.md").read_text()
 
 
-def test_the_smallest_sense_tells_how_busy_the_processors_are():
+def test_the_smallest_sense_tells_how_busy_the_processors_are(sense):
     [project] = [project for project in PROJECTS if project.name == "cpu-usage"]
-    payload = load_sense(project / "senses" / "cpu_usage").compute(None, None, None)
-    assert 0 <= payload["busy_percent"] <= 100
-    assert json.dumps(payload)
+    assert 0 <= sense("cpu-usage", project=project)().payload["busy_percent"] <= 100

@@ -1,6 +1,7 @@
 """A whole nerve with hostile senses, each in a group of its own, beside a healthy one."""
 
 import contextlib
+import json
 import os
 import time
 from collections import Counter
@@ -86,7 +87,7 @@ class Hostile(runtime.Project):
         rows = self.query(
             "logs", "SELECT payload FROM logs WHERE type = ? AND source = ?", type_, source
         )
-        return [runtime.json.loads(payload) for (payload,) in rows]
+        return [json.loads(payload) for (payload,) in rows]
 
     def assert_guilty(self, running, sense, outcome, *words):
         """The death of its worker is put down to a sense: in the log, once, with its outcome."""

@@ -3,7 +3,7 @@
 PAYLOAD = {"summary": "22 % used", "used": 0.22, "by": [{"name": "sda", "bytes": 4096}], "ok": None}
 
 REQUESTS = [
-    {"type": "status", "protocol": 1, "senses": ["disk", "load"], "after": "disk"},
+    {"type": "status", "protocol": 1, "targets": ["disk", "load"], "after": "disk"},
     {"type": "status"},
     {"type": "trigger", "sense": "nobody", "payload": PAYLOAD, "wait": False},
     {"type": "pause", "targets": ["nobody", "nothing"], "reason": "it is loud"},

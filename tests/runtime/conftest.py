@@ -1,87 +1,17 @@
-import json
 import os
-import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
-import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from nerve.testing import Running
+from nerve.testing.running import sweep
+
 ENTRY = Path(__file__).with_name("entry.py")
-PATIENCE_S = 30
-
-
-class Running:
-    """A nerve in a process of its own, and everything it has said."""
-
-    def __init__(self, process):
-        self.process = process
-        self.said = []
-        self._news = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            with self._news:
-                self.said.append(json.loads(line))
-                self._news.notify_all()
-        with self._news:
-            self._news.notify_all()
-
-    def wait_for(self, condition, what="what was waited for", count=1):
-        """Wait until `count` entries satisfy the condition; return them."""
-        give_up = time.monotonic() + PATIENCE_S
-        with self._news:
-            while len(found := [e for e in self.said if condition(e)]) < count:
-                ended = not self._reader.is_alive()
-                if ended or not self._news.wait(give_up - time.monotonic()):
-                    raise AssertionError(
-                        f"{what} did not come ({'ended' if ended else 'timeout'}): {self.said[-8:]}, {self.errors()}"
-                    )
-            return found
-
-    def signals(self, sense, count=1):
-        return self.wait_for(
-            lambda e: e["kind"] == "signal" and e["sense"] == sense, f"signal of {sense}", count
-        )
-
-    def log(self, type_, count=1, **fields):
-        def fits(entry):
-            return entry.get("type") == type_ and all(entry[k] == v for k, v in fields.items())
-
-        return self.wait_for(fits, f"{type_} {fields}", count)
-
-    def errors(self):
-        if self.process.poll() is None:
-            return ""
-        return self.process.stderr.read() if not self.process.stderr.closed else ""
-
-    def stop(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        return self.wait()
-
-    def kill(self):
-        self.process.kill()
-        return self.wait()
-
-    def wait(self):
-        code = self.process.wait(PATIENCE_S)
-        self._reader.join(PATIENCE_S)
-        return code
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.wait()
-        self.process.stdout.close()
-        self.process.stderr.close()
 
 
 class Project:
@@ -115,9 +45,9 @@ class Project:
     def config(self, text):
         (self.root / "nerve.yaml").write_text(textwrap.dedent(text))
 
-    def start(self, *arguments, entry=ENTRY, **environment):
+    def start(self, *arguments, entry=ENTRY, before=(), **environment):
         process = subprocess.Popen(
-            [sys.executable, str(entry), *arguments],
+            [*before, sys.executable, str(entry), *arguments],
             cwd=self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -141,8 +71,7 @@ class Project:
     def close(self):
         for running in self.running:
             running.close()
-        for link in self.state.glob("fork/nerve-fork-*"):  # the next start would remove it
-            shutil.rmtree(link.resolve(), ignore_errors=True)
+        sweep(self.state)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from nerve.config import load_config
 from nerve.errors import NerveError
 from nerve.store.batch import SignalEntry
 from nerve.store.journal import Journal
-from nerve.supervisor import conduct, housekeeping, supervisor, timekeeping
+from nerve.supervisor import bounds, conduct, herald, housekeeping, supervisor, timekeeping
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger
 
@@ -67,8 +67,9 @@ def kill_at(point):
 def main():
     if point := os.environ.get("KILL_PARENT"):
         kill_at(point)
-    for limit in ("GATE_PATIENCE_S", "HURRY_AFTER_S", "STATE_CHECK_EVERY_S", "HELD_UP_S"):
-        owner = timekeeping if limit == "HELD_UP_S" else supervisor
+    owners = {"GATE_PATIENCE_S": bounds, "HELD_UP_S": timekeeping, "STUCK_AFTER_S": herald}
+    for limit in ("HURRY_AFTER_S", "STATE_CHECK_EVERY_S", *owners):
+        owner = owners.get(limit, supervisor)
         if limit in os.environ:
             setattr(owner, limit, float(os.environ[limit]))
     for limit in ("FIRST_AFTER_S", "EVERY_S", "RETRY_FIRST_S"):

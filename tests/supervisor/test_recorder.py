@@ -309,3 +309,51 @@ def test_only_the_loops_own_commits_do_not_wait_for_a_lock(tmp_path):
             write()
             ending.join()
     journal.close()
+
+
+def test_since_when_the_thread_is_at_a_job_is_known_until_its_end(recording):
+    async def scenario(recorder, committed):
+        held, let_go = threading.Event(), threading.Event()
+        before = asyncio.get_running_loop().time()
+
+        def work(raw):
+            held.set()
+            let_go.wait(PATIENCE_S)
+
+        chore = recorder.chore(work)
+        await asyncio.to_thread(held.wait, PATIENCE_S)
+        assert before <= recorder.busy_since <= asyncio.get_running_loop().time()
+        let_go.set()
+        await asyncio.wrap_future(chore)
+        await asyncio.wrap_future(recorder.chore(lambda raw: None))
+        recorder.close()
+        assert recorder.busy_since is None
+
+    recording(scenario)
+
+
+def test_a_batch_that_is_refused_and_waits_for_another_try_holds_nobody(recording, monkeypatch):
+    async def scenario(recorder, committed):
+        fails, waits = iter([DatabaseError("no room", path="x")]), threading.Event()
+        commit, wait = recorder._journal.commit, recorder._thread._closing.wait
+
+        def failing(batch):
+            if error := next(fails, None):
+                raise error
+            return commit(batch)
+
+        def waiting(seconds):
+            seen.append(recorder.busy_since)
+            waits.set()
+            return wait(0)
+
+        seen = []
+        monkeypatch.setattr(recorder._journal, "commit", failing)
+        monkeypatch.setattr(recorder._thread._closing, "wait", waiting)
+        recorder.log(ROW)
+        await asyncio.to_thread(waits.wait, PATIENCE_S)
+        await asyncio.wait_for(committed.wait(), PATIENCE_S)
+        assert seen == [None]
+        assert recorder.trouble == ""
+
+    recording(scenario)

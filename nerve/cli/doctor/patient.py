@@ -14,7 +14,7 @@ from pathlib import Path
 from nerve.cli.settings import Settings
 from nerve.clock import SystemClock
 from nerve.config import Loaded
-from nerve.config.load import STATE_DIR_VARIABLE, find_state_dir
+from nerve.config.whereabouts import STATE_DIR_VARIABLE, find_state_dir
 from nerve.errors import DatabaseCorrupt
 from nerve.store.faults import explained
 from nerve.store.sqlite import open_reader

@@ -1,0 +1,210 @@
+"""`nerve metrics`: what it tells with a running nerve and without one, and to whom."""
+
+import re
+import signal as signals
+import socket
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from nerve.cli import metrics
+from nerve.cli.exposition import Family
+from nerve.cli.metrics import Scrapes, ScrapeStuck
+from nerve.errors import Exit
+
+PATIENCE_S = 30
+
+
+def value_of(text, sample):
+    found = re.search(f"^{re.escape(sample)} (\\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+@pytest.fixture
+def serving(project, background):
+    """Start it on a free port; return how to ask it."""
+
+    def start(*arguments):
+        process = background("metrics", "--port", "0", *arguments)
+        said = []
+        while not said or not (at := re.search(r"http://[^\s;]+", said[-1])):
+            said.append(process.stderr.readline())
+            assert said[-1], said
+
+        def ask(path=""):
+            try:
+                with urllib.request.urlopen(at[0] + path, timeout=PATIENCE_S) as answer:
+                    return answer.status, answer.headers, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code, error.headers, error.read().decode()
+
+        return process, said, ask
+
+    return start
+
+
+def test_without_a_running_nerve_it_is_down_and_the_files_tell_what_they_have(project, signal):
+    """CTL-2"""
+    project.record(signal(), counts=[("cpu-usage", "error", 3), ("cpu-usage", "throttled", 5)])
+    done = project.nerve("metrics", "--once")
+    assert done.exit_code == Exit.OK, done.output
+    assert value_of(done.stdout, "nerve_up") == 0
+    assert value_of(done.stdout, 'nerve_source_up{source="journal"}') == 1
+    errors = 'nerve_computes_total{sense="cpu-usage",outcome="error"}'
+    assert value_of(done.stdout, errors) == 3
+    passed = 'nerve_triggers_passed_over_total{sense="cpu-usage",reason="throttled"}'
+    assert value_of(done.stdout, passed) == 5
+    assert value_of(done.stdout, 'nerve_database_size_bytes{database="logs.db"}') > 0
+    assert value_of(done.stdout, "nerve_senses_quarantined") == 0
+
+
+def test_where_nothing_has_run_it_is_down_and_that_is_no_error(project):
+    """CTL-2"""
+    done = project.nerve("metrics", "--once")
+    assert done.exit_code == Exit.OK
+    assert done.stderr == ""
+    assert value_of(done.stdout, "nerve_up") == 0
+    assert value_of(done.stdout, 'nerve_source_up{source="journal"}') == 0
+
+
+def test_a_journal_that_cannot_be_read_is_told_and_the_rest_is_there(project, signal):
+    project.record(signal())
+    project.state.journal_path.write_bytes(b"no database" * 1000)
+    done = project.nerve("metrics", "--once")
+    assert done.exit_code == Exit.OK
+    assert value_of(done.stdout, 'nerve_source_up{source="journal"}') == 0
+    assert value_of(done.stdout, 'nerve_source_up{source="files"}') == 1
+    assert "journal:" in done.stderr
+
+
+def test_of_a_running_nerve_it_tells_lateness_durations_groups_and_lag(project, background):
+    project.write(
+        "nerve.yaml",
+        "senses: {disk: {group: host}, ear: {}}\nreflexes:\n"
+        "  - {kind: sense, sense: disk, interval: 50ms}\n"
+        "  - {kind: sense, sense: ear, on: disk}\n",
+    )
+    project.sense("disk", "def compute(db, peers, ctx): return 1\n")
+    project.sense("ear")
+    running = background("run")
+    while " #" not in running.stdout.readline():
+        pass
+    text = project.nerve("metrics", "--once").stdout
+    assert value_of(text, "nerve_up") == 1
+    assert value_of(text, 'nerve_compute_duration_seconds_count{sense="disk"}') >= 1
+    assert value_of(text, 'nerve_tick_lateness_seconds_count{sense="disk"}') >= 1
+    assert value_of(text, 'nerve_tick_lateness_seconds_count{sense="ear"}') is None
+    assert value_of(text, 'nerve_group_worker_starts_total{group="host"}') == 1
+    states = re.findall(r'nerve_group_state\{group="host",state="\w+"\} (\d)', text)
+    assert states.count("1") == 1
+    assert value_of(text, 'nerve_reflex_lag_signals{target="ear",source="disk"}') is not None
+    assert value_of(text, "nerve_start_time_seconds") > 1.7e9
+    running.send_signal(signals.SIGTERM)
+    assert running.wait(PATIENCE_S) == 0
+
+
+def test_it_serves_prometheus_on_loopback_until_it_is_asked_to_end(serving, project, signal):
+    project.record(signal())
+    process, said, ask = serving()
+    status, headers, text = ask()
+    assert status == 200
+    assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert value_of(text, "nerve_up") == 0
+    assert ask("/more")[0] == 404
+    assert "127.0.0.1" in said[-1]
+    assert not any("warning" in line for line in said)
+    process.send_signal(signals.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+
+
+def test_an_address_that_others_reach_is_warned_of(serving):
+    _, said, _ = serving("--address", "0.0.0.0")
+    assert "no password and no TLS" in said[0]
+
+
+def test_a_port_that_is_taken_is_said_and_what_to_do(project):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = project.nerve("metrics", "--port", str(taken.getsockname()[1]))
+    assert done.exit_code == Exit.INPUT_OUTPUT
+    assert "--port" in done.stderr
+
+
+def test_an_address_that_is_none_is_a_usage_error(project):
+    assert project.nerve("metrics", "--address", "here").exit_code == Exit.USAGE
+
+
+def test_a_scrape_that_hangs_is_given_up_and_no_other_begins_until_it_has_ended():
+    let_go, looks = threading.Event(), []
+
+    def look():
+        looks.append(1)
+        let_go.wait(PATIENCE_S)
+        return []
+
+    scrapes = Scrapes(look)
+    with pytest.raises(ScrapeStuck, match="longer than"):
+        scrapes.take(timeout_s=0.01)
+    with pytest.raises(ScrapeStuck, match="earlier"):
+        scrapes.take(timeout_s=0.01)
+    assert len(looks) == 1
+    let_go.set()
+    scrapes._running.join(PATIENCE_S)
+    assert "nerve_scrape_duration_seconds" in scrapes.take()
+    assert len(looks) == 2
+
+
+@pytest.fixture
+def served_here(monkeypatch):
+    """Serve a look of the test's in this process; return its address."""
+    started = []
+
+    def start(look):
+        server = metrics._listening(Scrapes(look), "127.0.0.1", 0)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        started.append((server, thread))
+        return server.server_address
+
+    yield start
+    for server, thread in started:
+        server.shutdown()
+        thread.join(PATIENCE_S)
+        server.server_close()
+
+
+def test_a_client_that_never_asks_is_hung_up_on_and_the_next_is_answered(served_here, monkeypatch):
+    limits = iter([0.05])
+    timer = threading.Timer
+    monkeypatch.setattr(threading, "Timer", lambda _, then: timer(next(limits, PATIENCE_S), then))
+    address = served_here(lambda: [Family("nerve_up", "gauge", "Up.", [("", {}, 1)])])
+    with (
+        socket.create_connection(address, PATIENCE_S) as silent,
+        socket.create_connection(address, PATIENCE_S) as asking,
+    ):
+        silent.sendall(b"GET /met")
+        assert silent.recv(1) == b""
+        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        with asking.makefile() as answer:
+            assert "nerve_up 1" in answer.read()
+
+
+def test_a_look_that_fails_is_answered_and_the_next_one_works(served_here, capsys):
+    looks = iter([RuntimeError("lost"), []])
+
+    def look():
+        found = next(looks)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    host, port = served_here(look)
+    url = f"http://{host}:{port}/metrics"
+    with pytest.raises(urllib.error.HTTPError) as failed:
+        urllib.request.urlopen(url, timeout=PATIENCE_S)
+    with failed.value as answer:
+        assert answer.code == 503
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
+        assert answer.status == 200
