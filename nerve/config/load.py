@@ -22,7 +22,7 @@ from nerve.config.faults import MAX_FAULTS, ConfigFaults, Fault, Problem, by_pla
 from nerve.config.interpolation import Interpolator
 from nerve.config.models import Config, Reflex, SenseReflex, WorkflowReflex
 from nerve.config.overrides import apply_overrides
-from nerve.config.secrets import Redactor, mask_tree
+from nerve.config.secrets import Redactor, looks_secret, mask_tree
 from nerve.config.tree import Place, TreePath, plain
 from nerve.config.whereabouts import read_tree, real_state_dir
 
@@ -90,6 +90,7 @@ def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[s
     config, problems = _validate(document)
     if config is None or faults or problems or interpolator.faults:
         raise _all_at_once(document, [*faults, *interpolator.faults], problems)
+    document = document.masking(_asked_for(config, environ))
     return Loaded(
         config,
         path,
@@ -151,6 +152,12 @@ def _all_at_once(
     new = [problem for problem in problems if not document.is_unresolved(problem.path)]
     located = [document.fault(problem) for problem in new[:MAX_FAULTS]]
     return ConfigFaults([*faults, *located], omitted=len(new) - len(located))
+
+
+def _asked_for(config: Config, environ: Mapping[str, str]) -> set[str]:
+    """Return the secrets that senses get from the environment, although no value holds them."""
+    names = {name for sense in config.senses.values() for name in sense.env}
+    return {environ[name] for name in names if name in environ and looks_secret(name)}
 
 
 def _warnings(document: Document, config: Config) -> tuple[Fault, ...]:

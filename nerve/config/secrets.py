@@ -2,9 +2,10 @@
 
 Every process; pure. Secret are: what came from `${file:}`, what came from an
 environment variable whose name looks secret, every text or number at any depth
-below a key that looks secret, and everything under `senses.*.secrets`. Workers
-redact what senses print with the same `Redactor`. Masking is by content: a secret
-that a sense has encoded or cut in two is beyond it.
+below a key that looks secret, everything under `senses.*.secrets`, and the variables whose
+names look secret and that a sense asks for under `env`. Workers redact what senses print
+with the same `Redactor`. Masking is by content: a secret that a sense has encoded or cut
+in two is beyond it.
 """
 
 import json
