@@ -512,6 +512,7 @@ class Supervisor:
         self.triggers.let_go(went)
         self._roster.let_go(found.changes)
         self._warden.forget(went)
+        self.meters.forget(went)
         self._operations.pauses.forget(went)
         self.ledger.tally.unavailable -= went
 

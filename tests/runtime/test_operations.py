@@ -16,9 +16,9 @@ from nerve.cli.program import program
 from nerve.clock import SystemClock
 from nerve.store.batch import Batch, LogEntry, Quarantine
 from nerve.store.journal import Journal
-from tests.runtime.conftest import PATIENCE_S
 
 NEVER = "0 0 1 1 *"
+PATIENCE_S = 60
 GIVEN = "def compute(db, peers, ctx): return list(ctx.trigger.payloads) or 'none'"
 HEARD = "def compute(db, peers, ctx): return [s.payload for s in ctx.trigger.signals]"
 FAILING = "def compute(db, peers, ctx): raise RuntimeError('no such disk')"
