@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 4
 KILLS ?= 1000
 SEED ?=
 
-.PHONY: run test lint format budget bench bench-quick death lateness schedule log-store storm fuzz followers lock clean
+.PHONY: run test lint format docs budget bench bench-quick death lateness schedule log-store storm fuzz followers lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nerve needs Python 3.11 or later; name one with: make PYTHON=python3.12 ...")'
@@ -27,6 +27,10 @@ test: $(READY)
 # What a compute costs, counted anew: tests/budget/budget.json. `make test` compares with it.
 budget: $(READY)
 	$(BIN)/python -m tests.budget
+
+# The references in docs/, from the models of nerve.yaml and the commands. `make test` compares.
+docs: $(READY)
+	$(BIN)/python -m tests.docs
 
 lint: $(READY)
 	$(BIN)/ruff check .

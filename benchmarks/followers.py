@@ -86,10 +86,13 @@ def measure(folder: Path, followers: int, blocks: int, seconds: float) -> list[F
         )
         for label, of in (("p50", p50), ("p99", p99), ("maximum", max))
     ]
+    starts = {n: [len(block) / seconds for block in late_ms(n)] for n in (WITH, WITHOUT)}
+    due = f"{what}: computes, {1 / INTERVAL_S:.0f} due"
+    figures.append(Figure(due, WITHOUT, "/s", starts[WITH], starts[WITHOUT]))
     percent = {name: [100 * share for share in shares[1:]] for name, shares in used.items()}
     figures.append(Figure(f"{what}: parent", WITHOUT, "% CPU", percent[WITH], percent[WITHOUT]))
     ticks = round((began[-1] - start) / INTERVAL_S) + 1
-    missed = f"{ticks - len(began)} of {ticks} ticks led to no compute of their own"
+    missed = f"{ticks - len(began)} of {ticks} ticks were merged, while followers start included"
     return [*figures, Note("nerve", missed)]
 
 

@@ -78,6 +78,7 @@ def test_the_source_distribution_has_what_the_tests_need(built):
         "requirements.lock",
         "nerve.yaml",
         "alembic/env.py",
+        "docs/reliability.md",
         "senses/disk/__init__.py",
         "tests/test_package.py",
     } <= names

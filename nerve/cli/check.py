@@ -5,7 +5,6 @@ short-lived worker, as under `nerve run`, and what that finds is reported at the
 sense's line. Nothing of the installation is touched.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict
 
 import click
@@ -13,14 +12,13 @@ import click
 from nerve.cli.output import emit, emit_json, json_option, say
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import counted, visible, visible_lines
-from nerve.config import ConfigFaults, Fault, Loaded, Problem
-from nerve.config.explain import setting_problem
+from nerve.config import ConfigFaults, Fault, Loaded
 from nerve.config.faults import by_place
 from nerve.errors import Exit
 from nerve.process.launch import shut_down
 from nerve.supervisor.shortlived import describe_senses
+from nerve.supervisor.survey import problems_of
 from nerve.wire.messages import DescribedMessage
-from nerve.wire.messages import Fault as WorkerFault
 
 
 @click.command(
@@ -80,15 +78,6 @@ def _tell_failed(loaded: Loaded, described: DescribedMessage, *, as_json: bool) 
     # Settings that do not fit are no fault of the code, whose frames would only be in the way.
     if fault.traceback and not fault.problems and not as_json:
         say("\n".join(f"    {line}" for line in visible_lines(fault.traceback)))
-
-
-def problems_of(sense: str, fault: WorkerFault) -> Iterator[Problem]:
-    """Yield what is wrong with a sense in terms of the configuration."""
-    for setting in fault.problems:
-        yield setting_problem(sense, setting.field, setting.message, setting.hint)
-    if not fault.problems:
-        message = f"{fault.kind}: {fault.message}"
-        yield Problem(("senses", sense), message, fault.hint, at_key=True)
 
 
 def _tell(fault: Fault, severity: str, *, as_json: bool) -> None:

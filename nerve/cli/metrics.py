@@ -57,8 +57,9 @@ class ScrapeStuck(NerveError):
     "--port",
     type=click.IntRange(0, HIGHEST_PORT),
     default=DEFAULT_PORT,
+    metavar="N",
     show_default=True,
-    help="0 takes any that is free.",
+    help="Where to listen; 0 takes any that is free.",
 )
 @click.option(
     "--address", default="127.0.0.1", show_default=True, help="Where to listen; an IP address."

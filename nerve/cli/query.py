@@ -47,6 +47,7 @@ _BEGIN_HINT = "begin with SELECT"
     "--limit",
     type=click.IntRange(1, MAX_LIMIT),
     default=DEFAULT_LIMIT,
+    metavar="N",
     show_default=True,
     help="At most so many rows.",
 )

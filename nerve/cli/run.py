@@ -26,6 +26,7 @@ from nerve.clock import MS_PER_S
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.errors import Exit, NerveError
+from nerve.supervisor.filewatch import is_installed
 from nerve.supervisor.ledger import Tally
 from nerve.version import VERSION
 
@@ -35,28 +36,35 @@ from nerve.version import VERSION
     "  nerve run                                until Ctrl-C\n"
     "  nerve run --once                         every sense once, exit 1 if one failed\n"
     "  nerve run --json | jq .payload           for another program\n"
-    "  nerve run --set senses.disk.timeout=20s  with one key changed"
+    "  nerve run --set senses.disk.timeout=20s  with one key changed\n"
+    "  nerve run --watch                        while a sense is being written"
 )
 @click.option(
     "--once", is_flag=True, help="Run each sense once and what follows from it, then end."
 )
+@click.option("--watch", is_flag=True, help="Reload as soon as nerve.yaml or a sense changes.")
 @json_option
 @config_options
 @click.pass_context
-def run(context: click.Context, once: bool, as_json: bool) -> Exit:
+def run(context: click.Context, once: bool, watch: bool, as_json: bool) -> Exit:
     """Start the senses and keep them running.
 
-    A first Ctrl-C or SIGTERM lets running computes end; a second one ends at once.
+    A first Ctrl-C or SIGTERM lets running computes end; a second one ends at once. SIGHUP reads
+    nerve.yaml again, as `nerve reload` does, and so does a change of it with --watch.
     """
+    if watch:
+        _require_watchable(once=once)
     announce = Announcer(as_json=as_json, environ=os.environ)
     try:
-        return _run(context, announce, once=once, as_json=as_json)
+        return _run(context, announce, once=once, watch=watch, as_json=as_json)
     except NerveError as error:
         announce.explain(error)
         return error.exit_code
 
 
-def _run(context: click.Context, announce: Announcer, *, once: bool, as_json: bool) -> Exit:
+def _run(
+    context: click.Context, announce: Announcer, *, once: bool, watch: bool, as_json: bool
+) -> Exit:
     loaded = context.obj.load()
     for warning in loaded.warnings:
         announce(str(warning), "warning")
@@ -69,7 +77,7 @@ def _run(context: click.Context, announce: Announcer, *, once: bool, as_json: bo
     )
     started = time.monotonic()
     try:
-        code, tally = run_app(loaded, once=once, observe=outlet.observe)
+        code, tally = run_app(loaded, once=once, observe=outlet.observe, watch=watch)
     except KeyboardInterrupt:  # before the app had its signal handlers
         return Exit.OK
     finally:
@@ -77,6 +85,13 @@ def _run(context: click.Context, announce: Announcer, *, once: bool, as_json: bo
             discard_stdout()
     _say_end(announce, tally, time.monotonic() - started)
     return Exit.INPUT_OUTPUT if outlet.unwritten and code is Exit.OK else code
+
+
+def _require_watchable(*, once: bool) -> None:
+    if once:
+        raise click.UsageError("--once ends before anything could be reloaded; leave out --watch.")
+    if not is_installed():
+        raise click.UsageError("--watch needs a package: pip install 'nerve[watch]'")
 
 
 def _wording(context: click.Context, loaded: Loaded, *, as_json: bool) -> terminal.Word:

@@ -48,7 +48,13 @@ MAX_CELL_CELLS = 40
     "Exit code 1 when a run failed."
 )
 @click.argument("sense")
-@click.option("--times", type=click.IntRange(1, MAX_TIMES), default=1, help="How often to run it.")
+@click.option(
+    "--times",
+    type=click.IntRange(1, MAX_TIMES),
+    default=1,
+    metavar="N",
+    help="How often to run it.",
+)
 @click.option(
     "--signal",
     "signals",

@@ -5,6 +5,7 @@ much later: a sense's options are checked by a worker, and their faults still na
 the line in nerve.yaml.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from nerve.config.faults import Fault, Problem, locate
@@ -44,6 +45,12 @@ class Document:
         message = self.redactor.text(problem.message)
         fault = locate(self.tree, replace(problem, message=message))
         return replace(fault, hint=self.redactor.text(fault.hint))
+
+    def masking(self, values: Collection[str]) -> "Document":
+        """Return it with a redactor that masks these values, too."""
+        if not values:
+            return self
+        return replace(self, redactor=Redactor((*self.redactor.values, *values)))
 
     def is_unresolved(self, path: TreePath) -> bool:
         """Tell whether a value could not be interpolated, which is a fault already."""

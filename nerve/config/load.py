@@ -22,7 +22,7 @@ from nerve.config.faults import MAX_FAULTS, ConfigFaults, Fault, Problem, by_pla
 from nerve.config.interpolation import Interpolator
 from nerve.config.models import Config, Reflex, SenseReflex, WorkflowReflex
 from nerve.config.overrides import apply_overrides
-from nerve.config.secrets import Redactor, mask_tree
+from nerve.config.secrets import Redactor, looks_secret, mask_tree
 from nerve.config.tree import Place, TreePath, plain
 from nerve.config.whereabouts import read_tree, real_state_dir
 
@@ -43,6 +43,7 @@ class Loaded:
         document: the tree behind it, with its places and secrets.
         shown: the whole configuration as plain values, defaults filled in and secrets
             masked, in nerve.yaml's spelling.
+        overrides: what was laid over the file, as `path=value`.
     """
 
     config: Config
@@ -51,6 +52,7 @@ class Loaded:
     warnings: tuple[Fault, ...]
     document: Document = field(repr=False)
     shown: dict[str, Any] = field(repr=False)
+    overrides: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def redactor(self) -> Redactor:
@@ -88,6 +90,7 @@ def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[s
     config, problems = _validate(document)
     if config is None or faults or problems or interpolator.faults:
         raise _all_at_once(document, [*faults, *interpolator.faults], problems)
+    document = document.masking(_asked_for(config, environ))
     return Loaded(
         config,
         path,
@@ -95,6 +98,7 @@ def load_config(path: Path, *, environ: Mapping[str, str], overrides: Sequence[s
         _warnings(document, config),
         document,
         _shown(document, config),
+        tuple(overrides),
     )
 
 
@@ -148,6 +152,12 @@ def _all_at_once(
     new = [problem for problem in problems if not document.is_unresolved(problem.path)]
     located = [document.fault(problem) for problem in new[:MAX_FAULTS]]
     return ConfigFaults([*faults, *located], omitted=len(new) - len(located))
+
+
+def _asked_for(config: Config, environ: Mapping[str, str]) -> set[str]:
+    """Return the secrets that senses get from the environment, although no value holds them."""
+    names = {name for sense in config.senses.values() for name in sense.env}
+    return {environ[name] for name in names if name in environ and looks_secret(name)}
 
 
 def _warnings(document: Document, config: Config) -> tuple[Fault, ...]:

@@ -61,7 +61,7 @@ class Section(BaseModel):
 
 
 class SenseConfig(Section):
-    """One sense, under `senses.<name>`."""
+    """One sense, under `senses.<name>`; all defaults where nothing is under the name."""
 
     use: str | None = Field(
         None,
@@ -148,7 +148,10 @@ class GroupConfig(Section):
 
 
 class SenseReflex(Section):
-    """Runs senses by time (`interval` or `cron`) or when other senses signal (`on`)."""
+    """Runs senses by time (`interval` or `cron`) or when other senses signal (`on`).
+
+    It has exactly one of the three.
+    """
 
     kind: Literal["sense"] = Field(description="What the reflex runs: a sense.")
     sense: Names = Field(description="The sense to run, or a list of them.")
@@ -179,8 +182,7 @@ class SenseReflex(Section):
     on: Names | None = Field(None, description="Run when one of these senses gives a signal.")
     where: WhereExpression | None = Field(
         None,
-        description="With on: only for signals that satisfy this, e.g. `percent > 90 and "
-        "not muted`.",
+        description="With on: only for signals that satisfy this, e.g. `busy_percent > 90`.",
     )
     debounce_ms: PositiveMs | None = Field(
         None,
@@ -232,7 +234,7 @@ class SenseReflex(Section):
 
 
 class WorkflowReflex(Section):
-    """Runs a workflow when senses signal."""
+    """Runs a workflow when senses signal; checked, but workflows do not run in this version."""
 
     kind: Literal["workflow"] = Field(description="What the reflex runs: a workflow.")
     workflow: Name = Field(description="The workflow to run.")

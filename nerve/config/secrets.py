@@ -2,9 +2,10 @@
 
 Every process; pure. Secret are: what came from `${file:}`, what came from an
 environment variable whose name looks secret, every text or number at any depth
-below a key that looks secret, and everything under `senses.*.secrets`. Workers
-redact what senses print with the same `Redactor`. Masking is by content: a secret
-that a sense has encoded or cut in two is beyond it.
+below a key that looks secret, everything under `senses.*.secrets`, and the variables whose
+names look secret and that a sense asks for under `env`. Workers redact what senses print
+with the same `Redactor`. Masking is by content: a secret that a sense has encoded or cut
+in two is beyond it.
 """
 
 import json
@@ -61,6 +62,10 @@ class Redactor:
     """Masks a set of secrets in text and in JSON values."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self.become(secrets)
+
+    def become(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on, and no others, for all who hold this redactor."""
         forms = {form for secret in set(secrets) for form in _forms(secret)}
         # Longest first: a secret that holds a shorter one has to go as a whole.
         self._secrets = tuple(sorted(forms, key=lambda form: (-len(form), form)))

@@ -190,7 +190,7 @@ WhereExpression = Annotated[
             "type": "string",
             "minLength": 1,
             "maxLength": MAX_WHERE_CHARS,
-            "examples": ["load > 5", 'disk.free_percent < 10 and sense == "disk"'],
+            "examples": ["load > 5", 'busy_percent > 90 and sense == "cpu-usage"'],
         }
     ),
 ]

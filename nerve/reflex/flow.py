@@ -207,6 +207,14 @@ class Flow:
                 return True
         return False
 
+    def rethrottle(self, throttle_s: float, now: float) -> None:
+        """Have another least time between two starts, for a trigger that is deferred as well."""
+        if throttle_s == self.throttle_s:
+            return
+        self.throttle_s = throttle_s
+        if self.phase is Phase.DEFERRED:
+            self.due = max(self._opens(now), self._rests_until)
+
     def wake(self, now: float) -> bool:
         """The end of a deferral may have come; True when the sense is WAITING because of it."""
         if self.phase is not Phase.DEFERRED or now < self.due:
@@ -225,6 +233,7 @@ class Flow:
         yield from (t for t in (self.pending, *reversed(self.line), self.running) if t is not None)
 
     def _opens(self, now: float) -> float:
+        """When the throttle lets the next one start."""
         last_start = self.timing.started
         return now if last_start is None else last_start + self.throttle_s
 

@@ -97,10 +97,21 @@ class Listeners:
     """Who listens to whom."""
 
     def __init__(self, routes: list[Route]) -> None:
-        self._routes: dict[str, list[Route]] = {}
-        for route in routes:
-            self._routes.setdefault(route.source, []).append(route)
+        self._routes = _by_source(routes)
         self._offered: dict[Pair, int] = {}
+
+    def adopt(self, routes: list[Route], newest: int) -> list[Pair]:
+        """Have these routes from now on; return the pairs that are new.
+
+        They begin behind the signal `newest`; who listens on goes on where it was.
+        """
+        known = {route.pair for of_source in self._routes.values() for route in of_source}
+        pairs = dict.fromkeys(route.pair for route in routes)
+        new = [pair for pair in pairs if pair not in known]
+        self._offered = {pair: self._offered[pair] for pair in pairs if pair in self._offered}
+        self._offered.update(dict.fromkeys(new, newest))
+        self._routes = _by_source(routes)
+        return new
 
     def start_at(self, cursors: Mapping[Pair, int]) -> None:
         """Continue after these signals."""
@@ -119,6 +130,13 @@ class Listeners:
             if signal.id > self._offered.get(route.pair, 0):
                 self._offered[route.pair] = signal.id
                 yield route
+
+
+def _by_source(routes: list[Route]) -> dict[str, list[Route]]:
+    found: dict[str, list[Route]] = {}
+    for route in routes:
+        found.setdefault(route.source, []).append(route)
+    return found
 
 
 def caused_by(signal: CausingSignal) -> Cause:

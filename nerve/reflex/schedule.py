@@ -13,7 +13,7 @@ was set back by more than REPEATS_AFTER_US.
 
 import heapq
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S
 from nerve.reflex.missed import elapsed
@@ -88,6 +88,40 @@ class Schedule:
                 entry.start += _wait_s(timer, last_us, now_us)
                 heapq.heappush(self._heap, (entry.start, order, entry))
 
+    def adopt(self, timers: list[Timer], *, now: float, now_us: int) -> dict[Timer, int]:
+        """Have these timers from now on; return the last tick of each that stays, 0 without one.
+
+        What stays ticks when it would have ticked, though something else be made of what it misses.
+        An interval of another length counts from now. One that is added ticks at once, as at a
+        start.
+        """
+        waiting: dict[Timer, list[tuple[float, _Entry]]] = {}
+        for due, _, entry in self._heap:
+            waiting.setdefault(_times_of(entry.timer), []).append((due, entry))
+        self._heap, new, stays = [], list[tuple[int, Timer]](), dict[Timer, int]()
+        for order, timer in enumerate(timers):
+            if same := waiting.get(_times_of(timer)):
+                due, entry = same.pop()
+                entry.timer, stays[timer] = timer, entry.last_us
+                self._heap.append((due, order, entry))
+            else:
+                new.append((order, timer))
+        heapq.heapify(self._heap)
+        changed = {entry.timer.sense for left in waiting.values() for _, entry in left}
+        for order, timer in new:
+            self._begin(order, timer, now, now_us, at_once=timer.sense not in changed)
+        return stays
+
+    def _begin(self, order: int, timer: Timer, now: float, now_us: int, *, at_once: bool) -> None:
+        entry = _Entry(timer, now)
+        if timer.is_by_wall_clock:
+            self._put_wall(order, entry, now, now_us)
+        elif at_once:
+            entry.start += _wait_s(timer, None, now_us)
+            heapq.heappush(self._heap, (entry.start, order, entry))
+        else:
+            self._put_interval(order, entry, now)
+
     def next_due(self) -> float:
         """When to look again, seconds on the monotonic clock; NEVER without timers."""
         return self._heap[0][0] if self._heap else NEVER
@@ -136,6 +170,11 @@ class Schedule:
         if entry.wall_us is not None:
             wait = max(MIN_WAIT_S, min((entry.wall_us - now_us) / US_PER_S, RECHECK_S))
             heapq.heappush(self._heap, (now + wait, order, entry))
+
+
+def _times_of(timer: Timer) -> Timer:
+    """A timer without what is made of the ticks that it misses."""
+    return replace(timer, missed="skip", catchup_us=None)
 
 
 def _wait_s(timer: Timer, last_us: int | None, now_us: int) -> float:

@@ -53,6 +53,7 @@ class Parent:
         newest_id: of the newest entry of the journal.
         is_ready: whether all groups have reported; before that nothing is dispatched.
         call_later: the loop's.
+        is_reloading: whether a reload is under way, which replaces workers itself.
     """
 
     config: Callable[[], Config]
@@ -68,6 +69,7 @@ class Parent:
     is_ready: Callable[[], bool]
     is_stopping: Callable[[], bool]
     call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
+    is_reloading: Callable[[], bool] = lambda: False
 
     def group_of(self, sense: str) -> Group:
         """The group that runs a sense."""

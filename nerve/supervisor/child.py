@@ -182,6 +182,11 @@ class Child:
             raise ChannelClosed("the worker has exited")
         self._send(dump(message))
 
+    def mask(self, secrets: tuple[str, ...]) -> None:
+        """From now on mask these in what it prints."""
+        if not self.is_gone:
+            self._hearing.mask(secrets)
+
     @property
     def is_alive(self) -> bool:
         """Whether the process still runs; False before its exit has been noticed, too."""

@@ -17,10 +17,7 @@ from nerve.supervisor.boot import time_left_s
 from nerve.supervisor.child import Child, ChildEvents, Threads
 from nerve.supervisor.inquest import Death, Exit, Killing, Reason
 from nerve.wire.channel import ChannelClosed
-from nerve.wire.messages import (
-    StopMessage,
-    WorkerSpec,
-)
+from nerve.wire.messages import StopMessage, UpdateMessage, WorkerSpec
 from nerve.wire.model import Message
 
 BOOT_LOOK_S = 1.0
@@ -100,6 +97,11 @@ class Generation:
             self._expect_death()
         except WireError:
             self.kill(Killing(Reason.DEAF, "was killed, as it read nothing of what it was sent,"))
+
+    def update(self, message: UpdateMessage) -> None:
+        """Tell it what has changed around it."""
+        self.child.mask(message.masked)
+        self.send(message)
 
     def became_ready(self) -> None:
         """It has loaded and migrated what it could."""

@@ -6,11 +6,15 @@ once (`nerve.reflex.flow`), so the queue is as long as the group at most.
 
 A worker that dies is replaced. What it was running has its one outcome all the same
 (`inflight`); who answers for the death is judged (`inquest`), and that sense rests (`warden`).
+
+A reload replaces it in two steps: `retire`, after which the group stands still, and, when no worker
+is left that has any of its senses open, `take_over` and `start`. What waits is kept meanwhile.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Set as AbstractSet
 
 from nerve.clock import MS_PER_S, Clock
 from nerve.config.models import SenseConfig
@@ -43,6 +47,7 @@ from nerve.wire.messages import (
     ReadyMessage,
     SignalMessage,
     Up,
+    UpdateMessage,
     WorkerSpec,
 )
 
@@ -62,6 +67,7 @@ LATE_START_S = 0.002
 """A compute that the worker started so much later than it was sent is not worth another timer."""
 
 SpecFor = Callable[[int, Collection[str]], WorkerSpec]
+Settled = Callable[[ReadyMessage | None], None]
 
 
 class Group:
@@ -92,6 +98,7 @@ class Group:
         self._threads = threads
         self._loop = asyncio.get_running_loop()
         self._queue: deque[str] = deque()
+        self._early: list[str] = []
         self._worker: Generation | None = None
         self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -103,7 +110,9 @@ class Group:
         self._in_flight = InFlight(ledger, clock=clock, ended=self._on_ended)
         self._restarts = Restarts()
         self._harmful = set(senses)
-        self._begins_anew = False
+        self._then: Callable[[], None] | None = None
+        self._settled: list[Settled] = []
+        self._untold: UpdateMessage | None = None
         self._is_used_up = False
         self._retry_s = RETRY_FIRST_S
 
@@ -113,20 +122,30 @@ class Group:
         """Start a worker, a new generation; without the senses that are not to be loaded."""
         self._move(WorkerEvent.START)
         self._cancel_timer()
+        self.stopped.clear()
         self._is_used_up = False
+        self._untold = None
         self.generation += 1
-        self._begins_anew = False
         self._starting = self._loop.create_task(self._launch(self.generation))
 
     def enqueue(self, sense: str) -> None:
-        """Put a sense with a waiting trigger into the queue."""
+        """Put a sense with a waiting trigger into the queue; one that is yet to come waits."""
+        if sense not in self.senses:
+            self._early.append(sense)
+            return
         self._queue.append(sense)
         self.pump()
 
-    def withdraw(self, sense: str) -> None:
-        """Take a sense out of the queue: its trigger waits elsewhere now."""
-        if sense in self._queue:  # nobody waits any more once the group has stopped
-            self._queue.remove(sense)
+    def withdraw(self, sense: str) -> bool:
+        """Take a sense out of the queue: its trigger waits elsewhere now. False: it is not there.
+
+        Nobody waits any more once the group has stopped.
+        """
+        for queue in (self._queue, self._early):
+            if sense in queue:
+                queue.remove(sense)
+                return True
+        return False
 
     def pump(self) -> None:
         """Dispatch the next compute, if the worker is free and there is one."""
@@ -136,7 +155,7 @@ class Group:
             self._begin_anew()
         elif (
             self._queue
-            and self._in_flight.suspect is None  # its outcome is on the way
+            and not self._in_flight.suspects  # their outcomes are on the way
             and self._hub.may_dispatch()
         ):
             self._dispatch_next(self._worker)
@@ -170,18 +189,82 @@ class Group:
         if self._worker is not None:
             self._worker.child.pause(paused=paused)
 
+    def tell(self, message: UpdateMessage) -> None:
+        """Tell the worker what has changed around it; a later one reads it in its specification."""
+        if self._worker is not None and self._worker.child.pid:
+            self._worker.update(message)
+        elif self._worker is not None:  # it is being forked, with a specification of before
+            self._untold = message
+
     def stop(self) -> None:
         """Let the running compute end, then the worker; `stopped` is set in bounded time."""
         self._queue.clear()
-        self._begins_anew = False
+        self._early.clear()
+        self._end_worker(then=self._conclude)
+
+    def retire(self, then: Callable[[], None]) -> None:
+        """Let the running compute end, then the worker; call `then` once it is gone.
+
+        In bounded time: whoever does not stop is killed, and one that only starts at once. The
+        group stands still afterwards, what waits in it stays, and all that it had waited for
+        itself (backoff, FATAL) is over.
+        """
+        self._restarts = Restarts()
+        was_starting = self.state is WorkerState.STARTING
+        self._end_worker(then=then)
+        if was_starting:
+            self.kill(Reason.REPLACED, "was killed, as it was to be replaced,")
+
+    def when_settled(self, settled: Settled) -> None:
+        """Have `settled` called at the next `ready`, or with None if no worker comes any more."""
+        self._settled.append(settled)
+
+    def take_over(
+        self,
+        senses: dict[str, SenseConfig],
+        suspects: Iterable[Running] = (),
+        proven: AbstractSet[str] = frozenset(),
+    ) -> None:
+        """Have these senses from the next start on; only while the group stands still.
+
+        `suspects` are computes of theirs whose outcome the database of the sense will tell;
+        `proven` those that a worker of another group has loaded without harm.
+        """
+        self._harmful |= senses.keys() - self.senses.keys() - proven
+        self.senses = senses
+        self._harmful &= senses.keys()
+        self._in_flight.suspects.update({suspect.sense: suspect for suspect in suspects})
+        self._queue.extend(sense for sense in self._early if sense in senses)
+        self._early.clear()
+
+    def give_away(self, sense: str) -> Running | None:
+        """Take out the compute of a sense that has no outcome yet, for another group to find it."""
+        return self._in_flight.suspects.pop(sense, None)
+
+    def has_loaded(self, sense: str) -> bool:
+        """Whether a worker of this group has loaded a sense and has lived on."""
+        return sense not in self._harmful
+
+    def give_up_on(self, senses: Container[str]) -> None:
+        """These senses are loaded by nobody any more: what is unclear of them has ended badly."""
+        self._in_flight.give_up(senses)
+
+    def _end_worker(self, then: Callable[[], None]) -> None:
         self._cancel_timer()
+        self._then = then
         was = self.state
         self._move(WorkerEvent.STOP)
         if self.state is WorkerState.STOPPED:
-            self._conclude()
+            self._go_on()
         elif was is not WorkerState.STOPPING and self._worker is not None:
             self._tell_acknowledged()
             self._worker.ask_to_stop(self._stop_allowance_s())
+
+    def _go_on(self) -> None:
+        """The worker has ended as it was asked to."""
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
     def restart(self) -> None:
         """Replace the worker, and forget its deaths. `came_up`, `failed` or `gave_up` follows.
@@ -195,7 +278,7 @@ class Group:
             case WorkerState.IDLE | WorkerState.BUSY if self._worker is not None:
                 self._begin_anew()
             case WorkerState.STARTING if self._worker is not None:
-                self._begins_anew = True
+                self._then = self.start
                 self._move(WorkerEvent.STOP)
                 self.kill(Reason.REPLACED, "was killed, as it was to be replaced,")
             case WorkerState.BACKOFF | WorkerState.FATAL | WorkerState.STOPPED:
@@ -232,6 +315,15 @@ class Group:
         return line.since if line and line.phase is Phase.COMPUTING else None
 
     @property
+    def doing(self) -> str:
+        """Which sense computes, and how long it has and may, in words; empty when none does."""
+        sense, since = self._in_flight.sense, self.runs_since
+        if sense is None or since is None:
+            return ""
+        seconds = self._clock.monotonic() - since
+        return f"{sense} has run for {seconds:.0f} s, and may for {self._allowance_s(sense):.0f} s"
+
+    @property
     def worker_pid(self) -> int | None:
         """Process id of a worker that lives and is to go on living, else None."""
         return self._worker.child.pid if self._worker and self._worker.is_usable else None
@@ -261,7 +353,8 @@ class Group:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing runs, waits, or is being found out about."""
-        return not (self._queue or self._in_flight.running or self._in_flight.suspect)
+        waits = self._queue or self._early
+        return not (waits or self._in_flight.running or self._in_flight.suspects)
 
     # --- starting -------------------------------------------------------------------
 
@@ -292,6 +385,9 @@ class Group:
             self._ledger.log(self.name, "worker.launch_failed", "error", fault)
             self._on_exit(Exit(None))
             return
+        if self._untold is not None:
+            self._worker.update(self._untold)
+            self._untold = None
         if self.state is WorkerState.STOPPING:  # asked to stop while it was being forked
             self._worker.ask_to_stop(STOP_MARGIN_S)
 
@@ -330,7 +426,7 @@ class Group:
     def _begin_anew(self) -> None:
         """Replace the worker: by one with all senses, or with all its memory, and no crash."""
         assert self._worker is not None  # noqa: S101  it is IDLE or BUSY
-        self._begins_anew = True
+        self._then = self.start
         self._move(WorkerEvent.STOP)
         self._tell_acknowledged()
         self._worker.ask_to_stop(self._stop_allowance_s())
@@ -448,8 +544,14 @@ class Group:
         self._hub.came_up(self.name, ready)
         # Only then: what follows must not run again what one of the databases answers for.
         self._in_flight.resolve(ready)
-        if self.state is WorkerState.IDLE:
+        if self.state is not WorkerState.STOPPING:  # it may be BUSY by now
+            self._settle(ready)
             self._try_again_later(ready)
+
+    def _settle(self, ready: ReadyMessage | None) -> None:
+        waiting, self._settled = self._settled, []
+        for settled in waiting:
+            settled(ready)
 
     # --- what goes wrong ------------------------------------------------------------
 
@@ -470,13 +572,13 @@ class Group:
         worker, self._worker = self._worker, None
         death = self._death_of(worker, ended)
         verdict = judge(death)
-        self._in_flight.lose_worker(death, verdict)
+        suspect = self._in_flight.lose_worker(death, verdict)
         was_asked = self.state is WorkerState.STOPPING
         self._move(WorkerEvent.EXIT)
         if was_asked:
             self._on_asked_exit(worker, ended, verdict)
         else:
-            self._on_death(worker, ended, verdict)
+            self._on_death(worker, ended, verdict, suspect)
 
     def _death_of(self, worker: Generation | None, ended: Exit) -> Death:
         if worker is None:
@@ -494,20 +596,19 @@ class Group:
         payload = {"pid": worker.child.pid if worker else None, "how": str(ended), "clean": clean}
         if not clean:
             payload["message"] = verdict.message
-        replaced = worker is not None and _is_replaced(worker.killing)
-        level = "info" if clean or replaced else "warning"
+        was_wanted = worker is not None and _is_replaced(worker.killing)
+        level = "info" if clean or was_wanted else "warning"
         self._ledger.log(self.name, "worker.stopped", level, payload)
-        if self._begins_anew:
-            if verdict.guilty is not None:  # that it was to stop does not excuse what it ran
-                suspect = self._in_flight.suspect
-                ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
-                self._hold_against(verdict.guilty, verdict, ref)
-            self.start()
-        else:
-            self._conclude()
+        if verdict.guilty is not None and self._then != self._conclude:
+            # That it was to stop does not excuse what it ran.
+            suspect = self._in_flight.suspects.get(verdict.guilty)
+            ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
+            self._hold_against(verdict.guilty, verdict, ref)
+        self._go_on()
 
-    def _on_death(self, worker: Generation | None, ended: Exit, verdict: Verdict) -> None:
-        suspect = self._in_flight.suspect
+    def _on_death(
+        self, worker: Generation | None, ended: Exit, verdict: Verdict, suspect: Running | None
+    ) -> None:
         ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
         payload = {
             "message": verdict.message,
@@ -575,6 +676,7 @@ class Group:
         self._in_flight.give_up()
         self._queue.clear()
         self.stopped.set()
+        self._settle(None)
 
     # --- mechanics ------------------------------------------------------------------
 
@@ -600,6 +702,10 @@ class Group:
         return self._allowance_s(self._in_flight.sense) + STOP_MARGIN_S
 
 
+def _is_replaced(killing: Killing | None) -> bool:
+    return killing is not None and killing.reason is Reason.REPLACED
+
+
 def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMessage:
     trigger = running.trigger
     return ComputeMessage(
@@ -618,10 +724,6 @@ def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMes
         positions=trigger.positions,
         acknowledged=acknowledged,
     )
-
-
-def _is_replaced(killing: Killing | None) -> bool:
-    return killing is not None and killing.reason is Reason.REPLACED
 
 
 def _given(trigger: PendingTrigger) -> Given | None:

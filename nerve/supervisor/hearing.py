@@ -33,7 +33,7 @@ class Hearing:
     ) -> None:
         """`printed` and what `records` names are called on the loop."""
         self._lines_per_second = spec.limits.output_lines_per_second
-        self._redact = Redactor(spec.masked).text
+        self._redactor = Redactor(spec.masked)
         self._printed = printed
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -81,6 +81,10 @@ class Hearing:
         self._records.take_rest()
         self._tell_heard()
 
+    def mask(self, secrets: tuple[str, ...]) -> None:
+        """Mask these from now on, and no others."""
+        self._redactor.become(secrets)
+
     def close(self) -> None:
         """End the records' thread; blocks for at most some hundred milliseconds."""
         self._records.close()
@@ -88,7 +92,7 @@ class Hearing:
     def _output(self, stream: str, descriptor: int) -> OutputStream:
         rate = Rate(self._clock.monotonic(), self._lines_per_second)
         return OutputStream(
-            OutputLines(descriptor, rate, self._redact),
+            OutputLines(descriptor, rate, self._redactor.text),
             lambda lines, left_out: self._printed(stream, lines, left_out),
             clock=self._clock,
             loop=self._loop,

@@ -100,6 +100,10 @@ class Housekeeping:
         """Have the first run in a while; on the loop."""
         self._wait(FIRST_AFTER_S)
 
+    def adopt(self, loaded: Loaded) -> None:
+        """Go on by another configuration, from the next run on; on the loop."""
+        self._config = loaded.config
+
     def archive_now(self, ended: Ended) -> bool:
         """Have a run at once, or join the one under way: False; on the loop.
 
@@ -157,8 +161,9 @@ class Housekeeping:
     # --- in the thread -------------------------------------------------------------
 
     def _archive(self, run: _Run) -> None:
-        retention = self._config.retention
-        pairs = [route.pair for route in routes_of(self._config)]
+        config = self._config  # which a reload may change meanwhile
+        retention = config.retention
+        pairs = [route.pair for route in routes_of(config)]
         journal = self._state.journal_path
         job = Job(
             str(journal),

@@ -3,10 +3,11 @@
 Parent. A compute that was under way when its worker died becomes the *suspect*: it may have
 been committed all the same. The replacement looks into the sense's database; what was committed
 has its outcome there, what was not is `crashed`, or `killed` where the parent was the reason.
-Until that is known nothing else of the group is started, so there is one of each at most.
+Until that is known nothing else of the group is started, so one at most runs, and of each sense
+one at most is suspect: more than one of a group only where a reload has moved a sense to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from nerve.clock import Clock
 from nerve.supervisor.hub import Running
@@ -23,7 +24,7 @@ class InFlight:
     def __init__(self, ledger: Ledger, *, clock: Clock, ended: Callable[[str], None]) -> None:
         """`ended(sense)` is called when the worker itself has told an outcome."""
         self.running: Running | None = None
-        self.suspect: Running | None = None
+        self.suspects: dict[str, Running] = {}
         self._ledger = ledger
         self._clock = clock
         self._ended = ended
@@ -53,45 +54,48 @@ class InFlight:
             self._ledger.take_outcome(ended, outcome, message.at_us, message.fault)
         return ended is not None
 
-    def lose_worker(self, death: Death, verdict: Verdict) -> None:
-        """The worker is dead: what ran is suspect from now on.
+    def lose_worker(self, death: Death, verdict: Verdict) -> Running | None:
+        """The worker is dead: what ran is suspect from now on, and is returned.
 
         This is one of its attempts only where the worker had begun it. What it never came to has
         harmed nobody, whatever ended the worker.
         """
         if self.running is None:
-            return
+            return None
         has_begun = verdict.running == self.running.sense
         self.running.trigger.attempts += has_begun
         was_killed = death.killing is not None or is_overdue(death)
         kind = "killed" if was_killed and has_begun else "crashed"
         self.running.bad_end = Fault(kind=kind, message=verdict.message)
-        self.suspect, self.running = self.running, None
+        suspect, self.running = self.running, None
+        self.suspects[suspect.sense] = suspect
+        return suspect
 
     def resolve(self, ready: ReadyMessage) -> None:
-        """The replacement says what is in the suspect's database."""
-        suspect = self.suspect
-        if suspect is None:
+        """The replacement says what is in the suspects' databases."""
+        if not self.suspects:
             return
-        report = next((r for r in ready.senses if r.name == suspect.sense), None)
-        key = (self._ledger.boot, suspect.trigger_id)
-        if report is None or (report.boot, report.trigger_id) != key:
-            self._end_badly()
-        elif not report.signalled:  # else the signal follows from the outbox, and is the outcome
-            self.suspect = None
-            self._ledger.take_outcome(suspect, "no_signal", self._clock.now_us())
+        reports = {report.name: report for report in ready.senses}
+        for suspect in list(self.suspects.values()):
+            report = reports.get(suspect.sense)
+            key = (self._ledger.boot, suspect.trigger_id)
+            if report is None or (report.boot, report.trigger_id) != key:
+                self._end_badly(suspect)
+            elif not report.signalled:  # else the signal follows from the outbox: the outcome
+                del self.suspects[suspect.sense]
+                self._ledger.take_outcome(suspect, "no_signal", self._clock.now_us())
 
-    def give_up(self) -> None:
-        """No replacement follows: what is unclear now has ended badly."""
-        if self.suspect is not None:
+    def give_up(self, senses: Container[str] | None = None) -> None:
+        """No replacement follows, of all or of these senses: what is unclear has ended badly."""
+        gone = [s for s in self.suspects.values() if senses is None or s.sense in senses]
+        for suspect in gone:
             # Its cursors stay: should the database say at the next start that it was
             # committed, they move then, and otherwise its signals are offered again.
-            self.suspect.trigger.positions.clear()
-            self._end_badly()
+            suspect.trigger.positions.clear()
+            self._end_badly(suspect)
 
-    def _end_badly(self) -> None:
-        assert self.suspect is not None  # noqa: S101  both callers have looked
-        suspect, self.suspect = self.suspect, None
+    def _end_badly(self, suspect: Running) -> None:
+        del self.suspects[suspect.sense]
         fault = suspect.bad_end or CRASHED
         self._ledger.take_outcome(suspect, fault.kind, self._clock.now_us(), fault)
 
@@ -102,9 +106,8 @@ class InFlight:
             ended, self.running = self.running, None
             self._ended(sense)
             return ended
-        if self._is(self.suspect, key):
-            ended, self.suspect = self.suspect, None
-            return ended
+        if self._is(self.suspects.get(sense), key):
+            return self.suspects.pop(sense)
         return None
 
     def _is(self, running: Running | None, key: tuple[str, int, str]) -> bool:

@@ -6,7 +6,7 @@ outcome, and the cursors of the signals that were answered by it.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import starmap
 from typing import Any
@@ -77,7 +77,7 @@ class Ledger:
         self.boot = boot
         self.tally = Tally()
         self._recorder = recorder
-        self._redactor = redactor
+        self._redactor = Redactor(redactor.values)
         self._clock = clock
         self._ended = ended
         self.awaited: Callable[[Conclusion], None] = lambda _: None
@@ -90,6 +90,10 @@ class Ledger:
         """Return a JSON value with secrets masked."""
         masked: JsonValue = self._redactor.json(value)
         return masked
+
+    def mask(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on, and no others."""
+        self._redactor.become(secrets)
 
     def log(
         self,

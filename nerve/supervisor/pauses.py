@@ -34,6 +34,11 @@ class Pauses:
                 parent.triggers.pause(pause.sense, pause.reason)
                 parent.ledger.log(*holds.still_paused(pause))
 
+    def forget(self, senses: Iterable[str]) -> None:
+        """Know nothing of senses that are configured no longer; what is stored of them stays."""
+        for sense in senses:
+            self._pauses.pop(sense, None)
+
     def pause(self, request: PauseRequest, answer: Answer) -> None:
         """Let senses not run; those that are paused already get the new reason."""
         parent, by = self._parent, asked_by("nerve pause", answer)

@@ -11,7 +11,7 @@ kind, under names that begin with `@` (`nerve.reflex.timers`).
 import json
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from nerve.reflex.backlog import Backlog, sort_out
@@ -41,6 +41,14 @@ class Positions:
         self._told: dict[Pair, int] = {}
         self._stale: dict[Pair, int] = {}
 
+    def adopt(self, routes: Sequence[Route], new: Iterable[Pair], newest: int) -> None:
+        """Have these routes from now on; the pairs among them that are new begin at `newest`.
+
+        What a database says of a pair that there was once before does not count any more.
+        """
+        self._routes = routes
+        self._told.update(dict.fromkeys(new, newest))
+
     def take_report(self, report: SenseReport, newest: int, now_us: int) -> dict[str, int]:
         """Note what a sense's own database says; return what of it can be believed.
 
@@ -54,7 +62,7 @@ class Positions:
             if position > (now_us if source.startswith(SOURCE_MARK) else newest):
                 self._stale[pair] = position
             elif self._stale.get(pair) != position:
-                credible[source] = self._told[pair] = position
+                credible[source] = self._told[pair] = max(position, self._told.get(pair, 0))
         return credible
 
     def of_timers(self, stored: Mapping[Pair, int]) -> dict[Pair, int]:

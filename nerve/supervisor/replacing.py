@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from nerve.config.durations import format_duration
 from nerve.config.targets import groups_of
 from nerve.supervisor.answers import Answer, done
-from nerve.supervisor.asking import UNDURABLE, Parent, asked_by, listed
+from nerve.supervisor.asking import UNDURABLE, Parent, Refused, asked_by, listed
 from nerve.supervisor.group import Group
 from nerve.supervisor.states import WorkerState
 from nerve.wire.control import RestartRequest
@@ -42,6 +42,9 @@ class Replacing:
         """Replace the workers of groups."""
         parent, by = self._parent, asked_by("nerve restart", answer)
         parent.require_going_on()
+        if parent.is_reloading():
+            hint = "try it again when that has come to its end"
+            raise Refused("busy", "a reload is under way, and replaces workers itself", hint=hint)
         names = groups_of(parent.config(), request.groups)
         wait = _Wait(answer, set(names))
         self._waits.append(wait)

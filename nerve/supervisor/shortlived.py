@@ -1,6 +1,7 @@
 """A worker for one errand: to describe senses, or to run one in a scratch directory.
 
-Commands use it (`check`, `describe`, `test`); it blocks and needs no event loop. The
+Commands use it (`check`, `describe`, `test`), and a reload in a thread of a running nerve, whose
+fork server is there already; it blocks and needs no event loop. The
 same worker code runs as under `nerve run`, so what passes here passes there. Every
 wait has a deadline; when it passes, or on any way out of the `with`, the worker and
 all it started are killed.
@@ -12,7 +13,8 @@ import secrets
 import select
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,7 +23,7 @@ from nerve.config import Loaded
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError
 from nerve.logs import RecordsOf
-from nerve.process.launch import launch
+from nerve.process.launch import is_gone, launch
 from nerve.process.slate import read_stacks
 from nerve.process.stack import readable, stack_of
 from nerve.process.tree import kill_tree
@@ -65,7 +67,9 @@ class ShortLived:
         records: its log records so far.
     """
 
-    def __init__(self, spec: WorkerSpec, loaded: Loaded) -> None:
+    def __init__(self, spec: WorkerSpec, loaded: Loaded, *, is_prepared: bool = False) -> None:
+        """`is_prepared` where workers are being started here already, as under `nerve run`."""
+        self._prepared = nullcontext() if is_prepared else workers_prepared(loaded, os.environ)
         self.records: list[logging.LogRecord] = []
         self._spec = spec
         self._loaded = loaded
@@ -75,7 +79,7 @@ class ShortLived:
         self._reading = threading.Lock()
 
     def __enter__(self) -> Self:
-        with workers_prepared(self._loaded, os.environ):
+        with self._prepared:
             self._records_of = RecordsOf(self._spec.group, self.records.append)
             self._launched = launch(f"nerve: {self._spec.group}", ENTRY)
         channel = self._launched.channel
@@ -101,7 +105,8 @@ class ShortLived:
         tb: TracebackType | None,
     ) -> None:
         kill_tree(self._launched.pid)
-        self._launched.process.join()
+        self._launched.process.join(EXIT_TIMEOUT_S)
+        is_gone(self._launched.pid)
         self._launched.channel.close()
         for reader in self._readers:
             reader.join(1.0)
@@ -214,13 +219,22 @@ def describe_senses(loaded: Loaded, names: Iterable[str]) -> list[DescribedMessa
 
 
 def describe_sense(
-    loaded: Loaded, name: str, timeout_s: float = DESCRIBE_TIMEOUT_S
+    loaded: Loaded,
+    name: str,
+    timeout_s: float = DESCRIBE_TIMEOUT_S,
+    *,
+    environ: Mapping[str, str] | None = None,
 ) -> DescribedMessage:
-    """Do so for one sense, with another patience."""
-    spec = short_spec(loaded, {name: loaded.config.senses[name]}, loaded.state_dir)
+    """Do so for one sense, with another patience.
+
+    With `environ` under a nerve that runs and has prepared workers: where the variables are taken
+    from that the sense asks for.
+    """
+    senses = {name: loaded.config.senses[name]}
+    spec = short_spec(loaded, senses, loaded.state_dir, environ=environ)
     spec = spec.model_copy(update={"open_databases": False})
     try:
-        with ShortLived(spec, loaded) as worker:
+        with ShortLived(spec, loaded, is_prepared=environ is not None) as worker:
             answer = worker.request(DescribeMessage(sense=name), timeout_s)
     except (NerveError, OSError) as error:
         hint = error.hint if isinstance(error, NerveError) else ""
@@ -234,7 +248,12 @@ def describe_sense(
 
 
 def short_spec(
-    loaded: Loaded, senses: dict[str, SenseConfig], own_state: Path, *, blobs: Path | None = None
+    loaded: Loaded,
+    senses: dict[str, SenseConfig],
+    own_state: Path,
+    *,
+    blobs: Path | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> WorkerSpec:
     """Specify a worker for some senses whose own databases lie flat in `own_state`.
 
@@ -252,5 +271,5 @@ def short_spec(
         generation=0,
         blobs=blobs or loaded.state_dir / "blobs",
         database_of=database_of,
-        environ=os.environ,
+        environ=os.environ if environ is None else environ,
     )

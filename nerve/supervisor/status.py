@@ -27,13 +27,9 @@ DEBOUNCED = "debounced"
 
 
 class Status:
-    """Answers `status`.
+    """Answers `status`."""
 
-    Attributes:
-        needs_restart: keys of the configuration that take effect at a restart of nerve.
-    """
-
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is said by its name
         self,
         boot: str,
         *,
@@ -43,9 +39,15 @@ class Status:
         triggers: Triggers,
         is_ready: Callable[[], bool],
         trouble: Callable[[], str],
+        needs_restart: Callable[[], tuple[str, ...]],
     ) -> None:
-        """`loaded` gives the present configuration; `trouble`, why the journal is not written."""
-        self.needs_restart: tuple[str, ...] = ()
+        """What changes while nerve runs is asked for anew each time.
+
+        Args:
+            loaded: gives the present configuration.
+            trouble: why the journal is not written; empty where it is.
+            needs_restart: what of the configuration takes effect at a restart of nerve.
+        """
         self._boot = boot
         self._clock = clock
         self._loaded = loaded
@@ -53,6 +55,7 @@ class Status:
         self._triggers = triggers
         self._is_ready = is_ready
         self._trouble = trouble
+        self._needs_restart = needs_restart
         self._started_us = clock.now_us()
         self._known = _Names(loaded(), self._started_us)
 
@@ -81,7 +84,7 @@ class Status:
             timezone=loaded.config.timezone,
             is_ready=self._is_ready(),
             trouble=self._trouble(),
-            needs_restart=self.needs_restart,
+            needs_restart=self._needs_restart(),
             groups=tuple(self._group(self._groups[name], moment) for name in groups),
             senses=tuple(self._senses(senses, names, moment)),
             more=more,

@@ -20,7 +20,7 @@ import secrets
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -28,9 +28,8 @@ from typing import Any
 
 from nerve.clock import Clock
 from nerve.config import Loaded
-from nerve.config.models import SenseConfig, WorkflowReflex
+from nerve.config.models import Config, WorkflowReflex
 from nerve.errors import NerveError, StateDeleted, StateError
-from nerve.process.cgroup import delegated, directory_name
 from nerve.process.launch import end_fork_server, reap_adopted
 from nerve.process.notify import Notifier
 from nerve.reflex.backlog import Backlog
@@ -39,7 +38,7 @@ from nerve.reflex.flow import Decision
 from nerve.reflex.listeners import Listeners, routes_of
 from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
-from nerve.store.journal_reading import cursors_in
+from nerve.store.journal_reading import cursors_in, pauses
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.answers import Handlers
@@ -65,15 +64,17 @@ from nerve.supervisor.patrol import Patrol
 from nerve.supervisor.positions import Positions, causing_signal
 from nerve.supervisor.recorder import Recorder
 from nerve.supervisor.recovery import clear_slates, recover
+from nerve.supervisor.reloading import Reloading
 from nerve.supervisor.reserve import Reserve
-from nerve.supervisor.specification import worker_spec
+from nerve.supervisor.roster import Roster
 from nerve.supervisor.states import WorkerState
 from nerve.supervisor.status import Status
+from nerve.supervisor.survey import Found
 from nerve.supervisor.timekeeping import Reading, compare
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
-from nerve.wire.messages import PlacedMessage, ReadyMessage, SenseReport, WorkerSpec
+from nerve.wire.messages import PlacedMessage, ReadyMessage, SenseReport
 
 HURRY_AFTER_S = 0.5
 """A second request to stop sooner than this is the same one, sent twice."""
@@ -121,7 +122,6 @@ class Supervisor:
         self._state = state
         self._journal = journal
         self._clock = clock
-        self._environ = environ
         self._observe = observe
         self._once = once
         self.lost: StateDeleted | None = None
@@ -147,17 +147,23 @@ class Supervisor:
             clock=clock,
             ended=self._on_ended,
         )
-        # Once: ten thousand paths take 0.06 s, and each start of a worker wants all of them.
-        self._databases = {name: state.sense_db(name) for name in loaded.config.senses}
-        self._groups = {
-            name: self._group(name, senses) for name, senses in self._by_group().items()
-        }
+        self._roster = Roster(
+            loaded,
+            state,
+            journal,
+            self,
+            self.ledger,
+            clock=clock,
+            environ=environ,
+            threads=self._threads,
+        )
+        self._groups = self._roster.groups
         self.triggers = Triggers(
             loaded.config,
             clock=clock,
             recorder=self._recorder,
-            enqueue=lambda sense: self._group_of(sense).enqueue(sense),
-            withdraw=lambda sense: self._group_of(sense).withdraw(sense),
+            enqueue=lambda sense: self._roster.of(sense).enqueue(sense),
+            withdraw=lambda sense: self._roster.of(sense).withdraw(sense),
             log=self.ledger.log,
             call_later=asyncio.get_running_loop().call_later,
         )
@@ -171,14 +177,16 @@ class Supervisor:
             triggers=self.triggers,
             is_ready=lambda: not self._unreported,
             trouble=lambda: self._recorder.trouble,
+            needs_restart=lambda: self.reloading.left,
         )
-        self._patrol = Patrol(self._groups, loaded.config.group, clock=clock)
+        self._patrol = Patrol(self._groups, self._roster.limits_of, clock=clock)
+        self.meters = Meters(clock, self._groups, self.ledger.boot)
         routes = routes_of(loaded.config)
         self._listeners, self._positions = Listeners(routes), Positions(routes)
+        self.reloading = Reloading(self, loaded, environ)
         self._operations = Operations(
             self._parent(), self._housekeeping, request_stop=self.request_stop
         )
-        self.meters = Meters(clock, self._groups, self.ledger.boot)
         self._control = Control(
             state.socket_path,
             self._handlers(),
@@ -190,7 +198,6 @@ class Supervisor:
         self._bereft: dict[int, Bereft] = {}
         self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
         self._given_up: set[str] = set()
-        self._cgroup = delegated()
         self._last_seen_us: int | None = None
         self._stored_cursors: dict[tuple[str, str], int] = {}
         self._unreported = set(self._groups)
@@ -204,6 +211,7 @@ class Supervisor:
             condition=self._condition,
             recording_since=lambda: self._recorder.busy_since,
         )
+        self.reloading.on_change = self.herald.reload
 
     # --- start and stop -------------------------------------------------------------
 
@@ -251,6 +259,7 @@ class Supervisor:
             group.kill(Reason.HURRY, "was killed, as nerve stops at once,")
 
     async def _stop(self) -> None:
+        self.reloading.end()
         self.triggers.end()
         self._patrol.end()
         for group in self._groups.values():
@@ -316,8 +325,12 @@ class Supervisor:
             crashes,
             self._loaded.config.senses,
         )
-        for reflex in self._loaded.config.reflexes:
-            if isinstance(reflex, WorkflowReflex):
+        self._warn_of_workflows(self._loaded.config)
+
+    def _warn_of_workflows(self, config: Config, known: Config | None = None) -> None:
+        """Say of each reflex that runs a workflow, and is not known yet, that it does not."""
+        for reflex in config.reflexes:
+            if isinstance(reflex, WorkflowReflex) and not (known and reflex in known.reflexes):
                 message = "workflows do not run in this version; this reflex does nothing"
                 self.ledger.log(
                     reflex.workflow, "workflow.not_run", "warning", {"message": message}
@@ -336,54 +349,15 @@ class Supervisor:
             take_up=self._take_up_live,
             newest_id=lambda: self._journal.newest_id,
             is_ready=lambda: not self._unreported,
+            is_reloading=lambda: self.reloading.is_under_way,
             is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
             call_later=asyncio.get_running_loop().call_later,
         )
 
     def _handlers(self) -> Handlers:
         """Return what answers which request at the control socket."""
-        return {
-            **self._operations.handlers(),
-            "status": self.status.handle,
-            "measures": self.meters.answer,
-        }
-
-    def _by_group(self) -> dict[str, dict[str, SenseConfig]]:
-        groups: dict[str, dict[str, SenseConfig]] = {}
-        for name, sense in self._loaded.config.senses.items():
-            groups.setdefault(sense.group, {})[name] = sense
-        return groups
-
-    def _group(self, name: str, senses: dict[str, SenseConfig]) -> Group:
-        return Group(
-            name,
-            senses,
-            self,
-            self.ledger,
-            spec_for=lambda generation, senses: self._spec_for(name, generation, senses),
-            clock=self._clock,
-            threads=self._threads,
-        )
-
-    def _spec_for(self, group: str, generation: int, senses: Collection[str]) -> WorkerSpec:
-        directory = directory_name(self.ledger.boot, group, generation)
-        cgroup = str(self._cgroup / directory) if self._cgroup else ""
-        return worker_spec(
-            self._loaded,
-            group,
-            {name: self._loaded.config.senses[name] for name in sorted(senses)},
-            boot=self.ledger.boot,
-            generation=generation,
-            blobs=self._state.blobs,
-            database_of=self._databases.__getitem__,
-            environ=self._environ,
-            received=self._journal.received(),
-            slate=str(self._state.workers / group),
-            cgroup=cgroup,
-        )
-
-    def _group_of(self, sense: str) -> Group:
-        return self._groups[self._loaded.config.senses[sense].group]
+        handlers: Handlers = {"measures": self.meters.answer, "reload": self.reloading.request}
+        return {**self._operations.handlers(), **handlers, "status": self.status.handle}
 
     def _open_gate(self) -> None:
         """Every group has reported: take up what nobody answered yet, and begin to tick."""
@@ -401,6 +375,7 @@ class Supervisor:
         for group in self._groups.values():  # a trigger by hand may wait in any of them
             group.pump()
         self.herald.ready()
+        self.reloading.go_on()
 
     def _condition(self) -> Condition:
         """How nerve is, in few words."""
@@ -489,6 +464,58 @@ class Supervisor:
         if is_quiet and not self._stopping.is_set():
             self.request_stop("every sense has run once")
 
+    # --- another configuration (reloading.Host) -------------------------------------
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        """All groups by name."""
+        return self._groups
+
+    @property
+    def unavailable(self) -> Mapping[str, str]:
+        """Senses that cannot run, and why."""
+        return self.triggers.unavailable
+
+    def not_now(self) -> str:
+        """Why no configuration can be changed now; empty where it can."""
+        if self._stopping.is_set():
+            return "nerve stops"
+        if self._once:
+            return "every sense runs once, and then nerve ends"
+        return "nerve is still starting" if self._unreported else ""
+
+    def switch(self, found: Found) -> None:
+        """Go on with another configuration, as far as that needs no worker.
+
+        Raises NerveError, with nothing changed, where the journal cannot be read.
+        """
+        with closing(open_reader(self._state.journal_path)) as reader:
+            paused = pauses(reader)
+        old, self._loaded = self._loaded, found.loaded
+        config, changes = found.loaded.config, found.changes
+        # What was secret until now may still be on its way here.
+        self.ledger.mask({*old.redactor.values, *found.loaded.redactor.values})
+        self._roster.switch(found.loaded, changes)
+        self.triggers.adopt(config)
+        routes, newest = routes_of(config), self._journal.newest_id
+        new = self._listeners.adopt(routes, newest)
+        self._positions.adopt(routes, new, newest)
+        for pair in new:
+            self._recorder.cursor(*pair, newest)
+        self._housekeeping.adopt(found.loaded)
+        self._warn_of_workflows(config, old.config)
+        self._operations.pauses.restore(p for p in paused if p.sense in changes.came)
+
+    def let_go(self, found: Found) -> None:
+        """Forget what the new configuration has not, its workers being gone."""
+        went = found.changes.went
+        self.triggers.let_go(went)
+        self._roster.let_go(found.changes)
+        self._warden.forget(went)
+        self.meters.forget(went)
+        self._operations.pauses.forget(went)
+        self.ledger.tally.unavailable -= went
+
     # --- what groups ask and tell (Hub) ---------------------------------------------
 
     def may_dispatch(self) -> bool:
@@ -500,9 +527,9 @@ class Supervisor:
         self._trigger_id += 1
         self.ledger.tally.computes += 1
         trigger = self.triggers.take(sense)
+        self.meters.began(sense, trigger.due_us)
         if trigger.tickets:
             self._operations.by_hand.started(trigger)
-        self.meters.began(sense, trigger.due_us)
         return self._trigger_id, trigger
 
     def came_up(self, name: str, ready: ReadyMessage) -> None:
@@ -596,6 +623,7 @@ class Supervisor:
         self._stop_if_done()
 
     def _take_report(self, report: SenseReport) -> None:
+        self.reloading.take_report(report)
         if report.fault is not None:
             self._mark_unavailable([report.name], report.fault.message)
             self.triggers.forget([report.name])
@@ -644,7 +672,8 @@ class Supervisor:
             if entry_id is not None:
                 self._observe(entry_id, entry)
         for (sense, epoch), seq in newest.items():
-            self._group_of(sense).acknowledge(sense, epoch, seq)
+            if self._roster.has(sense):  # else a reload has removed it
+                self._roster.of(sense).acknowledge(sense, epoch, seq)
         for entry_id, entry in zip(ids, batch.entries, strict=True):
             if isinstance(entry, SignalEntry) and entry_id is not None:
                 self._on_signal(entry_id, entry)

@@ -59,7 +59,7 @@ class Triggers:
         clock: Clock,
         recorder: Recorder,
         enqueue: Callable[[str], None],
-        withdraw: Callable[[str], None],
+        withdraw: Callable[[str], object],
         log: Log,
         call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
     ) -> None:
@@ -78,11 +78,8 @@ class Triggers:
         self._flows = {
             name: Flow((sense.throttle_ms or 0) / MS_PER_S) for name, sense in config.senses.items()
         }
-        self._bundles: dict[str, dict[int, Debounce]] = {}
-        for route in routes_of(config):
-            if route.debounce_s:
-                bundles = self._bundles.setdefault(route.target, {})
-                bundles[route.reflex] = Debounce(route.debounce_s)
+        self._routes = routes_of(config)
+        self._bundles = _bundles_of(self._routes)
         self._clock = clock
         self._recorder = recorder
         self._enqueue = enqueue
@@ -123,6 +120,72 @@ class Triggers:
         self._schedule = None
         self._has_ended = True
         self._give_up(self._flows, "stopped")
+
+    # --- another configuration ------------------------------------------------------
+
+    def adopt(self, config: Config) -> None:
+        """Go on with another configuration: its senses, timers, throttles and bundles.
+
+        Whatever waits goes on waiting, but for senses that are configured no longer: they are
+        unavailable from now on, until `let_go`, as one of them may still run.
+        """
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        gone = self._flows.keys() - config.senses.keys()
+        self.unavailable |= dict.fromkeys(gone, "it is configured no longer")
+        self._give_up(gone, "unavailable")
+        for name, sense in config.senses.items():
+            throttle_s = (sense.throttle_ms or 0) / MS_PER_S
+            self._flows.setdefault(name, Flow()).rethrottle(throttle_s, now)
+            self._wake_deferred(name)
+        self._adopt_timers(timers_of(config), now, now_us)
+        self._adopt_bundles(routes_of(config), now)
+        self._set_timer()
+
+    def let_go(self, senses: Iterable[str]) -> None:
+        """Know nothing any more of senses that `adopt` has found to be gone."""
+        senses = set(senses)
+        self._ends = [end for end in self._ends if end[1][1] not in senses]
+        heapq.heapify(self._ends)
+        of_senses: tuple[dict[str, Any], ...] = (self._flows, self._bundles, self._deferred_until)
+        for known in (*of_senses, self.unavailable, self.paused):
+            for sense in senses:
+                known.pop(sense, None)
+
+    def _adopt_timers(self, timers: list[Timer], now: float, now_us: int) -> None:
+        kept = {(timer.sense, timer.source) for timer in self._timers if timer.keeps_position}
+        stays = self._schedule.adopt(timers, now=now, now_us=now_us) if self._schedule else {}
+        self._timers = timers
+        for timer in timers:
+            pair = (timer.sense, timer.source)
+            if timer.keeps_position and pair not in kept:
+                at_us = stays.get(timer) or before_first_us(timer, now_us)
+                self._recorder.cursor(*pair, at_us)
+        still = {(timer.sense, timer.source) for timer in timers if timer.keeps_position}
+        for pair in kept - still:
+            self._recorder.forget(*pair)
+
+    def _adopt_bundles(self, routes: list[Route], now: float) -> None:
+        """Bundles of a reflex that waits for the same senses go on; others end here and now."""
+        sources = _sources(self._routes)
+        before = {
+            (target, sources[target, reflex]): bundle
+            for target, bundles in self._bundles.items()
+            for reflex, bundle in bundles.items()
+        }
+        self._ends = [end for end in self._ends if end[1][0] == FLOW]
+        heapq.heapify(self._ends)
+        self._routes, self._bundles = routes, _bundles_of(routes)
+        sources = _sources(routes)
+        for target, bundles in self._bundles.items():
+            for reflex, bundle in bundles.items():
+                earlier = before.pop((target, sources[target, reflex]), None)
+                if earlier is not None and earlier.bundle is not None:
+                    earlier.window_s = bundle.window_s
+                    bundles[reflex] = earlier
+                    self._wake_at(earlier.due, (reflex, target))
+        for (target, _), bundle in before.items():
+            if bundle.bundle is not None:
+                self._let_out(target, bundle.bundle.as_cause(), now)
 
     # --- causes ---------------------------------------------------------------------
 
@@ -344,7 +407,12 @@ class Triggers:
         if cause is None:
             if bundle.bundle is not None:  # more has come, and put its end off
                 self._wake_at(bundle.due, (reflex, sense))
-        elif blocked := self.blocked(sense):
+        else:
+            self._let_out(sense, cause, now)
+
+    def _let_out(self, sense: str, cause: Cause, now: float) -> None:
+        """Let go on what a bundle has collected."""
+        if blocked := self.blocked(sense):
             self._count(sense, blocked)
         else:
             decision = self._flows[sense].offer(cause, now)
@@ -507,6 +575,24 @@ class Triggers:
             known = {"unavailable": self.unavailable, "paused": self.paused}.get(reason, {})
             detail = detail or known.get(sense, "")
             self._recorder.count(sense, reason, self._clock.now_us(), number, detail)
+
+
+def _bundles_of(routes: Iterable[Route]) -> dict[str, dict[int, Debounce]]:
+    """By target and reflex, where signals are collected."""
+    bundles: dict[str, dict[int, Debounce]] = {}
+    for route in routes:
+        if route.debounce_s:
+            of_target = bundles.setdefault(route.target, {})
+            of_target.setdefault(route.reflex, Debounce(route.debounce_s))
+    return bundles
+
+
+def _sources(routes: Iterable[Route]) -> dict[tuple[str, int], frozenset[str]]:
+    """By target and reflex, the senses that are listened to."""
+    found: dict[tuple[str, int], set[str]] = {}
+    for route in routes:
+        found.setdefault((route.target, route.reflex), set()).add(route.source)
+    return {listener: frozenset(sources) for listener, sources in found.items()}
 
 
 def _tick_cause(timer: Timer, due_us: int) -> Cause:

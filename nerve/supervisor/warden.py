@@ -118,6 +118,13 @@ class Warden:
             message = "it ran to its end again; the quarantine is over"
             self._ledger.log(sense, "quarantine.ended", "info", {"message": message})
 
+    def forget(self, senses: Iterable[str]) -> None:
+        """Hold nothing against senses that are configured no longer."""
+        for sense in senses:
+            conduct = self._conducts.pop(sense, None)
+            if conduct is not None and conduct.is_quarantined:
+                self._recorder.quarantine(sense, None)
+
     def rests_s(self, sense: str) -> float:
         """For how many seconds more it is not to run, or to be loaded; 0 when it may."""
         conduct = self._conducts.get(sense)

@@ -102,9 +102,14 @@ class RestartRequest(Request):
 
 
 class ReloadRequest(Request):
-    """Read nerve.yaml again, and restart what has changed in it."""
+    """Read nerve.yaml again, and restart what has changed in it.
+
+    Attributes:
+        check: only find out what is wrong with it, and what would be done.
+    """
 
     type: Literal["reload"] = "reload"
+    check: bool = False
 
 
 class StopRequest(Request):

@@ -139,6 +139,21 @@ class AcknowledgeMessage(Message):
     acknowledged: Acknowledged
 
 
+class UpdateMessage(Message):
+    """What a reload has changed for a worker that goes on.
+
+    Attributes:
+        databases: where the database of every configured sense lies now, peers included.
+        masked: values to be masked from now on.
+        grace_period_ms: of each sense of this worker.
+    """
+
+    type: Literal["update"] = "update"
+    databases: dict[str, str]
+    masked: tuple[str, ...] = Field((), repr=False)
+    grace_period_ms: dict[str, Count] = Field(default_factory=dict)
+
+
 class PlaceMessage(Message):
     """Put back how far a sense has got with the signals of a source, durably."""
 
@@ -162,7 +177,12 @@ class StopMessage(Message):
 
 
 Down = Annotated[
-    ComputeMessage | AcknowledgeMessage | PlaceMessage | DescribeMessage | StopMessage,
+    ComputeMessage
+    | AcknowledgeMessage
+    | PlaceMessage
+    | UpdateMessage
+    | DescribeMessage
+    | StopMessage,
     Field(discriminator="type"),
 ]
 
@@ -205,6 +225,18 @@ class UpMessage(Message):
     generation: Count
 
 
+class Code(Message):
+    """The code that a worker has loaded of a sense.
+
+    Attributes:
+        roots: the files and folders it consists of; none where that is not known.
+        fingerprint: as `nerve.process.code` makes it; empty where it changed meanwhile.
+    """
+
+    roots: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+
 class SenseReport(Message):
     """How a sense came up.
 
@@ -217,6 +249,7 @@ class SenseReport(Message):
         waiting: signals in the outbox that the parent has not acknowledged yet.
         migrated: revisions applied at this start, oldest first.
         kept_ms: by table, how long its rows are kept.
+        code: what was loaded.
     """
 
     name: str
@@ -229,6 +262,7 @@ class SenseReport(Message):
     waiting: Count = 0
     migrated: tuple[str, ...] = ()
     kept_ms: dict[str, Count] = Field(default_factory=dict)
+    code: Code = Code()
 
 
 class ReadyMessage(UpMessage):

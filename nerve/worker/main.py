@@ -6,6 +6,7 @@ fixed: isolate, then for each sense load, open its database and migrate, then
 
     compute      -> signal | no_signal | failed, and then old rows are deleted
     acknowledge  -> (nothing; the rows go with a later commit)
+    update       -> (nothing; a reload has changed the peers or the secrets)
     describe     -> described
     stop         -> checkpoint, close, stopped, exit
 
@@ -17,6 +18,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -39,6 +41,7 @@ from nerve.wire.messages import (
     Acknowledged,
     AcknowledgeMessage,
     BootFailedMessage,
+    Code,
     ComputeMessage,
     DescribedMessage,
     DescribeMessage,
@@ -53,6 +56,7 @@ from nerve.wire.messages import (
     StopMessage,
     StoppedMessage,
     StoredCause,
+    UpdateMessage,
     UpMessage,
     WorkerSpec,
     parse_down,
@@ -64,11 +68,12 @@ from nerve.worker.deadline import Deadline
 from nerve.worker.describe import describe
 from nerve.worker.executor import Executor
 from nerve.worker.isolation import settle
-from nerve.worker.loader import load
+from nerve.worker.loader import LoadedSense, load
 from nerve.worker.orphans import reap_orphans, set_aside
 from nerve.worker.rehearsal import rehearse
 from nerve.worker.reins import Reins
 from nerve.worker.resident import Resident
+from nerve.worker.sources import code_of
 from nerve.worker.traces import describe_exception, writable
 
 SPARE_NAME = "nerve: spare"
@@ -138,6 +143,7 @@ class Worker:
         self._databases = {sense: Path(path) for sense, path in spec.databases.items()}
         self._residents: dict[str, Resident] = {}
         self._faults: dict[str, Fault] = {}
+        self._codes: dict[str, Code] = {}
         self._executor = Executor(
             generation=spec.generation,
             boot=spec.boot,
@@ -172,7 +178,9 @@ class Worker:
             self._faults[name] = limits.name_limit(
                 fault, error, self._spec.group, self._spec.limits
             )
-            return SenseReport(name=name, fault=self._faults[name])
+            return SenseReport(
+                name=name, fault=self._faults[name], code=self._codes.get(name, Code())
+            )
         self._residents[name] = resident
         return report
 
@@ -196,6 +204,8 @@ class Worker:
                 self._compute(message)
             case AcknowledgeMessage():
                 self._take_acknowledged(message.acknowledged)
+            case UpdateMessage():
+                self._update(message)
             case PlaceMessage():
                 self._put_back(message)
             case DescribeMessage():
@@ -205,6 +215,16 @@ class Worker:
         for sense, (epoch, seq) in acknowledged.items():
             if resident := self._residents.get(sense):
                 resident.outbox.acknowledge(epoch, seq)
+
+    def _update(self, message: UpdateMessage) -> None:
+        # All senses of this worker share the one and the other.
+        self._databases.clear()
+        self._databases.update({sense: Path(path) for sense, path in message.databases.items()})
+        self._redactor.become(message.masked)
+        for sense, grace_period_ms in message.grace_period_ms.items():
+            if resident := self._residents.get(sense):
+                changed = {"grace_period_ms": grace_period_ms}
+                resident.config = resident.config.model_copy(update=changed)
 
     def _compute(self, message: ComputeMessage) -> None:
         resident = self._residents.get(message.sense)
@@ -264,8 +284,12 @@ class Worker:
 
     def _resident(self, name: str) -> Resident:
         config = self._spec.senses[name]
+        loaded, began_ns = None, time.time_ns()
         with self._within(Phase.LOADING, name, self._spec.load_timeout_ms):
-            loaded = load(name, config, Path(self._spec.folder))
+            try:
+                loaded = load(name, config, Path(self._spec.folder))
+            finally:
+                self._codes[name] = self._code(name, loaded, began_ns)
             resident = Resident(
                 name,
                 config,
@@ -277,6 +301,11 @@ class Worker:
         with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
             resident.open()
         return resident
+
+    def _code(self, name: str, loaded: LoadedSense | None, began_ns: int) -> Code:
+        config, folder = self._spec.senses[name], Path(self._spec.folder)
+        senses = self._spec.databases
+        return code_of(name, config, folder, loaded, senses=senses, since_ns=began_ns)
 
     @contextmanager
     def _within(self, phase: Phase, sense: str, timeout_ms: int) -> Iterator[None]:
@@ -311,6 +340,7 @@ class Worker:
             waiting=resident.outbox.count(),
             migrated=tuple(resident.migrated),
             kept_ms={rule.table: rule.keep_ms for rule in resident.retention},
+            code=self._codes[resident.name],
         )
 
     def _signalled(self, resident: Resident, identity: Identity) -> bool:

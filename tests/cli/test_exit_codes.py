@@ -1,4 +1,4 @@
-"""docs/exit-codes.md and README.md name the exit codes that there are, and those alone."""
+"""docs/exit-codes.md names the exit codes that there are, and those alone."""
 
 import re
 
@@ -22,12 +22,6 @@ def test_the_page_has_each_code_with_its_cause_and_what_to_do(page):
     assert len(rows) == len(Exit)
     assert [int(code) for code, *_ in rows] == sorted(Exit)
     assert all(cause.strip() and what.strip() for _, _, cause, what in rows)
-
-
-def test_the_readme_has_each_code(checkout):
-    text = (checkout / "README.md").read_text()
-    (told,) = re.findall(r"^Exit codes: (.+?)\n\n", text, re.MULTILINE | re.DOTALL)
-    assert {int(code) for code in re.findall(r"\b(\d{1,3}) [a-z]", told)} == set(Exit)
 
 
 def test_where_a_restart_does_not_help_the_unit_makes_none(page):

@@ -12,7 +12,7 @@ LIMIT = re.compile(r"^\| `([A-Z_]+)` \| `(.+?)` \| `(nerve/.+?)\.py` \|", re.MUL
 CODE = re.compile(r"`([^`\n]+)`")
 LOG_TYPE = re.compile(
     r"(nerve|worker|sense|group|storage|database|state|recovery|reflex|forkserver|log|output"
-    r"|archive|compute|control|row|outbox|quarantine|cursor)\.[a-z_]+"
+    r"|archive|compute|control|row|outbox|quarantine|cursor|config)\.[a-z_]+"
 )
 FILES = {"nerve.yaml", "log.db"}
 

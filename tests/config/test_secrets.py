@@ -154,6 +154,13 @@ def test_every_secret_of_a_configuration_is_redacted(loaded, secret):
     assert loaded.redactor.text(f"<{secret}>") == f"<{MASK}>"
 
 
+def test_a_secret_variable_that_a_sense_asks_for_is_redacted(load):
+    """CFG-8"""
+    config = "senses: {disk: {env: [MY_PAT, HOME, ABSENT_TOKEN]}}"
+    redactor = load(config, MY_PAT="patsecret", HOME="/home/u", OTHER_TOKEN="unasked").redactor
+    assert redactor.text("<patsecret> /home/u unasked") == f"<{MASK}> /home/u unasked"
+
+
 def test_variables_that_went_into_secrets_are_told(loaded):
     """CFG-8"""
     assert loaded.secret_env == {"API_TOKEN", "MY_PAT"}

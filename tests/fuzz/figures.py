@@ -8,7 +8,7 @@ from pathlib import Path
 MAX_GROWTH_BYTES = 12 * 1024 * 1024
 """Of the memory of whoever is told, from the first tenth of the frames to the last."""
 TENTHS = 10
-MAX_SILENCE_S = 10.0
+MAX_SILENCE_S = 30.0
 """Between frames and an answer that has to come after them."""
 
 

@@ -24,6 +24,9 @@ POINTS = {
     "report": (Ledger, "take_signal"),
     "commit": (Journal, "commit"),
     "acknowledge": (Group, "acknowledge"),
+    "switch": (supervisor.Supervisor, "switch"),
+    "take-over": (Group, "take_over"),
+    "let-go": (supervisor.Supervisor, "let_go"),
 }
 
 

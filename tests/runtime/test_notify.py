@@ -120,3 +120,15 @@ def test_what_a_stop_may_take_has_room_for_the_slowest_sense(project):
     assert longest_compute_s(config) == 35.0  # nosy has the defaults, 30s and 5s
     assert longest_stop_s(config) > 35.0 + 5.0
     assert longest_start_s(config) > 20.0
+
+
+def test_a_reload_has_its_beginning_and_its_end(served, heard, project):
+    """CTL-4"""
+    running = served()
+    wait_for(heard, lambda said: "READY" in said)
+    running.log("worker.ready", 2)
+    project.config(CONFIG.replace("timeout: 20s", "timeout: 21s"))
+    running.process.send_signal(signal.SIGHUP)
+    wait_for(heard, lambda said: "RELOADING" in said and "MONOTONIC_USEC" in said)
+    wait_for(heard, lambda said: "READY" in said)
+    assert running.stop() == 0

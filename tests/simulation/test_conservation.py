@@ -24,19 +24,23 @@ SOURCES = {"a": 1.0, "b": 1.7}
 """Sense to the seconds of its interval."""
 
 
-def config(groups, throttle):
+def config(groups, throttle, *, window="1s", pace=1.0, backwards=False):
     names = [*SOURCES, *ROUTES]
     senses = {name: {"group": groups[n % len(groups)]} for n, name in enumerate(names)}
     senses["picky"]["throttle"] = throttle
     senses["last"]["throttle"] = "3s"
     timers = [
-        {"kind": "sense", "sense": name, "interval_ms": int(seconds * 1_000)}
+        {"kind": "sense", "sense": name, "interval_ms": int(seconds * pace * 1_000)}
         for name, seconds in SOURCES.items()
     ]
     listening = [{"kind": "sense", "sense": name, **reflex} for name, reflex in ROUTES.items()]
     for reflex in timers:
         reflex["interval"] = f"{reflex.pop('interval_ms')}ms"
-    return {"senses": senses, "reflexes": timers + listening}
+    for reflex in listening:
+        if reflex["sense"] == "choosy":
+            reflex["debounce"] = window
+    reflexes = timers + listening
+    return {"senses": senses, "reflexes": reflexes[::-1] if backwards else reflexes}
 
 
 class Weather:
@@ -140,6 +144,17 @@ happenings = st.one_of(
     st.tuples(st.just("regain"), st.just("")),
     st.tuples(st.just("pause"), st.sampled_from(sorted(ROUTES))),
     st.tuples(st.just("resume"), st.just("")),
+    st.tuples(
+        st.just("reload"),
+        st.fixed_dictionaries(
+            {
+                "throttle": st.sampled_from(["100ms", "2s", "5s"]),
+                "window": st.sampled_from([None, "300ms", "1s", "4s"]),
+                "pace": st.sampled_from([0.5, 1.0, 2.0]),
+                "backwards": st.booleans(),
+            }
+        ),
+    ),
     st.tuples(st.just("pause live"), st.sampled_from(sorted(ROUTES))),
     st.tuples(st.just("resume live"), st.booleans()),
 )
@@ -156,17 +171,15 @@ def happen(world, what, argument):
                 world.machine.step()
             world.crashes += 1
             world.restart(0.5, crash=True)
-        case "suspend":
-            world.machine.suspend(argument)
-        case "stall":
-            world.machine.stall(argument)
-        case "set clock":
-            world.machine.set_clock(argument)
+        case "suspend" | "stall" | "set clock":
+            getattr(world.machine, what.replace(" ", "_"))(argument)
         case "lose":
             world.parent.lose(argument)
         case "regain":
             for sense in list(world.parent.triggers.unavailable):
                 world.parent.regain(sense)
+        case "reload":
+            world.parent.reload(config(world.groups, **argument))
         case "pause" | "resume":
             world.paused = world.paused | {argument} if what == "pause" else set()
             world.restart(0.1)
@@ -230,7 +243,7 @@ def test_each_signal_is_answered_once_filtered_or_missed_whatever_happens(
     """SIG-2, SIG-7, SIG-8"""
     weather = Weather()
     world = worlds(START, weather, seed=seed, **config(groups, throttle))
-    world.crashes = 0
+    world.crashes, world.groups = 0, groups
     world.start()
     for what, argument in happened:
         happen(world, what, argument)

@@ -25,6 +25,7 @@ from nerve.wire.messages import (
     SenseReport,
     StopMessage,
     StoppedMessage,
+    UpdateMessage,
     WorkerSpec,
 )
 
@@ -112,6 +113,9 @@ class FakeChild:
 
     def abandon(self):
         self.abandoned = True
+
+    def mask(self, secrets):
+        self.masked = secrets
 
 
 def ready(generation, **more):
@@ -559,6 +563,180 @@ def test_a_worker_that_has_not_begun_at_the_hard_deadline_is_not_its_fault(play)
         assert child.killed == 1
         group._on_exit(Exit(-9))
         assert hub.strikes == []
+
+    play(scene)
+
+
+def test_a_replacement_waits_for_the_compute_that_runs_and_keeps_what_waits(play):
+    """RUN-8: and it tells once how that went."""
+
+    async def scene(grouped, group, hub):
+        settled = []
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group.when_settled(settled.append)
+        group.retire(group.start)
+        group.enqueue("disk")
+        assert [message.type for message in grouped.children[-1].sent] == ["compute", "stop"]
+        group._on_message(NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1))  # fmt: skip
+        group._on_exit(Exit(0))
+        await grouped.restarted()
+        assert settled == []
+        group._on_message(ready(2))
+        assert [message.generation for message in settled] == [2]
+        assert [message.type for message in grouped.children[-1].sent] == ["compute"]
+        assert (hub.strikes, hub.given_up) == ([("disk", None)], [])
+
+    play(scene)
+
+
+@pytest.mark.parametrize("deaths", [2, 5], ids=["backoff", "fatal"])
+def test_a_replacement_ends_backoff_and_fatal_and_the_deaths_are_forgotten(play, deaths):
+    """RUN-8"""
+
+    async def scene(grouped, group, hub):
+        for generation in range(1, deaths + 1):
+            group._on_message(ready(generation))
+            group._on_exit(Exit(3))
+            if generation < deaths and group.state is not WorkerState.BACKOFF:
+                await grouped.restarted()
+            elif generation < deaths:
+                group._timer.cancel()
+                group.start()
+                await group._starting
+        assert group.state is (WorkerState.BACKOFF if deaths == 2 else WorkerState.FATAL)
+        group.retire(group.start)
+        assert (group.state, group.stopped.is_set()) == (WorkerState.STARTING, False)
+        await group._starting
+        group._on_message(ready(deaths + 1))
+        group._on_exit(Exit(3))
+        assert group.state is WorkerState.STARTING  # the first death of a new count
+
+    play(scene)
+
+
+def test_whoever_waits_for_a_group_that_is_stopped_or_given_up_hears_that_none_comes(play):
+    """RUN-8"""
+
+    async def scene(grouped, group, hub):
+        settled = []
+        group._on_message(ready(1))
+        group.when_settled(settled.append)
+        group.retire(group.start)
+        group.stop()
+        group._on_exit(Exit(0))
+        assert (settled, group.state) == ([None], WorkerState.STOPPED)
+
+    play(scene)
+
+
+def test_a_retired_group_stands_still_until_it_takes_over(play):
+    """CTL-4: a sense that comes from elsewhere is not run before, and nothing of it is lost."""
+
+    async def scene(grouped, group, hub):
+        gone = []
+        group._on_message(ready(1))
+        group.enqueue("heat")  # which another group still has
+        assert grouped.children[-1].sent == []
+        group.retire(lambda: gone.append(group.state))
+        assert gone == []
+        group._on_exit(Exit(0))
+        group.enqueue("disk")
+        assert (gone, group.generation) == ([WorkerState.STOPPED], 1)
+        group.take_over({"disk": SenseConfig(), "heat": SenseConfig()})
+        group.start()
+        await group._starting
+        group._on_message(ready(2))
+        assert grouped.children[-1].sent[0].sense == "disk"
+        assert not group.is_quiet
+        assert group.withdraw("heat")
+        assert not group.withdraw("heat")
+
+    play(scene)
+
+
+def test_the_outcome_of_a_sense_that_moved_is_found_by_its_new_group(play):
+    """SIG-2"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group.retire(lambda: None)
+        group._on_exit(Exit(-9))
+        suspect = group.give_away("disk")
+        assert group.give_away("disk") is None
+        group.take_over({"disk": SenseConfig()}, [suspect])
+        group.start()
+        await group._starting
+        assert hub.outcomes == []
+        group._on_message(ready(2, boot="boot", trigger_id=1))
+        assert hub.outcomes == [("no_signal", 1)]
+
+    play(scene)
+
+
+def test_a_worker_is_told_what_changes_around_it(play):
+    """CTL-4"""
+    message = UpdateMessage(databases={"heat": "/heat.db"}, masked=("secret",))
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.tell(message)
+        assert (grouped.children[-1].sent, grouped.children[-1].masked) == ([message], ("secret",))
+
+    play(scene)
+
+
+def test_a_worker_that_only_starts_is_replaced_at_once_and_nobody_answers_for_that(play):
+    """CTL-4, RUN-7"""
+
+    async def scene(grouped, group, hub):
+        group.retire(group.start)
+        assert grouped.children[-1].killed == 1
+        grouped.children[-1].doing = Line(Phase.MIGRATING, "disk", 0, 0.0)
+        group._on_exit(Exit(-9))
+        assert (group.state, hub.strikes) == (WorkerState.STARTING, [])
+
+    play(scene)
+
+
+def test_a_sense_that_hangs_as_its_worker_is_replaced_answers_for_that(play):
+    """CTL-4, RUN-9"""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        grouped.children[-1].doing = computing()
+        group.retire(group.start)
+        group._on_exit(Exit(-9))
+        assert hub.strikes == [("disk", False)]
+
+    play(scene)
+
+
+def test_a_sense_that_another_group_has_loaded_is_loaded_though_it_rests(play):
+    """CTL-4: it rests from computing, and has harmed nobody as it was loaded."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.retire(lambda: None)
+        group._on_exit(Exit(0))
+        both = {"disk": SenseConfig(), "heat": SenseConfig(), "new": SenseConfig()}
+        group.take_over(both, proven={"heat"})
+        assert [sense for sense in both if group.has_loaded(sense)] == ["disk", "heat"]
+
+    play(scene)
+
+
+def test_whoever_waits_hears_of_a_worker_that_has_begun_to_compute_as_it_became_ready(play):
+    """CTL-4: what it missed meanwhile is taken up at once."""
+
+    async def scene(grouped, group, hub):
+        settled = []
+        group.when_settled(settled.append)
+        hub.came_up = lambda name, ready: group.enqueue("disk")
+        group._on_message(ready(1))
+        assert (group.state, len(settled)) == (WorkerState.BUSY, 1)
 
     play(scene)
 

@@ -61,6 +61,7 @@ class Nerve:
             triggers=self.triggers,
             is_ready=lambda: self.is_ready,
             trouble=lambda: self.trouble,
+            needs_restart=tuple,
         )
 
     def group_of(self, sense):

@@ -13,6 +13,7 @@ from nerve.wire.messages import (
     NoSignalMessage,
     SignalMessage,
     StoredCause,
+    UpdateMessage,
     dump_cause,
     dump_signal,
     parse_down,
@@ -63,6 +64,15 @@ def test_any_payload_that_is_json_survives_the_way(payload):
         cause=StoredCause(kind=TriggerKind.MANUAL, boot="b", trigger=1, depth=0),
     )
     assert parse_up(dump(message)).payload == payload
+
+
+def test_an_update_survives_the_way_and_shows_no_secret():
+    """MSG-1, CFG-8"""
+    message = UpdateMessage(
+        databases={"disk": "/d.db"}, masked=("hunter2",), grace_period_ms={"disk": 5}
+    )
+    assert parse_down(dump(message)) == message
+    assert "hunter2" not in repr(message)
 
 
 def test_a_signal_out_of_stored_parts_is_what_the_model_would_write():

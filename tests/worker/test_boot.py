@@ -6,7 +6,13 @@ import pytest
 
 from nerve.sense import TriggerKind
 from nerve.wire.framing import encode
-from nerve.wire.messages import ComputeMessage, DescribedMessage, DescribeMessage, StopMessage
+from nerve.wire.messages import (
+    ComputeMessage,
+    DescribedMessage,
+    DescribeMessage,
+    StopMessage,
+    UpdateMessage,
+)
 
 HEALTHY = "def compute(db, peers, ctx): return 1"
 WAYS_NOT_TO_LOAD = {
@@ -216,3 +222,21 @@ def test_a_database_that_has_gone_back_in_time_counts_its_signals_anew(bench):
     report = bench.start(received={"kept": {epoch: last.seq}})["kept"]
     assert report.epoch != epoch
     assert bench.run("kept").epoch == report.epoch
+
+
+def test_an_update_changes_the_peers_and_the_secrets_of_a_worker_that_goes_on(bench):
+    """CTL-4, CFG-8, MSG-1"""
+    bench.sense(
+        "asks", "def compute(db, peers, ctx): return {'peers': sorted(peers), 'said': 'hunter2'}"
+    )
+    bench.start()
+    assert bench.run("asks").payload == {"peers": [], "said": "hunter2"}
+    own = str(bench.database("asks"))
+    update = UpdateMessage(
+        databases={"asks": own, "new": "/new.db"},
+        masked=("hunter2",),
+        grace_period_ms={"asks": 1, "gone": 2},
+    )
+    bench.worker.send(update)
+    bench.worker.send(update)
+    assert bench.run("asks").payload == {"peers": ["new"], "said": "********"}

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from nerve.cli.check import problems_of, summary
+from nerve.cli.check import summary
 from nerve.cli.doctor.finding import Finding, LookedInVain, error, note, sound
 from nerve.cli.doctor.patient import Patient
 from nerve.cli.wording import counted
@@ -11,6 +11,7 @@ from nerve.config import ConfigFaults, Fault, Loaded
 from nerve.config.faults import by_place
 from nerve.process.launch import shut_down
 from nerve.supervisor.shortlived import describe_sense
+from nerve.supervisor.survey import problems_of
 from nerve.wire.messages import DescribedMessage
 
 SENSE_TIMEOUT_S = 10.0
