@@ -36,6 +36,7 @@ class Replacing:
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
         self._waits: list[_Wait] = []
+        self._given_up: set[str] = set()  # groups that were, and are not back yet
 
     def restart(self, request: RestartRequest, answer: Answer) -> None:
         """Replace the workers of groups."""
@@ -54,12 +55,16 @@ class Replacing:
             payload = {"message": message, "by": by}
             parent.ledger.log(name, "group.restarting", "info", payload)
             answer.progress(f"{name}: {self._doing(group)}")
+            if group.state is WorkerState.FATAL:
+                self._given_up.add(name)
             group.restart()
 
     def came_up(self, name: str, ready: ReadyMessage) -> None:
         """The worker of a group is ready."""
         reports = {report.name: report.fault for report in ready.senses}
-        self._regain(name, reports)
+        if name in self._given_up:
+            self._given_up.discard(name)
+            self._regain(name, reports)
         senses: dict[str, JsonValue] = {
             sense: fault.message if fault else "" for sense, fault in reports.items()
         }
