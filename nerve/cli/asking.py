@@ -4,9 +4,7 @@ Commands. Those that can do their work on the files, too, ask `running` first: w
 parent alone writes them.
 """
 
-import click
-
-from nerve.cli.output import say
+from nerve.cli.output import say_hanging
 from nerve.cli.remote import NotRunning, Remote, connect
 from nerve.cli.wording import visible_lines
 from nerve.config import Loaded
@@ -41,5 +39,4 @@ def ask(remote: Remote, request: AnyRequest) -> DoneReply:
 def tell(progress: ProgressReply) -> None:
     """Say what happens on the way."""
     for line in visible_lines(progress.message):
-        colour = _COLOURS.get(progress.level)
-        say(click.style(line, fg=colour) if colour else line)
+        say_hanging("", line, _COLOURS.get(progress.level))

@@ -25,7 +25,12 @@ def list_() -> None:
     """List the senses or the reflexes."""
 
 
-@list_.command(short_help="The senses, what runs them, how the last run ended.")
+@list_.command(
+    short_help="The senses, what runs them, how the last run ended.",
+    epilog="\b\nExamples:\n"
+    "  nerve list senses                        with nerve running or not\n"
+    "  nerve list senses --json | jq .sense     the names alone",
+)
 @json_option
 @config_options
 @click.pass_obj
@@ -83,7 +88,10 @@ def _show_quarantines(
     say("mend it; a quarantine ends earlier with: nerve resume SENSE")
 
 
-@list_.command(short_help="The reflexes: what they run, when, and when next.")
+@list_.command(
+    short_help="The reflexes: what they run, when, and when next.",
+    epilog="\b\nExample:\n  nerve list reflexes                      what comes next",
+)
 @json_option
 @config_options
 @click.pass_obj

@@ -21,6 +21,7 @@ from typing import Any
 import click
 
 from nerve.cli.exposition import CONTENT_TYPE, Family, exposition
+from nerve.cli.numbers import number_option
 from nerve.cli.output import say
 from nerve.cli.scrape import families_of
 from nerve.cli.settings import Settings, config_options
@@ -53,11 +54,11 @@ class ScrapeStuck(NerveError):
     "  nerve metrics                      at http://127.0.0.1:9108/metrics\n"
     "  nerve metrics --once > nerve.prom  for a collector of text files"
 )
-@click.option(
+@number_option(
     "--port",
-    type=click.IntRange(0, HIGHEST_PORT),
+    0,
+    HIGHEST_PORT,
     default=DEFAULT_PORT,
-    metavar="N",
     show_default=True,
     help="Where to listen; 0 takes any that is free.",
 )

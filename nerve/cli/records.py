@@ -17,7 +17,8 @@ import click
 
 from nerve.cli.entries import Damaged, Entry
 from nerve.cli.moments import parse_moment
-from nerve.cli.output import emit, emit_json, json_option, say, terminal_width
+from nerve.cli.numbers import number_option
+from nerve.cli.output import emit, emit_json, json_option, say, say_hanging, terminal_width
 from nerve.cli.selection import LEVELS, Selection
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.timeline import MAX_ID, Page, Timeline, open_timeline
@@ -43,24 +44,24 @@ def _paging(command: _Decorated) -> _Decorated:
         click.option("--since", metavar="TIME", help="From 10m or 1h ago, or a date and time, on."),
         click.option("--until", metavar="TIME", help="Up to then, that moment left out."),
         click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C."),
-        click.option(
+        number_option(
             "--since-id",
-            type=click.IntRange(0, MAX_ID),
-            metavar="N",
+            0,
+            MAX_ID,
             help="From after this id on.",
         ),
-        click.option(
+        number_option(
             "--before-id",
-            type=click.IntRange(1, MAX_ID),
-            metavar="N",
+            1,
+            MAX_ID,
             help="The last before this id.",
         ),
-        click.option(
+        number_option(
             "--limit",
-            type=click.IntRange(1, MAX_LIMIT),
+            1,
+            MAX_LIMIT,
             default=DEFAULT_LIMIT,
             show_default=True,
-            metavar="N",
             help="At most so many.",
         ),
         json_option,
@@ -91,7 +92,7 @@ def signals(context: click.Context, /, source: str | None, **paging: Any) -> Exi
 @click.command(
     epilog="\b\nExamples:\n"
     "  nerve logs --level warning --since 1h    what went wrong in the last hour\n"
-    "  nerve logs -f --sense disk               one sense, live, its signals included\n"
+    "  nerve logs -f --sense disk               one sense, live, with its signals\n"
     "  nerve logs --type worker.died --json     every death of a worker"
 )
 @click.option(
@@ -127,7 +128,7 @@ def _run(
     stranger = _stranger(loaded, selection)
     if paging["follow"]:
         if stranger:  # else somebody waits for ever
-            say(click.style("warning: ", fg="yellow") + stranger)
+            say_hanging("warning: ", stranger, "yellow")
         return _follow(loaded, selection, show, paging)
     with open_timeline(loaded, _say_fault) as timeline:
         page, hint = _page(timeline, selection, paging)
@@ -236,7 +237,7 @@ def _times(loaded: Loaded, paging: dict[str, Any]) -> dict[str, Any]:
 
 def _say_fault(error: StateError) -> None:
     hint = f"; {error.hint}" if error.hint else ""
-    say(click.style("warning: ", fg="yellow") + visible(str(error)) + hint)
+    say_hanging("warning: ", visible(str(error) + hint), "yellow")
 
 
 def _stranger(loaded: Loaded, selection: Selection) -> str:

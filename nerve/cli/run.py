@@ -34,7 +34,7 @@ from nerve.version import VERSION
 @click.command(
     epilog="\b\nExamples:\n"
     "  nerve run                                until Ctrl-C\n"
-    "  nerve run --once                         every sense once, exit 1 if one failed\n"
+    "  nerve run --once                         every sense once; 1 if one failed\n"
     "  nerve run --json | jq .payload           for another program\n"
     "  nerve run --set senses.disk.timeout=20s  with one key changed\n"
     "  nerve run --watch                        while a sense is being written"

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from nerve.cli.asking import ask
-from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.output import emit_hanging, emit_json, json_option, say, say_hint
 from nerve.cli.remote import connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import json_text, visible, visible_lines
@@ -32,10 +32,11 @@ class BadPayload(NerveError):
     "  nerve trigger disk --wait                and tell what came of it\n"
     '  nerve trigger deploy --wait --payload \'{"version": "1.4"}\'\n'
     "  nerve trigger deploy --payload @request.json\n"
-    "\b\nThrottle, rest, quarantine and pause hold for it as for every other trigger; while the\n"
-    "sense runs or waits it joins the one that waits, with all payloads. Should nerve be killed\n"
-    "before it has run, it is lost. With --wait: exit 0 after a signal or none, else 1; Ctrl-C\n"
-    "ends the waiting, and not the compute."
+    "\nThrottle, rest, quarantine and pause hold for it as for every other trigger; while the "
+    "sense runs or waits it joins the one that waits, with all payloads. Should nerve be killed "
+    "before it has run, it is lost. Ctrl-C ends the waiting, and not the compute.\n"
+    "\nExit codes: 0 it was taken, and with --wait it ended with a signal or none, 1 it was not "
+    "taken, or failed, 69 no nerve runs."
 )
 @click.argument("sense")
 @click.option(
@@ -95,11 +96,11 @@ def _limited(content: bytes) -> str:
 def _show(reply: DoneReply) -> None:
     payload = reply.facts.get("payload")
     shown = "" if payload is None else f" {json_text(payload)}"
-    emit(visible(reply.message) + shown)
+    emit_hanging("", visible(reply.message) + shown)
     fault = reply.facts.get("fault")
     if isinstance(fault, dict):
         if traceback := str(fault.get("traceback", "")).rstrip():
             for line in visible_lines(traceback):
-                emit(f"  {line}")
+                emit_hanging("  ", line)
         if hint := fault.get("hint"):
-            say(f"  hint: {visible(str(hint))}")
+            say_hint(str(hint))

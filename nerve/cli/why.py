@@ -23,7 +23,8 @@ from nerve.cli.decisions import Run
 from nerve.cli.journal import open_journal
 from nerve.cli.live import Told, doing, holding, told_of
 from nerve.cli.moments import parse_moment
-from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option, say
+from nerve.cli.numbers import number_option
+from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option, say_hanging
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.upcoming import next_of, running
 from nerve.cli.wording import counted, local_time, sentence, visible
@@ -59,17 +60,17 @@ class Next:
 
 @click.command(
     epilog="\b\nExamples:\n"
-    "  nerve why disk                           its last run, what came since, what is next\n"
+    "  nerve why disk                           its last run, and what comes next\n"
     "  nerve why disk --last 50                 more of what became of its triggers\n"
     '  nerve why disk --at "2026-11-26 03:15"   what it did then'
 )
 @click.argument("sense")
-@click.option(
+@number_option(
     "--last",
-    type=click.IntRange(1, MAX_LAST),
+    1,
+    MAX_LAST,
     default=DEFAULT_LAST,
     show_default=True,
-    metavar="N",
     help="How many decisions to show; the same one again and again is one.",
 )
 @click.option("--at", "moment", metavar="TIME", help="Ask about a moment in the past.")
@@ -328,7 +329,8 @@ def _lags(loaded: Loaded, reader: sqlite3.Connection, sense: str) -> Iterator[tu
                 try:
                     position = cursor_of(loaded, reader, (sense, source)).position
                 except StateError as error:  # of its own database: perhaps just what is asked about
-                    say(f"nerve: {visible(str(error))}; the journal alone was asked")
+                    told = f"{visible(str(error))}; the journal alone was asked"
+                    say_hanging("nerve: ", told, "red")
                     position = cursors_in(reader).get((sense, source))
                 if position is None:
                     continue
