@@ -104,7 +104,7 @@ def _wording(context: click.Context, loaded: Loaded, *, as_json: bool) -> termin
     return terminal.ForPerson(
         zone=ZoneInfo(loaded.config.timezone),
         width=lambda: shutil.get_terminal_size().columns,
-        source_cells=max((len(name) for name in loaded.config.senses), default=0),
+        source_cells=terminal.source_cells(loaded),
         colour=context.color is not False,
     )
 

@@ -14,7 +14,7 @@ import click
 from nerve.cli.asking import ask
 from nerve.cli.journal import open_journal
 from nerve.cli.output import emit, emit_json, json_option, say_hanging, say_hint
-from nerve.cli.remote import Remote, connect
+from nerve.cli.remote import NotRunning, Remote, connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible
 from nerve.clock import MS_PER_S
@@ -49,7 +49,13 @@ def stop(settings: Settings, now: bool, timeout: str | None, as_json: bool) -> N
     loaded = settings.load()
     timeout_s = None if timeout is None else _seconds(timeout)
     began = time.monotonic()
-    with connect(loaded) as remote:
+    try:
+        connected = connect(loaded)
+    except NotRunning as error:
+        if StateDir(loaded.state_dir).holder() is None:
+            error.hint = "there is nothing to stop; `nerve status` tells how it ended"
+        raise
+    with connected as remote:
         gone = _Gone(loaded, remote)
         with gone:
             reply = ask(remote, StopRequest(now=now))

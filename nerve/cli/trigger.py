@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -15,7 +16,7 @@ from nerve.cli.asking import ask
 from nerve.cli.output import emit_hanging, emit_json, json_option, say, say_hint
 from nerve.cli.remote import connect
 from nerve.cli.settings import Settings, config_options
-from nerve.cli.wording import json_text, visible, visible_lines
+from nerve.cli.wording import json_text, local_times, visible, visible_lines
 from nerve.errors import Exit, NerveError
 from nerve.wire.control import MAX_REQUEST_BYTES, DoneReply, TriggerRequest
 
@@ -51,17 +52,18 @@ class BadPayload(NerveError):
 def trigger(settings: Settings, sense: str, payload: str | None, wait: bool, as_json: bool) -> Exit:
     """Run a sense now, as far as its flow control lets it. Needs a running nerve."""
     loaded = settings.load()
-    value = None if payload is None else _value(payload)
+    value, zone = None if payload is None else _value(payload), ZoneInfo(loaded.config.timezone)
     with connect(loaded) as remote:
         try:
-            reply = ask(remote, TriggerRequest(sense=sense, payload=value, wait=wait))
+            request = TriggerRequest(sense=sense, payload=value, wait=wait)
+            reply = ask(remote, request, lambda told: _standing(told, zone, wait=wait))
         except KeyboardInterrupt:
             say("no longer waited for; what was asked for goes on")
             raise
     if as_json:
         emit_json({**reply.facts, "message": reply.message, "good": reply.is_good})
     else:
-        _show(reply)
+        _show(reply, zone)
     return Exit.OK if reply.is_good else Exit.FOUND
 
 
@@ -93,10 +95,17 @@ def _limited(content: bytes) -> str:
     return content.decode()
 
 
-def _show(reply: DoneReply) -> None:
+def _standing(told: str, zone: ZoneInfo, *, wait: bool) -> str:
+    """Say what it waits for, and where that may be long, how not to."""
+    local = local_times(told, zone)
+    return f"{local}; Ctrl-C ends the waiting alone" if wait and local != told else local
+
+
+def _show(reply: DoneReply, zone: ZoneInfo) -> None:
     payload = reply.facts.get("payload")
     shown = "" if payload is None else f" {json_text(payload)}"
-    emit_hanging("", visible(reply.message) + shown)
+    message = reply.message if "outcome" in reply.facts else local_times(reply.message, zone)
+    emit_hanging("", visible(message) + shown)
     fault = reply.facts.get("fault")
     if isinstance(fault, dict):
         if traceback := str(fault.get("traceback", "")).rstrip():

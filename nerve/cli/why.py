@@ -8,6 +8,7 @@ same record is asked about a moment in the past.
 """
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +43,16 @@ MAX_LAST = 1_000
 MAX_SINCE = len(decisions.REASONS)
 """Runs of reasons shown since the last outcome."""
 _LABEL_CELLS = 8
-_TROUBLES = ("sense.unavailable", "sense.resting", "group.fatal", "worker.boot_timeout")
+_UNAVAILABLE = "sense.unavailable"
+_TROUBLES = (_UNAVAILABLE, "sense.resting", "group.fatal", "worker.boot_timeout")
+
+_SHOWN_BY = {
+    "error": ("sense", "compute.error"),
+    "soft_timeout": ("sense", "compute.soft_timeout"),
+    "killed": ("group", "worker.died"),
+    "crashed": ("group", "worker.died"),
+}
+"""Outcome to the row of the log that tells most of it, and whose that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,7 @@ def why(settings: Settings, sense: str, last: int, moment: str | None, as_json: 
             if told is None:  # it knows what it bundles
                 held += _bundled(loaded, sense, lags)
             answer = _Answer(
+                settings,
                 loaded,
                 sense,
                 runs,
@@ -121,6 +132,7 @@ class _Answer:
         lags: (source, signals of it that it has not answered), where there are any.
     """
 
+    settings: Settings
     loaded: Loaded
     sense: str
     runs: list[Run]
@@ -161,8 +173,20 @@ class _Answer:
             _line("now", told)
         for coming in self.coming or [Next("no reflex runs it", None)]:
             at = f"{local_time(coming.at_us, zone)}, " if coming.at_us is not None else ""
-            _line("next", at + visible(self.loaded.redactor.text(coming.cause)))
+            unless = ", if nothing holds it back by then" if at and self.held else ""
+            _line("next", at + visible(self.loaded.redactor.text(coming.cause)) + unless)
+        if look := _look(self.ran, self.sense, config.group):
+            _line("look", shlex.join(["nerve", *self.settings.words(), *look]))
         _show_runs(self.runs, config, zone)
+
+
+def _look(ran: Run | None, sense: str, group: str) -> list[str]:
+    """Return the command that shows where it failed, if it has: traceback, or stack."""
+    if ran is None or ran.decision not in _SHOWN_BY:
+        return []
+    source, type_ = _SHOWN_BY[ran.decision]
+    named = ["--sense", sense] if source == "sense" else ["--source", group]
+    return ["logs", *named, "--type", type_, "--limit", "1"]
 
 
 def _again(run: Run, zone: ZoneInfo) -> str:
@@ -270,7 +294,7 @@ def _held_back(
     if quarantine := quarantines.held_in(reader).get(sense):
         end = quarantines.end_of(quarantine, SystemClock().now_us(), zone)
         end = "on trial: tried once more" if end == "on trial" else f"in quarantine until {end}"
-        yield f"{end}: {visible(quarantine.reason)}"
+        yield f"{end}: {visible(quarantine.reason)}; `nerve resume {sense}` ends that"
     if told is not None:
         yield from holding(told, zone)
     else:
@@ -319,7 +343,8 @@ def _trouble(
         told = sentence(json.loads(row[2]))
     except ValueError:  # a damaged row
         told = "see the log"
-    yield f"{row[1]} at {local_time(row[0], zone)}: {told}"
+    mended = f"; mend it, then `nerve restart {group}`" if row[1] == _UNAVAILABLE else ""
+    yield f"{row[1]} at {local_time(row[0], zone)}: {told}{mended}"
 
 
 def _lags(loaded: Loaded, reader: sqlite3.Connection, sense: str) -> Iterator[tuple[str, int]]:

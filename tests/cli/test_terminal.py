@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from nerve.cli.frames import stack_lines
 from nerve.cli.outlet import Outlet
-from nerve.cli.terminal import ForPerson, for_json, for_pipe, stack_lines
+from nerve.cli.terminal import ForPerson, for_json, for_pipe
 
 
 @pytest.fixture
