@@ -1,9 +1,11 @@
 """`nerve restart`: have the nerve that runs replace the workers of groups."""
 
+import shlex
+
 import click
 
 from nerve.cli.asking import ask
-from nerve.cli.output import emit, emit_json, json_option
+from nerve.cli.output import emit_hanging, emit_json, json_option, say_hint
 from nerve.cli.remote import connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible_lines
@@ -33,5 +35,7 @@ def restart(settings: Settings, groups: tuple[str, ...], as_json: bool) -> Exit:
         emit_json({**reply.facts, "message": reply.message, "good": reply.is_good})
     else:
         for line in visible_lines(reply.message):
-            emit(line)
+            emit_hanging("", line)
+        if not reply.is_good:
+            say_hint(f"`nerve status {shlex.join(groups)}` tells what is the matter")
     return Exit.OK if reply.is_good else Exit.FOUND

@@ -190,7 +190,7 @@ def _show_error(result: Result) -> None:
     error = result.error
     assert error is not None  # noqa: S101  only the failed come here
     told = f"{error.kind}: {error.message}\n{error.traceback}"
-    for line in visible_lines(told):
+    for line in filter(None, visible_lines(told)):
         emit_hanging("  ", line, "red")
     if error.hint:
         emit_hanging("  hint: ", visible(error.hint))

@@ -259,6 +259,7 @@ def test_a_restart_of_a_group_loads_a_changed_sense_and_is_no_crash(started, ner
     (project.root / "senses/slow/__init__.py").write_text("raise RuntimeError('half written')\n")
     broken = nerve("restart", "web", "--json", code=1)
     assert "half written" in json.loads(broken.stdout)["groups"][0]["senses"]["slow"]
+    assert "`nerve status web` tells what is the matter" in nerve("restart", "web", code=1).stderr
     assert "did you mean" in nerve("restart", "hostt", code=2).stderr
 
 
