@@ -62,9 +62,9 @@ def _asked(loaded: Loaded, _clock: Clock) -> list[Family]:
         "From telling a worker to compute to knowing the outcome.",
     )
     lateness = Family(
-        "nerve_tick_lateness_seconds",
+        "nerve_start_lateness_seconds",
         "histogram",
-        "From the time of a tick to telling a worker; with what throttle adds.",
+        "From when a trigger could have run to telling a worker to compute.",
     )
     with connect(loaded) as remote:
         for page in _pages(remote):
@@ -81,10 +81,9 @@ def _asked(loaded: Loaded, _clock: Clock) -> list[Family]:
                 durations.add_histogram(
                     page.duration_bounds_s, took.counts, took.sum_s, sense=sense.name
                 )
-                if any(late.counts):  # signals alone may run it
-                    lateness.add_histogram(
-                        page.lateness_bounds_s, late.counts, late.sum_s, sense=sense.name
-                    )
+                lateness.add_histogram(
+                    page.lateness_bounds_s, late.counts, late.sum_s, sense=sense.name
+                )
     return [info, started, state, starts, queue, durations, lateness]
 
 
