@@ -71,3 +71,14 @@ def test_a_nerve_can_be_killed_and_started_again(whole_nerve):
     again = whole_nerve()
     again.signals("counting")
     assert again.stop() == 0
+
+
+def test_a_running_nerve_is_told_what_to_do_by_the_same_commands(whole_nerve):
+    """CTL-1"""
+    running = whole_nerve(config={"senses": {"counting": {}}})
+    running.log("worker.ready")
+    told = whole_nerve.command("trigger", "counting", "--wait")
+    assert told.returncode == 0, told.stderr
+    assert len(running.signals("counting")) == 1
+    assert whole_nerve.command("stop").returncode == 0
+    assert running.wait() == 0
