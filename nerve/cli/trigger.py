@@ -50,7 +50,7 @@ class BadPayload(NerveError):
 def trigger(settings: Settings, sense: str, payload: str | None, wait: bool, as_json: bool) -> Exit:
     """Run a sense now, as far as its flow control lets it. Needs a running nerve."""
     located = settings.whereabouts()
-    value = None if payload is None else _value(payload)
+    value = None if payload is None else payload_of(payload)
     with connect(located) as remote:
         try:
             reply = ask(remote, TriggerRequest(sense=sense, payload=value, wait=wait))
@@ -64,8 +64,8 @@ def trigger(settings: Settings, sense: str, payload: str | None, wait: bool, as_
     return Exit.OK if reply.is_good else Exit.FOUND
 
 
-def _value(payload: str) -> Any:
-    """Read what is to be given; raises BadPayload."""
+def payload_of(payload: str) -> Any:
+    """Read what is to be given, as text, @FILE or -; raises BadPayload."""
     try:
         value = json.loads(_text(payload))
     except (ValueError, RecursionError) as error:

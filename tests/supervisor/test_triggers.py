@@ -428,13 +428,13 @@ def test_causes_that_join_a_deferred_trigger_leave_nothing_behind():
     nerve.hear(signal(1))
     nerve.run_all()
     nerve.hear(*(signal(n) for n in range(2, 2_000)))
-    assert len(nerve.triggers._ends) == 1
+    assert len(nerve.triggers._ticking._ends) == 1
     nerve.triggers.rest("x", 7_200.0, Decision.QUARANTINED)
     nerve.hear(*(signal(n) for n in range(2_000, 4_000)))
-    assert len(nerve.triggers._ends) <= 2
+    assert len(nerve.triggers._ticking._ends) <= 2
     nerve.machine.run(7_300.0)
     assert len(nerve.take()[1].signals) == 100
-    assert nerve.triggers._ends == []
+    assert nerve.triggers._ticking._ends == []
 
 
 def test_the_position_of_a_timer_that_keeps_none_any_more_is_forgotten():
