@@ -28,8 +28,8 @@ from nerve.wire.control import RestartRequest
 @click.pass_obj
 def restart(settings: Settings, groups: tuple[str, ...], as_json: bool) -> Exit:
     """Replace the workers of groups: changed senses are loaded. Needs a running nerve."""
-    loaded = settings.load()
-    with connect(loaded) as remote:
+    located = settings.whereabouts()
+    with connect(located) as remote:
         reply = ask(remote, RestartRequest(groups=groups))
     if as_json:
         emit_json({**reply.facts, "message": reply.message, "good": reply.is_good})

@@ -6,15 +6,24 @@ over its control socket; logs.db; and the sizes of the files. What cannot be had
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+
 from nerve.cli.cursors import cursors_of, waiting_after
-from nerve.cli.exposition import Family
 from nerve.cli.journal import has_table, open_journal
 from nerve.cli.quarantines import held_in
 from nerve.cli.remote import NotRunning, Remote, connect
 from nerve.cli.tallies import OUTCOMES
+from nerve.cli.wording import visible
 from nerve.clock import US_PER_S, Clock
 from nerve.config import Loaded
 from nerve.errors import MessageInvalid, NerveError, NothingHasRun
@@ -22,16 +31,18 @@ from nerve.store.journal_reading import pauses
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.states import WorkerState
 from nerve.wire.control import DoneReply, MeasuresRequest
-from nerve.wire.measures import MeasuresPage
+from nerve.wire.measures import MeasuresPage, Spread
 
 
-def families_of(loaded: Loaded, clock: Clock, complain: Callable[[str], object]) -> list[Family]:
+def families_of(loaded: Loaded, clock: Clock, complain: Callable[[str], object]) -> list[Metric]:
     """Look once; `complain` gets a sentence for each source that failed."""
-    up = Family("nerve_up", "gauge", "1 where nerve runs and answers, else 0.")
-    sources = Family(
-        "nerve_source_up", "gauge", "1 where a source of these metrics could be read, else 0."
+    up = GaugeMetricFamily("nerve_up", "1 where nerve runs and answers, else 0.")
+    sources = GaugeMetricFamily(
+        "nerve_source_up",
+        "1 where a source of these metrics could be read, else 0.",
+        labels=["source"],
     )
-    found = [up, sources]
+    found: list[Metric] = [up, sources]
     for name, look in (("nerve", _asked), ("journal", _recorded), ("files", _sized)):
         is_up = True
         try:
@@ -41,51 +52,63 @@ def families_of(loaded: Loaded, clock: Clock, complain: Callable[[str], object])
         except (NerveError, OSError) as error:
             is_up = False
             complain(f"{name}: {error}")
-        sources.add(is_up, source=name)
+        sources.add_metric([name], is_up)
         if name == "nerve":
-            up.add(is_up)
-    return found
+            up.add_metric([], is_up)
+    return [family for family in found if family.samples]
 
 
 # --- the nerve that runs ---------------------------------------------------------------------
 
 
-def _asked(loaded: Loaded, _clock: Clock) -> list[Family]:
-    info = Family("nerve_info", "gauge", "The version that runs.")
-    started = Family("nerve_start_time_seconds", "gauge", "When nerve was started, Unix time.")
-    state = Family("nerve_group_state", "gauge", "1 for the state that a group's worker is in.")
-    starts = Family("nerve_group_worker_starts_total", "counter", "Workers started for a group.")
-    queue = Family("nerve_group_queue", "gauge", "Senses of a group that wait for its worker.")
-    durations = Family(
-        "nerve_compute_duration_seconds",
-        "histogram",
-        "From telling a worker to compute to knowing the outcome.",
+def _asked(loaded: Loaded, _clock: Clock) -> list[Metric]:
+    info = InfoMetricFamily("nerve", "The version that runs.")
+    started = GaugeMetricFamily("nerve_start_time_seconds", "When nerve was started, Unix time.")
+    state = GaugeMetricFamily(
+        "nerve_group_state",
+        "1 for the state that a group's worker is in.",
+        labels=["group", "state"],
     )
-    lateness = Family(
-        "nerve_tick_lateness_seconds",
-        "histogram",
-        "From the time of a tick to telling a worker; with what throttle adds.",
+    starts = CounterMetricFamily(
+        "nerve_group_worker_starts_total", "Workers started for a group.", labels=["group"]
+    )
+    queue = GaugeMetricFamily(
+        "nerve_group_queue", "Senses of a group that wait for its worker.", labels=["group"]
+    )
+    durations = HistogramMetricFamily(
+        "nerve_compute_duration_seconds",
+        "From telling a worker to compute to knowing the outcome.",
+        labels=["sense"],
+    )
+    lateness = HistogramMetricFamily(
+        "nerve_start_lateness_seconds",
+        "From when a trigger could have run to telling a worker to compute.",
+        labels=["sense"],
     )
     with connect(loaded) as remote:
         for page in _pages(remote):
             if not info.samples:
-                info.add(1, version=page.version)
-                started.add(page.started_us / US_PER_S)
+                info.add_metric([], {"version": page.version})
+                started.add_metric([], page.started_us / US_PER_S)
             for group in page.groups:
                 for name in WorkerState:
-                    state.add(name == group.state, group=group.name, state=name)
-                starts.add(group.starts, group=group.name)
-                queue.add(group.waiting, group=group.name)
+                    state.add_metric([group.name, name], name == group.state)
+                starts.add_metric([group.name], group.starts)
+                queue.add_metric([group.name], group.waiting)
             for sense in page.senses:
                 took, late = sense.durations, sense.lateness
-                durations.add_histogram(
-                    page.duration_bounds_s, took.counts, took.sum_s, sense=sense.name
+                durations.add_metric(
+                    [sense.name], _buckets(page.duration_bounds_s, took), took.sum_s
                 )
-                if any(late.counts):  # signals alone may run it
-                    lateness.add_histogram(
-                        page.lateness_bounds_s, late.counts, late.sum_s, sense=sense.name
-                    )
+                lateness.add_metric(
+                    [sense.name], _buckets(page.lateness_bounds_s, late), late.sum_s
+                )
     return [info, started, state, starts, queue, durations, lateness]
+
+
+def _buckets(bounds_s: Sequence[float], spread: Spread) -> list[tuple[str, float]]:
+    """Each counts what the smaller ones count as well; the last is what is beyond all."""
+    return list(zip([*map(str, bounds_s), "+Inf"], accumulate(spread.counts), strict=True))
 
 
 def _pages(remote: Remote) -> Iterator[MeasuresPage]:
@@ -107,7 +130,7 @@ def _pages(remote: Remote) -> Iterator[MeasuresPage]:
 # --- logs.db ---------------------------------------------------------------------------------
 
 
-def _recorded(loaded: Loaded, clock: Clock) -> list[Family]:
+def _recorded(loaded: Loaded, clock: Clock) -> list[Metric]:
     with open_journal(loaded) as reader:
         return [
             *_counted(reader),
@@ -116,25 +139,34 @@ def _recorded(loaded: Loaded, clock: Clock) -> list[Family]:
         ]
 
 
-def _counted(reader: sqlite3.Connection) -> list[Family]:
-    computes = Family("nerve_computes_total", "counter", "Computes that ended, by their outcome.")
-    passed = Family(
-        "nerve_triggers_passed_over_total", "counter", "Triggers that did not run, by the reason."
+def _counted(reader: sqlite3.Connection) -> list[Metric]:
+    computes = CounterMetricFamily(
+        "nerve_computes_total",
+        "Computes that ended, by their outcome.",
+        labels=["sense", "outcome"],
+    )
+    passed = CounterMetricFamily(
+        "nerve_triggers_passed_over_total",
+        "Triggers that did not run, by the reason.",
+        labels=["sense", "reason"],
     )
     rows = reader.execute("SELECT sense, outcome, count FROM outcomes ORDER BY sense, outcome")
     for sense, word, count in rows:
-        if word in OUTCOMES:
-            computes.add(count, sense=sense, outcome=word)
-        else:
-            passed.add(count, sense=sense, reason=word)
+        (computes if word in OUTCOMES else passed).add_metric([sense, word], count)
     return [computes, passed]
 
 
-def _lagging(loaded: Loaded, reader: sqlite3.Connection, now_us: int) -> list[Family]:
-    signals = Family(
-        "nerve_reflex_lag_signals", "gauge", "Signals of a source that a target has not answered."
+def _lagging(loaded: Loaded, reader: sqlite3.Connection, now_us: int) -> list[Metric]:
+    signals = GaugeMetricFamily(
+        "nerve_reflex_lag_signals",
+        "Signals of a source that a target has not answered.",
+        labels=["target", "source"],
     )
-    age = Family("nerve_reflex_lag_seconds", "gauge", "The age of the oldest of them; 0 for none.")
+    age = GaugeMetricFamily(
+        "nerve_reflex_lag_seconds",
+        "The age of the oldest of them; 0 for none.",
+        labels=["target", "source"],
+    )
     answered = {
         one: (one.source, one.position)
         for one in cursors_of(loaded, reader)
@@ -142,43 +174,51 @@ def _lagging(loaded: Loaded, reader: sqlite3.Connection, now_us: int) -> list[Fa
     }
     waiting = waiting_after(reader, answered.values())
     for one, place in answered.items():
-        found, labels = waiting[place], {"target": one.target, "source": one.source}
-        signals.add(found.number, **labels)
+        found, labels = waiting[place], [one.target, one.source]
+        signals.add_metric(labels, found.number)
         since_us = found.since_us if found.since_us is not None else now_us
-        age.add(max(0.0, (now_us - since_us) / US_PER_S), **labels)
+        age.add_metric(labels, max(0.0, (now_us - since_us) / US_PER_S))
     return [signals, age]
 
 
-def _held_back(reader: sqlite3.Connection) -> list[Family]:
-    until = Family(
+def _held_back(reader: sqlite3.Connection) -> list[Metric]:
+    until = GaugeMetricFamily(
         "nerve_sense_quarantine_end_time_seconds",
-        "gauge",
         "When the quarantine of a sense ends, Unix time; past while it is on trial.",
+        labels=["sense"],
     )
-    quarantined = Family("nerve_senses_quarantined", "gauge", "Senses in quarantine, or on trial.")
-    paused = Family("nerve_sense_paused", "gauge", "1 for a sense that is paused.")
+    quarantined = GaugeMetricFamily(
+        "nerve_senses_quarantined", "Senses in quarantine, or on trial."
+    )
+    paused = GaugeMetricFamily(
+        "nerve_sense_paused", "1 for a sense that is paused.", labels=["sense"]
+    )
     held = held_in(reader)
-    quarantined.add(len(held))
+    quarantined.add_metric([], len(held))
     for sense, quarantine in sorted(held.items()):
-        until.add(quarantine.until_us / US_PER_S, sense=sense)
+        until.add_metric([sense], quarantine.until_us / US_PER_S)
     for pause in pauses(reader) if has_table(reader, "paused") else ():
-        paused.add(1, sense=pause.sense)
+        paused.add_metric([pause.sense], 1)
     return [quarantined, until, paused]
 
 
 # --- files -----------------------------------------------------------------------------------
 
 
-def _sized(loaded: Loaded, _clock: Clock) -> list[Family]:
-    size = Family("nerve_database_size_bytes", "gauge", "The size of a database's file.")
-    wal = Family("nerve_database_wal_size_bytes", "gauge", "The size of its write-ahead log.")
+def _sized(loaded: Loaded, _clock: Clock) -> list[Metric]:
+    size = GaugeMetricFamily(
+        "nerve_database_size_bytes", "The size of a database's file.", labels=["database"]
+    )
+    wal = GaugeMetricFamily(
+        "nerve_database_wal_size_bytes", "The size of its write-ahead log.", labels=["database"]
+    )
     state = StateDir(loaded.state_dir)
     for path in (state.journal_path, *sorted(state.senses.glob("*.db"))):
         of_file = _size(path)
         if of_file is not None:
-            name = str(path.relative_to(state.root))
-            size.add(of_file, database=name)
-            wal.add(_size(path.with_name(f"{path.name}-wal")) or 0, database=name)
+            name = visible(str(path.relative_to(state.root)))  # it may be no UTF-8
+            size.add_metric([name], of_file)
+            wal.add_metric([name], _size(path.with_name(f"{path.name}-wal")) or 0)
     return [size, wal]
 
 

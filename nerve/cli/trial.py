@@ -20,6 +20,7 @@ from nerve.cli.numbers import number_option
 from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option
 from nerve.cli.query import cell_of, json_value
 from nerve.cli.settings import Settings, config_options, require_sense
+from nerve.cli.trigger import payload_of
 from nerve.cli.wording import counted, cut, json_text, visible, visible_lines
 from nerve.clock import MS_PER_S, US_PER_S
 from nerve.config import Loaded
@@ -46,6 +47,8 @@ MAX_CELL_CELLS = 40
     "  nerve test disk --times 3                what it makes of earlier rows\n"
     "  nerve test heat --signal 'disk={\"full\": true}'\n"
     "                                           caused by a signal of another sense\n"
+    '  nerve test deploy --payload \'{"version": "1.4"}\'\n'
+    "                                           as `nerve trigger` would\n"
     "\nExit codes: 0 no run failed, 1 one did."
 )
 @click.argument("sense")
@@ -63,16 +66,27 @@ MAX_CELL_CELLS = 40
     multiple=True,
     help="A signal that causes each run, with its payload. May be repeated.",
 )
+@click.option(
+    "--payload",
+    metavar="JSON|@FILE|-",
+    help="What is given by hand, for ctx.trigger.payloads; as for `nerve trigger`.",
+)
 @json_option
 @config_options
 @click.pass_obj
 def test(
-    settings: Settings, sense: str, times: int, signals: tuple[str, ...], as_json: bool
+    settings: Settings,
+    sense: str,
+    times: int,
+    signals: tuple[str, ...],
+    payload: str | None,
+    as_json: bool,
 ) -> Exit:
     """Run one sense on a scratch database, and show what comes of it."""
     loaded = settings.load()
     require_sense(loaded, sense)
     causes = [_cause(loaded, text) for text in signals]
+    payloads = [] if payload is None else [payload_of(payload)]
     report = _Report(loaded.redactor, as_json=as_json)
     with tempfile.TemporaryDirectory(prefix="nerve-test-") as scratch:
         run = _in_scratch(loaded, sense, Path(scratch))
@@ -81,7 +95,8 @@ def test(
             with closing(run):
                 run.start()
                 for number in range(1, times + 1):
-                    report.run(number, run(signals=causes), additions.look(MAX_SHOWN_ROWS))
+                    result = run(signals=causes, payloads=payloads)
+                    report.run(number, result, additions.look(MAX_SHOWN_ROWS))
                 run.stop()
         finally:
             shut_down()

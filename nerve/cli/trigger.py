@@ -6,6 +6,7 @@ and may join one that waits already. With `--wait` the command tells what came o
 
 import json
 import sys
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from nerve.cli.output import emit_hanging, emit_json, json_option, say, say_hint
 from nerve.cli.remote import connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import json_text, local_times, visible, visible_lines
-from nerve.errors import Exit, NerveError
+from nerve.errors import ConfigurationInvalid, Exit, NerveError
 from nerve.wire.control import MAX_REQUEST_BYTES, DoneReply, TriggerRequest
 
 
@@ -51,24 +52,24 @@ class BadPayload(NerveError):
 @click.pass_obj
 def trigger(settings: Settings, sense: str, payload: str | None, wait: bool, as_json: bool) -> Exit:
     """Run a sense now, as far as its flow control lets it. Needs a running nerve."""
-    loaded = settings.load()
-    value, zone = None if payload is None else _value(payload), ZoneInfo(loaded.config.timezone)
-    with connect(loaded) as remote:
+    located = settings.whereabouts()
+    value = None if payload is None else payload_of(payload)
+    with connect(located) as remote:
         try:
             request = TriggerRequest(sense=sense, payload=value, wait=wait)
-            reply = ask(remote, request, lambda told: _standing(told, zone, wait=wait))
+            reply = ask(remote, request, lambda told: _standing(settings, told, wait=wait))
         except KeyboardInterrupt:
             say("no longer waited for; what was asked for goes on")
             raise
     if as_json:
         emit_json({**reply.facts, "message": reply.message, "good": reply.is_good})
     else:
-        _show(reply, zone)
+        _show(settings, reply)
     return Exit.OK if reply.is_good else Exit.FOUND
 
 
-def _value(payload: str) -> Any:
-    """Read what is to be given; raises BadPayload."""
+def payload_of(payload: str) -> Any:
+    """Read what is to be given, as text, @FILE or -; raises BadPayload."""
     try:
         value = json.loads(_text(payload))
     except (ValueError, RecursionError) as error:
@@ -95,16 +96,26 @@ def _limited(content: bytes) -> str:
     return content.decode()
 
 
-def _standing(told: str, zone: ZoneInfo, *, wait: bool) -> str:
+def _standing(settings: Settings, told: str, *, wait: bool) -> str:
     """Say what it waits for, and where that may be long, how not to."""
-    local = local_times(told, zone)
+    local = _in_our_times(settings, told)
     return f"{local}; Ctrl-C ends the waiting alone" if wait and local != told else local
 
 
-def _show(reply: DoneReply, zone: ZoneInfo) -> None:
+def _in_our_times(settings: Settings, told: str) -> str:
+    """Write times in the zone of nerve.yaml, which is read for that alone; it may be at fault."""
+    if local_times(told, UTC) == told:
+        return told
+    try:
+        return local_times(told, ZoneInfo(settings.load().config.timezone))
+    except ConfigurationInvalid:
+        return told
+
+
+def _show(settings: Settings, reply: DoneReply) -> None:
     payload = reply.facts.get("payload")
     shown = "" if payload is None else f" {json_text(payload)}"
-    message = reply.message if "outcome" in reply.facts else local_times(reply.message, zone)
+    message = reply.message if "outcome" in reply.facts else _in_our_times(settings, reply.message)
     emit_hanging("", visible(message) + shown)
     fault = reply.facts.get("fault")
     if isinstance(fault, dict):

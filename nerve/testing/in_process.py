@@ -22,7 +22,7 @@ from typing import Any
 from nerve.config.names import module_name
 from nerve.config.secrets import Redactor
 from nerve.logs.sending import LEVELS
-from nerve.sense import Trigger
+from nerve.sense import Json, Trigger
 from nerve.store.blobs import BlobStore
 from nerve.testing.clock import START, StoppedClock
 from nerve.testing.results import LogLine, Result, log_line, result_of
@@ -104,6 +104,7 @@ class SenseInProcess:
         now: datetime | None = None,
         after_s: float = 0.0,
         signals: Iterable[Cause] = (),
+        payloads: Iterable[Json] = (),
         trigger: Trigger | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Result:
@@ -114,6 +115,7 @@ class SenseInProcess:
             after_s: seconds that pass on the clock before that.
             signals: what causes it; each a `nerve.Signal`, such as another sense's
                 `result.signal`, or a pair of a sense's name and a payload.
+            payloads: what is given by hand, as by `nerve trigger --payload`.
             trigger: the whole reason, where `signals` says too little of it.
             options: for this run, in place of those that the sense was made with.
         """
@@ -124,7 +126,7 @@ class SenseInProcess:
             self._options if options is None else parse_options(self._loaded, dict(options))
         )
         self._number += 1
-        reason = trigger or trigger_of(signals, self.clock.now)
+        reason = trigger or trigger_of(signals, self.clock.now, payloads)
         return self._run(message_of(self._name, self._number, reason))
 
     def rows(self, table: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from nerve.clock import MS_PER_S
 from nerve.config import Loaded
 from nerve.errors import NerveError
 from nerve.process.slate import create
-from nerve.sense import Trigger
+from nerve.sense import Json, Trigger
 from nerve.supervisor.shortlived import ShortLived, WorkerDied, WorkerSilent, short_spec
 from nerve.testing.results import Failure, LogLine, Result, failure_of, log_line, result_of, seconds
 from nerve.testing.scene import Scene
@@ -70,12 +70,19 @@ class SenseInWorker:
         self._number = 0
         self._between: tuple[tuple[LogLine, ...], str] = ((), "")
 
-    def __call__(self, *, signals: Iterable[Cause] = (), trigger: Trigger | None = None) -> Result:
+    def __call__(
+        self,
+        *,
+        signals: Iterable[Cause] = (),
+        payloads: Iterable[Json] = (),
+        trigger: Trigger | None = None,
+    ) -> Result:
         """Run the sense once, and wait until it has ended, or its worker has.
 
         Args:
             signals: what causes it; each a `nerve.Signal`, or a pair of a sense's name and a
                 payload.
+            payloads: what is given by hand, as by `nerve trigger --payload`.
             trigger: the whole reason, where `signals` says too little of it.
 
         Raises:
@@ -84,7 +91,7 @@ class SenseInWorker:
         """
         worker = self.start()
         self._number += 1
-        reason = trigger or trigger_of(signals, datetime.now(UTC))
+        reason = trigger or trigger_of(signals, datetime.now(UTC), payloads)
         message = message_of(self._name, self._number, reason)
         began = time.monotonic()
         try:

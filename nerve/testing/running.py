@@ -88,7 +88,7 @@ class Running:
         return self.wait_for(fits, f"a row {type_} {fields or ''}", count)
 
     def errors(self) -> str:
-        """Return what it has written to stderr."""
+        """Return what it has written to stderr: JSON lines, and tracebacks of a crash."""
         return "".join(self._errors)
 
     def stop(self, number: int = signal.SIGTERM) -> int:

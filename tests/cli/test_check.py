@@ -169,6 +169,15 @@ def test_a_trial_can_be_caused_by_signals(project, json_lines):
     assert "the payload of heat is no JSON" in broken.stderr
 
 
+def test_a_trial_can_be_given_a_payload(project, json_lines):
+    project.write("nerve.yaml", "senses: {disk: {}}\n")
+    project.sense("disk", "def compute(db, peers, ctx):\n    return list(ctx.trigger.payloads)\n")
+    done = project.here("test", "disk", "--json", "--payload", '{"n": 1}')
+    assert json_lines(done.stdout)[0]["payload"] == [{"n": 1}]
+    broken = project.here("test", "disk", "--payload", "{n: 1}")
+    assert (broken.returncode, "the payload is no JSON" in broken.stderr) == (2, True)
+
+
 def test_a_trial_of_a_sense_that_hangs_says_where(project):
     """RUN-3"""
     project.write("nerve.yaml", "senses: {disk: {timeout: 100ms, grace_period: 100ms}}\n")

@@ -238,6 +238,13 @@ def test_signals_are_causes_in_the_words_of_a_reflex(of):
     assert run(trigger=due).payload == ["cron", 0, []]
 
 
+def test_payloads_are_given_as_by_hand(of):
+    run = of("t = ctx.trigger\nreturn [t.kind, list(t.payloads), t.payloads_left_out]")
+    assert run(payloads=[1, {"n": 2}]).payload == ["manual", [1, {"n": 2}], 0]
+    more = Trigger(TriggerKind.MANUAL, payloads=(3,), payloads_left_out=4)
+    assert run(trigger=more).payload == ["manual", [3], 4]
+
+
 def test_the_signal_of_one_sense_is_the_cause_of_another(of, counting):
     told = counting()().signal
     assert of("return ctx.trigger.signals[0].payload")(signals=[told]).payload == {"n": 1}

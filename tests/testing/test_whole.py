@@ -1,3 +1,4 @@
+import json
 import signal
 
 import pytest
@@ -61,7 +62,8 @@ def test_what_does_not_come_is_told_with_what_came_last(whole_nerve):
 def test_a_configuration_at_fault_is_told_on_stderr(whole_nerve):
     running = whole_nerve(config={"senses": {"counting": {"timeut": "1s"}}})
     assert running.wait() == 78
-    assert "did you mean" in running.errors()
+    said = json.loads(running.errors())
+    assert 'did you mean "timeout"?' in said["payload"]["message"]
 
 
 def test_a_nerve_can_be_killed_and_started_again(whole_nerve):
@@ -71,3 +73,14 @@ def test_a_nerve_can_be_killed_and_started_again(whole_nerve):
     again = whole_nerve()
     again.signals("counting")
     assert again.stop() == 0
+
+
+def test_a_running_nerve_is_told_what_to_do_by_the_same_commands(whole_nerve):
+    """CTL-1"""
+    running = whole_nerve(config={"senses": {"counting": {}}})
+    running.log("worker.ready")
+    told = whole_nerve.command("trigger", "counting", "--wait")
+    assert told.returncode == 0, told.stderr
+    assert len(running.signals("counting")) == 1
+    assert whole_nerve.command("stop").returncode == 0
+    assert running.wait() == 0
