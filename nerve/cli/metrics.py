@@ -12,6 +12,7 @@ import click
 from nerve.cli.numbers import number_option
 from nerve.cli.output import say
 from nerve.cli.settings import Settings, config_options
+from nerve.errors import PackageMissing
 
 PACKAGE = "prometheus_client"
 DEFAULT_PORT = 9108
@@ -45,7 +46,7 @@ def metrics(settings: Settings, port: int, address: str, once: bool) -> None:
     package: pip install 'nerve[metrics]'
     """
     if find_spec(PACKAGE) is None:
-        raise click.UsageError("nerve metrics needs a package: pip install 'nerve[metrics]'")
+        raise PackageMissing("nerve metrics needs a package", hint="pip install 'nerve[metrics]'")
     from nerve.cli import exporter  # it imports the package, which --help must do without
 
     scrapes = exporter.Scrapes(exporter.Source(settings).families)

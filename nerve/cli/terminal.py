@@ -91,8 +91,8 @@ class ForPerson:
 
     Attributes:
         zone: whose time of day is shown.
-        width: tells the terminal's present width in cells; routine lines are cut to it, and
-            warnings and errors wrapped.
+        width: tells the terminal's present width in cells; what senses tell is cut to it, and
+            what nerve does is wrapped, as are warnings and errors.
         source_cells: width of the column with the senses' names.
         colour: whether to use colours.
     """
@@ -115,6 +115,8 @@ class ForPerson:
             return "\n".join([*self._alarm(head, told, entry, payload), ""]) if told else None
         if entry.type in ROUTINE:
             return None
+        if is_of_nerve(entry.type):  # rare, and its end matters: what was applied, who asked
+            return "\n".join([*self._hanging(head, told, dim=True), ""])
         return self._styled(cut(head + told, self.width()), dim=True) + "\n"
 
     def _head(self, entry: Entry) -> str:
