@@ -388,8 +388,7 @@ class Supervisor:
             self._listening.take_up(targets, source, ticks=not source)
 
     def _on_ended(self, sense: str, again: PendingTrigger | None) -> None:
-        self.meters.ended(sense)
-        self.triggers.finish(sense, again)
+        self.meters.took(sense, self.triggers.finish(sense, again))
         if self._once:
             asyncio.get_running_loop().call_soon(self._stop_if_done)
 
@@ -463,7 +462,7 @@ class Supervisor:
         self._trigger_id += 1
         self.ledger.tally.computes += 1
         trigger = self.triggers.take(sense)
-        self.meters.began(sense, trigger.due_us)
+        self.meters.late(sense, self.triggers.flow(sense).timing.late_s)
         if trigger.tickets:
             self._operations.by_hand.started(trigger)
         return self._trigger_id, trigger

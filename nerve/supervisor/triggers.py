@@ -202,8 +202,11 @@ class Triggers:
         """Take the trigger that waits for a sense; it counts as started now."""
         return self._flows[sense].take(self._clock.monotonic())
 
-    def finish(self, sense: str, again: PendingTrigger | None) -> None:
-        """A compute has its outcome; what was held meanwhile goes on."""
+    def finish(self, sense: str, again: PendingTrigger | None) -> float | None:
+        """A compute has its outcome; what was held meanwhile goes on.
+
+        Returns how many seconds it took; None where none had been started.
+        """
         flow = self._flows[sense]
         if blocked := self.blocked(sense):
             self._drop(sense, blocked)
@@ -212,10 +215,12 @@ class Triggers:
             again = None
         merged = again.merged if again is not None else 0
         decision = flow.finish(self._clock.monotonic(), again)
+        took_s = flow.timing.took_s  # now: what goes on may have come to an end before this returns
         if again is not None and again.merged > merged:  # what was held has joined it
             self.count(sense, Decision.COALESCED)
         if decision is not None:
             self._follow(sense, decision)
+        return took_s
 
     def rest(self, sense: str, seconds: float, why: Decision) -> None:
         """Start nothing of a sense for so long; what waits in a queue waits here instead."""
@@ -389,7 +394,7 @@ class Triggers:
     def late(self, sense: str, seconds: float) -> None:
         """The tick that is offered next is late."""
         flow = self._flows[sense]
-        if flow.phase is Phase.QUIET:
+        if flow.phase is Phase.QUIET and not self.blocked(sense):
             flow.timing.tick_late_s = seconds
 
     def end_deferral(self, sense: str, now: float) -> None:
