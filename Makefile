@@ -6,8 +6,10 @@ READY := $(VENV)/.ready
 # Tests that kill and wait leave the processors idle much of the time.
 TEST_PROCESSES ?= 4
 # Of a storm; the same seed decides the same kills. Without one it takes another each time.
+# HANDS=1: operators pause, trigger, restart and reload meanwhile.
 KILLS ?= 1000
 SEED ?=
+HANDS ?=
 
 .PHONY: run test lint format docs budget bench bench-quick death lateness schedule log-store storm fuzz followers lock clean
 
@@ -71,7 +73,7 @@ log-store: $(READY)
 
 # SIGKILLs at random moments, then everything is compared; some minutes.
 storm: $(READY)
-	$(BIN)/python -m tests.storm --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.storm --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(if $(HANDS),--hands)
 
 # What 200 followers of the log, half of whom read nothing, cost a sense; two or three minutes.
 followers: $(READY)

@@ -54,14 +54,14 @@ def archive(settings: Settings, dry_run: bool, as_json: bool) -> Exit:
     A running nerve does so by itself, daily, and is asked to do it now. How old is old stands
     under `retention` in nerve.yaml. Exit 1 if a day could not be archived.
     """
-    loaded = settings.load()
     if dry_run:
-        _show_due(loaded, as_json=as_json)
+        _show_due(settings.load(), as_json=as_json)
         return Exit.OK
-    if (remote := running(loaded)) is not None:
+    if (remote := running(settings.whereabouts())) is not None:
         with remote:
             told: dict[str, Any] = dict(ask(remote, ArchiveRequest()).facts)
     else:
+        loaded = settings.load()
         with open_journal(loaded):
             pass  # where nothing has run, nothing is made by asking
         with owned_journal(loaded) as journal:

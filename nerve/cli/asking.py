@@ -9,7 +9,7 @@ import click
 from nerve.cli.output import say
 from nerve.cli.remote import NotRunning, Remote, connect
 from nerve.cli.wording import visible_lines
-from nerve.config import Loaded
+from nerve.config.whereabouts import Located
 from nerve.errors import NerveError
 from nerve.store.state_dir import StateDir
 from nerve.wire.control import AnyRequest, DoneReply, ProgressReply
@@ -17,15 +17,15 @@ from nerve.wire.control import AnyRequest, DoneReply, ProgressReply
 _COLOURS = {"warning": "yellow", "error": "red"}
 
 
-def running(loaded: Loaded) -> Remote | None:
+def running(located: Located) -> Remote | None:
     """Connect to the nerve that runs, or return None where none does.
 
     Raises NotRunning where one does that cannot be asked, StateForbidden where it is another's.
     """
     try:
-        return connect(loaded)
+        return connect(located)
     except NotRunning:
-        if StateDir(loaded.state_dir).holder() is None:
+        if StateDir(located.state_dir).holder() is None:
             return None
         raise
 

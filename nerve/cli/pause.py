@@ -22,6 +22,7 @@ from nerve.cli.wording import local_time, visible
 from nerve.clock import SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.config.targets import senses_of
+from nerve.config.whereabouts import Located
 from nerve.errors import Exit, NothingHasRun
 from nerve.store.batch import Batch, Pause
 from nerve.store.journal_reading import pauses
@@ -45,10 +46,10 @@ from nerve.wire.control import MAX_REASON_CHARS, PauseRequest
 @click.pass_obj
 def pause(settings: Settings, targets: tuple[str, ...], reason: str, as_json: bool) -> Exit:
     """Let senses not run until they are resumed, whether or not nerve runs."""
-    loaded = settings.load()
     reason = reason.strip()[:MAX_REASON_CHARS]
-    if (remote := running(loaded)) is not None:
+    if (remote := running(settings.whereabouts())) is not None:
         return _ask(remote, PauseRequest(targets=targets, reason=reason), as_json=as_json)
+    loaded = settings.load()
     senses = senses_of(loaded.config, targets)
     for paused in _pause(loaded, senses, loaded.redactor.text(reason)):
         _show(as_object(paused), as_json=as_json)
@@ -76,10 +77,10 @@ def _show(paused: dict[str, object], *, as_json: bool) -> None:
         emit(f"{sense} is paused; `nerve resume {sense}` lets it run again")
 
 
-def paused_in(loaded: Loaded) -> dict[str, Pause]:
+def paused_in(located: Located) -> dict[str, Pause]:
     """Return the pauses by sense; none where nothing has run, or before there were any."""
     try:
-        with open_journal(loaded) as reader:
+        with open_journal(located) as reader:
             found = pauses(reader) if has_table(reader, "paused") else []
     except NothingHasRun:
         return {}

@@ -156,8 +156,10 @@ class Remote:
     def _reply(self, limit_s: float | None) -> AnyReply:
         """Wait for the next reply: so long, or else for as long as somebody may give it."""
         while (line := self._await_line(limit_s or LOOK_EVERY_S)) is None:
-            if limit_s is not None or is_stopped(self.pid):
+            if limit_s is not None:
                 raise _silent(self._where, self.pid)
+            if is_stopped(self.pid):
+                raise _silent(self._where, self.pid, then="; what was asked for is done then")
         return self._understand(line)
 
     def _await_line(self, timeout_s: float) -> bytes | LineTooLong | None:
@@ -264,12 +266,12 @@ def _owner(path: Path) -> str:
         return "the owner of the state directory"
 
 
-def _silent(where: Path, pid: int | None) -> NotRunning:
+def _silent(where: Path, pid: int | None, *, then: str = "") -> NotRunning:
     who = f"process {pid}" if pid else "the process"
     return NotRunning(
         f"the nerve in {where} does not answer ({who})",
         hint=f"it is stopped, or its machine is held up: look with `ps`; "
-        f"`kill -CONT {pid or 'PID'}` lets a stopped one go on",
+        f"`kill -CONT {pid or 'PID'}` lets a stopped one go on{then}",
     )
 
 

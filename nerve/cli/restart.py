@@ -27,8 +27,8 @@ def restart(settings: Settings, groups: tuple[str, ...], as_json: bool) -> Exit:
 
     Exit 1 where one does not come up, or one of its senses is not available.
     """
-    loaded = settings.load()
-    with connect(loaded) as remote:
+    located = settings.whereabouts()
+    with connect(located) as remote:
         reply = ask(remote, RestartRequest(groups=groups))
     if as_json:
         emit_json({**reply.facts, "message": reply.message, "good": reply.is_good})

@@ -4,6 +4,7 @@ While nerve runs it is asked to, and the sense may run at once; while none does,
 logs.db in its place. The end and the row of the log that tells of it are one transaction.
 """
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,8 +23,9 @@ from nerve.cli.remote import Remote
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible
 from nerve.clock import SystemClock
-from nerve.config import Loaded
+from nerve.config import ConfigFaults, Loaded
 from nerve.config.targets import senses_of
+from nerve.config.whereabouts import Located
 from nerve.errors import Exit
 from nerve.store.batch import Batch, Pause, Quarantine
 from nerve.supervisor import holds
@@ -46,14 +48,16 @@ def resume(settings: Settings, targets: tuple[str, ...], as_json: bool) -> Exit:
     Where nerve runs they may run at once, else with its next start. Exit 1 if one of them has
     none of these.
     """
-    loaded = settings.load()
-    if (remote := running(loaded)) is not None:
+    located = settings.whereabouts()
+    if (remote := running(located)) is not None:
         with remote:
-            return _ask(loaded, remote, ResumeRequest(targets=targets), as_json=as_json)
+            request = ResumeRequest(targets=targets)
+            return _ask(located, remote, request, _zone(settings), as_json=as_json)
+    loaded = settings.load()
     senses = senses_of(loaded.config, targets)
     ended = _end(loaded, senses)
     for sense in senses:
-        _show(loaded, sense, ended, as_json=as_json)
+        _show(sense, ended, ZoneInfo(loaded.config.timezone), as_json=as_json)
     return Exit.OK if ended.senses >= set(senses) else Exit.FOUND
 
 
@@ -71,11 +75,20 @@ class Ended:
         return self.quarantines.keys() | self.pauses.keys() | self.rests
 
 
-def _ask(loaded: Loaded, remote: Remote, request: ResumeRequest, *, as_json: bool) -> Exit:
+def _zone(settings: Settings) -> ZoneInfo:
+    """In which times are shown; UTC where nerve.yaml is at fault: one may ask all the same."""
+    with contextlib.suppress(ConfigFaults):
+        return ZoneInfo(settings.load().config.timezone)
+    return ZoneInfo("UTC")
+
+
+def _ask(
+    located: Located, remote: Remote, request: ResumeRequest, zone: ZoneInfo, *, as_json: bool
+) -> Exit:
     """Have the nerve that runs do it; what it ends stands in the journal before."""
-    with open_journal(loaded) as reader:
+    with open_journal(located) as reader:
         held = held_in(reader)
-    paused = paused_in(loaded)
+    paused = paused_in(located)
     reply = ask(remote, request)
     ended, told = Ended(), _told(reply)
     for one in told:
@@ -87,7 +100,7 @@ def _ask(loaded: Loaded, remote: Remote, request: ResumeRequest, *, as_json: boo
         if words and sense not in ended.senses:
             ended.rests.add(sense)
     for one in told:
-        _show(loaded, one["sense"], ended, as_json=as_json)
+        _show(one["sense"], ended, zone, as_json=as_json)
     if not reply.is_good and all(one["resumed"] for one in told):
         say(visible(reply.message))
     return Exit.OK if reply.is_good else Exit.FOUND
@@ -119,7 +132,7 @@ def _end(loaded: Loaded, senses: Collection[str]) -> Ended:
     return ended
 
 
-def _show(loaded: Loaded, sense: str, ended: Ended, *, as_json: bool) -> None:
+def _show(sense: str, ended: Ended, zone: ZoneInfo, *, as_json: bool) -> None:
     now_us = SystemClock().now_us()
     lifted, pause = ended.quarantines.get(sense), ended.pauses.get(sense)
     if as_json:
@@ -127,9 +140,9 @@ def _show(loaded: Loaded, sense: str, ended: Ended, *, as_json: bool) -> None:
         held = {"quarantine": quarantine_as_json(lifted, now_us)}
         emit_json({**resumed, **held, "pause": None if pause is None else as_object(pause)})
     elif pause is not None:
-        emit(f"{sense} is free again; it was {in_words(pause, ZoneInfo(loaded.config.timezone))}")
+        emit(f"{sense} is free again; it was {in_words(pause, zone)}")
     if lifted is not None and not as_json:
-        end = end_of(lifted, now_us, ZoneInfo(loaded.config.timezone))
+        end = end_of(lifted, now_us, zone)
         was = end if end == "on trial" else f"in quarantine until {end}"
         emit(f"{sense} is free again; it was {was}: {visible(lifted.reason)}")
     if sense in ended.rests and not as_json:

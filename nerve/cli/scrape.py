@@ -81,8 +81,8 @@ def _asked(loaded: Loaded, _clock: Clock) -> list[Metric]:
         labels=["sense"],
     )
     lateness = HistogramMetricFamily(
-        "nerve_tick_lateness_seconds",
-        "From the time of a tick to telling a worker; with what throttle adds.",
+        "nerve_start_lateness_seconds",
+        "From when a trigger could have run to telling a worker to compute.",
         labels=["sense"],
     )
     with connect(loaded) as remote:
@@ -100,10 +100,9 @@ def _asked(loaded: Loaded, _clock: Clock) -> list[Metric]:
                 durations.add_metric(
                     [sense.name], _buckets(page.duration_bounds_s, took), took.sum_s
                 )
-                if any(late.counts):  # signals alone may run it
-                    lateness.add_metric(
-                        [sense.name], _buckets(page.lateness_bounds_s, late), late.sum_s
-                    )
+                lateness.add_metric(
+                    [sense.name], _buckets(page.lateness_bounds_s, late), late.sum_s
+                )
     return [info, started, state, starts, queue, durations, lateness]
 
 

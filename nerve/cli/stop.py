@@ -18,8 +18,8 @@ from nerve.cli.remote import Remote, connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible
 from nerve.clock import MS_PER_S
-from nerve.config import Loaded
 from nerve.config.durations import format_duration, parse_duration
+from nerve.config.whereabouts import Located
 from nerve.errors import NerveError, StateError
 from nerve.store.state_dir import StateDir
 from nerve.wire.control import DoneReply, StopRequest
@@ -48,16 +48,16 @@ def stop(settings: Settings, now: bool, timeout: str | None, as_json: bool) -> N
 
     Exit 0 once it is gone, 1 if that takes longer than it should.
     """
-    loaded = settings.load()
+    located = settings.whereabouts()
     timeout_s = None if timeout is None else _seconds(timeout)
     began = time.monotonic()
-    with connect(loaded) as remote:
-        gone = _Gone(loaded, remote)
+    with connect(located) as remote:
+        gone = _Gone(located, remote)
         with gone:
             reply = ask(remote, StopRequest(now=now))
             say(visible(reply.message))
             gone.wait(min(_allowed_s(reply) if timeout_s is None else timeout_s, MAX_WAIT_S))
-    _show(loaded, remote.pid, reply, time.monotonic() - began, as_json=as_json)
+    _show(located, remote.pid, reply, time.monotonic() - began, as_json=as_json)
 
 
 def _seconds(timeout: str) -> float:
@@ -75,8 +75,8 @@ def _allowed_s(reply: DoneReply) -> float:
 class _Gone(contextlib.AbstractContextManager["_Gone"]):
     """Watches a process from before it is told to end: its number may then be another's."""
 
-    def __init__(self, loaded: Loaded, remote: Remote) -> None:
-        self._state = StateDir(loaded.state_dir)
+    def __init__(self, located: Located, remote: Remote) -> None:
+        self._state = StateDir(located.state_dir)
         self._pid = remote.pid
         self._descriptor = -1
         with contextlib.suppress(OSError):  # gone, or in another pid namespace
@@ -102,8 +102,8 @@ class _Gone(contextlib.AbstractContextManager["_Gone"]):
             raise NerveError(message, hint="`nerve stop --now` kills what still runs in it")
 
 
-def _show(loaded: Loaded, pid: int, reply: DoneReply, seconds: float, *, as_json: bool) -> None:
-    ended = _ended(loaded, str(reply.facts.get("boot", "")))
+def _show(located: Located, pid: int, reply: DoneReply, seconds: float, *, as_json: bool) -> None:
+    ended = _ended(located, str(reply.facts.get("boot", "")))
     if as_json:
         facts = {"pid": pid, "boot": reply.facts.get("boot"), "ended": ended}
         emit_json({**facts, "seconds": round(seconds, 3)})
@@ -114,9 +114,9 @@ def _show(loaded: Loaded, pid: int, reply: DoneReply, seconds: float, *, as_json
         say("  hint: the next start sees to what it left; `nerve logs` tells how far it came")
 
 
-def _ended(loaded: Loaded, boot: str) -> str | None:
+def _ended(located: Located, boot: str) -> str | None:
     """What the journal says of the end of a run; None where it says nothing."""
-    with contextlib.suppress(StateError), open_journal(loaded) as reader:
+    with contextlib.suppress(StateError), open_journal(located) as reader:
         row = reader.execute("SELECT ended FROM boots WHERE boot = ?", (boot,)).fetchone()
         return None if row is None else row[0]
     return None

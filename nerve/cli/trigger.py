@@ -49,9 +49,9 @@ class BadPayload(NerveError):
 @click.pass_obj
 def trigger(settings: Settings, sense: str, payload: str | None, wait: bool, as_json: bool) -> Exit:
     """Run a sense now, as far as its flow control lets it. Needs a running nerve."""
-    loaded = settings.load()
+    located = settings.whereabouts()
     value = None if payload is None else payload_of(payload)
-    with connect(loaded) as remote:
+    with connect(located) as remote:
         try:
             reply = ask(remote, TriggerRequest(sense=sense, payload=value, wait=wait))
         except KeyboardInterrupt:

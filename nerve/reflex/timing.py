@@ -1,8 +1,12 @@
 """How a sense keeps its time: how late it starts, how long it takes.
 
-Parent; pure. A few numbers for each sense, since nerve has run; nothing of it is stored. Late is a
-start that came after the moment at which a trigger could have run: its cause, or the end of a
-throttle or a rest. That it waited for these is no lateness, that it waited for its group is.
+Parent; pure. The one measurement of both: whoever tells of them (`nerve status`, `nerve metrics`)
+has them from here. A few numbers for each sense, since nerve has run; nothing of it is stored.
+
+Late is a start that came after the moment at which its trigger could have run: the time of its
+tick, the coming of its signal, or the end of a throttle, a debounce or a rest. That it waited for
+these is no lateness, that it waited for its group is. One that is made up for in a line has waited
+for the others in it, and counts as in time.
 """
 
 from dataclasses import dataclass

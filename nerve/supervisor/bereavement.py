@@ -9,26 +9,13 @@ they no longer run together, and the one who does it is soon alone.
 
 from collections import deque
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nerve.supervisor.conduct import MAX_STRIKES
 
 REMEMBERED_S = 600.0
 APART_S = 60.0
 """How long suspects rest while one of them does not."""
-
-
-@dataclass(slots=True)
-class Bereft:
-    """What is known so far of one end.
-
-    Attributes:
-        missed: groups whose worker has not been noticed to be gone yet.
-        running: senses that ran then.
-    """
-
-    missed: set[str]
-    running: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

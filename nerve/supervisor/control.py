@@ -11,6 +11,7 @@ request's answer and a log row, and the parent goes on.
 
 import resource
 import socket
+import sys
 import traceback
 from asyncio import get_running_loop
 from collections import deque
@@ -30,6 +31,11 @@ from nerve.wire.lines import LineTooLong
 
 MAX_CONNECTIONS = 320
 """Or a third of the files that this process may open: the workers need theirs."""
+SPARE_FILES = 16
+"""Of the files that this process may open, those that no connection takes: with fewer, no worker
+could be started. The system gives out the lowest number that is free."""
+FEW_CONNECTIONS = 4
+"""Taken all the same: who operates a nerve that is short of files needs some."""
 FOLLOWERS_SHARE = 0.8
 """Of the connections, those that may follow; what is left of them is for commands."""
 
@@ -51,10 +57,14 @@ class Control:
         self._handlers = handlers
         self._clock = clock
         self._sparing = Sparing(log, source="nerve", clock=clock)
-        self._door = Door(path, enter=self._on_enter, sparing=self._sparing)
+        self._door = Door(
+            path, enter=self._on_enter, make_room=self._make_room, sparing=self._sparing
+        )
         self._loop = get_running_loop()
         self._connections: set[Connection] = set()
-        self._max_connections = _max_connections()
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._files = sys.maxsize if files == resource.RLIM_INFINITY else files
+        self._max_connections = min(MAX_CONNECTIONS, self._files // 3)
         self._turns: deque[Connection] = deque()
         self._followers = Followers(newest_id)
         self._is_ending = False
@@ -91,12 +101,18 @@ class Control:
     # --- connections ----------------------------------------------------------------
 
     def _on_enter(self, accepted: socket.socket, peer: Peer) -> None:
-        is_full = len(self._connections) >= self._max_connections and not self._make_room()
+        number = len(self._connections)
+        is_short = number >= FEW_CONNECTIONS and accepted.fileno() >= self._files - SPARE_FILES
+        is_many = number >= self._max_connections
+        is_full = (is_short or is_many) and not self._make_room()
+        if is_short and not is_full:
+            high, accepted = accepted, accepted.dup()  # the number that has become free
+            high.close()
         connection = Connection(
             accepted, peer, clock=self._clock, ready=self._on_ready, closed=self._on_closed
         )
         if is_full:
-            connection.send(busy("connections to this nerve", self._max_connections))
+            connection.send(busy("connections to this nerve", number))
             connection.close()
         else:
             self._connections.add(connection)
@@ -164,8 +180,3 @@ class Control:
         else:
             connection.follow()
             self._followers.add(connection)
-
-
-def _max_connections() -> int:
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files // 3)

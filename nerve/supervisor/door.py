@@ -28,11 +28,20 @@ class Door:
     """The listening socket, or the lack of one."""
 
     def __init__(
-        self, path: Path, *, enter: Callable[[socket.socket, Peer], None], sparing: Sparing
+        self,
+        path: Path,
+        *,
+        enter: Callable[[socket.socket, Peer], None],
+        make_room: Callable[[], bool],
+        sparing: Sparing,
     ) -> None:
-        """`enter` is called with each connection, non-blocking, and who it is."""
+        """`enter` is called with each connection, non-blocking, and who it is.
+
+        `make_room` lets go of one that is not at work; False where there is none.
+        """
         self._path = path
         self._enter = enter
+        self._make_room = make_room
         self._sparing = sparing
         self._loop = get_running_loop()
         self._listening: Listening | None = None
@@ -76,6 +85,8 @@ class Door:
             except (BlockingIOError, ConnectionError):
                 return
             except OSError as error:
+                if error.errno in _SHORT and self._make_room():
+                    continue
                 self._rest(self._listening, error)
                 return
             self._admit(accepted)

@@ -1,11 +1,12 @@
-"""One group: its queue, what it runs, and the states and restarts of its worker.
+"""One group: its queue, what it runs, and the states of its worker.
 
 Parent. The senses of a group run one after another, so a group sends its worker one
 compute at a time and waits for the outcome; a sense stands in the queue at most
 once (`nerve.reflex.flow`), so the queue is as long as the group at most.
 
 A worker that dies is replaced. What it was running has its one outcome all the same
-(`inflight`); who answers for the death is judged (`inquest`), and that sense rests (`warden`).
+(`inflight`); what the death was, and who answers for it, `deaths` finds out; that a compute ends
+in time, `deadline` sees to.
 
 A reload replaces it in two steps: `retire`, after which the group stands still, and, when no worker
 is left that has any of its senses open, `take_over` and `start`. What waits is kept meanwhile.
@@ -16,31 +17,28 @@ from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable
 from collections.abc import Set as AbstractSet
 
-from nerve.clock import MS_PER_S, Clock
+from nerve.clock import Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError, WireError
-from nerve.process.slate import Line, Phase
-from nerve.reflex.causes import PendingTrigger
-from nerve.supervisor.alarm import Alarm
+from nerve.process.slate import Phase
 from nerve.supervisor.child import ChildEvents, Threads
+from nerve.supervisor.deadline import Deadline
+from nerve.supervisor.deaths import Deaths, Loss
 from nerve.supervisor.generation import Generation, GenerationEvents
 from nerve.supervisor.hub import Hub, Running
 from nerve.supervisor.inflight import InFlight
-from nerve.supervisor.inquest import Death, Exit, Killing, Reason, Verdict, judge
+from nerve.supervisor.inquest import Exit, Killing, Reason, Verdict
 from nerve.supervisor.ledger import Ledger
-from nerve.supervisor.restarts import DEATHS_WINDOW_S, MAX_DEATHS, Restarts
 from nerve.supervisor.states import IllegalMove, WorkerEvent, WorkerState, move
+from nerve.supervisor.telling import Acknowledgements, compute_message
 from nerve.supervisor.voice import Voice
 from nerve.wire.messages import (
     MEMORY_FAULT,
     Acknowledged,
     AcknowledgeMessage,
     BootFailedMessage,
-    CauseSignal,
-    ComputeMessage,
     FailedMessage,
     Fault,
-    Given,
     NoSignalMessage,
     PlacedMessage,
     PlaceMessage,
@@ -59,13 +57,6 @@ PASSING_FAULTS = frozenset({"disk_full", "read_only", "forbidden", "locked", "io
 RETRY_FIRST_S = 10.0
 RETRY_MAX_S = 600.0
 RETRY_WHEN_BUSY_S = 1.0
-ANSWER_PATIENCE_S = 1.0
-"""At the hard deadline, for the answer of a compute that has ended as its worker reports."""
-ACKNOWLEDGE_WITHIN_S = 0.1
-"""How long an acknowledgement waits for a compute that it can go with."""
-LATE_START_S = 0.002
-"""A compute that the worker started so much later than it was sent is not worth another timer."""
-
 SpecFor = Callable[[int, Collection[str]], WorkerSpec]
 Settled = Callable[[ReadyMessage | None], None]
 
@@ -102,13 +93,17 @@ class Group:
         self._worker: Generation | None = None
         self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._alarm = Alarm(self._on_alarm)
-        self._acknowledged: Acknowledged = {}
-        self._acknowledging: asyncio.TimerHandle | None = None
-        self.trouble = ""
-        """What the last worker died of that did."""
+        self._acknowledgements = Acknowledgements(self._acknowledge)
         self._in_flight = InFlight(ledger, clock=clock, ended=self._on_ended)
-        self._restarts = Restarts()
+        self._deadline = Deadline(
+            ledger,
+            clock=clock,
+            senses=lambda: self.senses,
+            in_hand=lambda: (self._worker, self._in_flight.running),
+        )
+        self._deaths = Deaths(
+            name, hub, ledger, self._in_flight, clock=clock, allowance_s=self._deadline.allowance_s
+        )
         self._harmful = set(senses)
         self._then: Callable[[], None] | None = None
         self._settled: list[Settled] = []
@@ -172,17 +167,11 @@ class Group:
 
     def acknowledge(self, sense: str, epoch: str, seq: int) -> None:
         """Tell the worker soon that a sense's signals up to `seq` are durable."""
-        self._acknowledged[sense] = (epoch, seq)
-        if self._acknowledging is None:
-            later = self._loop.call_later
-            self._acknowledging = later(ACKNOWLEDGE_WITHIN_S, self._tell_acknowledged)
+        self._acknowledgements.add(sense, epoch, seq)
 
-    def _tell_acknowledged(self) -> None:
-        """Tell what no compute has told."""
-        self._acknowledging = None
-        if self._acknowledged and self._worker is not None:
-            self._worker.send(AcknowledgeMessage(acknowledged=self._acknowledged))
-        self._acknowledged = {}
+    def _acknowledge(self, acknowledged: Acknowledged) -> None:
+        if self._worker is not None:
+            self._worker.send(AcknowledgeMessage(acknowledged=acknowledged))
 
     def pause(self, *, paused: bool) -> None:
         """Stop, or go on, reading from the worker."""
@@ -209,7 +198,7 @@ class Group:
         group stands still afterwards, what waits in it stays, and all that it had waited for
         itself (backoff, FATAL) is over.
         """
-        self._restarts = Restarts()
+        self._deaths.forget()
         was_starting = self.state is WorkerState.STARTING
         self._end_worker(then=then)
         if was_starting:
@@ -257,7 +246,7 @@ class Group:
         if self.state is WorkerState.STOPPED:
             self._go_on()
         elif was is not WorkerState.STOPPING and self._worker is not None:
-            self._tell_acknowledged()
+            self._acknowledgements.tell()
             self._worker.ask_to_stop(self._stop_allowance_s())
 
     def _go_on(self) -> None:
@@ -272,7 +261,7 @@ class Group:
         One that computes may do so to the end, or to its hard deadline; every other one goes at
         once. Not after `stop`.
         """
-        self._restarts = Restarts()
+        self._deaths.forget()
         self._retry_s = RETRY_FIRST_S
         match self.state:
             case WorkerState.IDLE | WorkerState.BUSY if self._worker is not None:
@@ -321,7 +310,8 @@ class Group:
         if sense is None or since is None:
             return ""
         seconds = self._clock.monotonic() - since
-        return f"{sense} has run for {seconds:.0f} s, and may for {self._allowance_s(sense):.0f} s"
+        allowance_s = self._deadline.allowance_s(sense)
+        return f"{sense} has run for {seconds:.0f} s, and may for {allowance_s:.0f} s"
 
     @property
     def worker_pid(self) -> int | None:
@@ -348,7 +338,12 @@ class Group:
     @property
     def deaths(self) -> int:
         """How many deaths of its workers count against it now."""
-        return self._restarts.recent(self._clock.monotonic())
+        return self._deaths.number
+
+    @property
+    def trouble(self) -> str:
+        """What the last worker died of that did."""
+        return self._deaths.trouble
 
     @property
     def is_quiet(self) -> bool:
@@ -369,7 +364,10 @@ class Group:
             exited=self._on_exit,
             left_behind=self._voice.left_behind,
         )
-        events_of_generation = GenerationEvents(self._on_boot_timeout, self._on_unkillable)
+        events_of_generation = GenerationEvents(
+            lambda stack: self._deaths.tell_boot_timeout(self._worker, stack),
+            self._deaths.tell_unkillable,
+        )
         senses = {s for s in self.senses if s not in self._harmful or not self._hub.rests_s(s)}
         try:
             self._worker = Generation(
@@ -390,19 +388,6 @@ class Group:
             self._untold = None
         if self.state is WorkerState.STOPPING:  # asked to stop while it was being forked
             self._worker.ask_to_stop(STOP_MARGIN_S)
-
-    def _on_boot_timeout(self, stack: str) -> None:
-        self.trouble = "its worker was not ready in time, and was killed"
-        line = self._worker.line() if self._worker else None
-        doing = f", {line.phase.name.lower()} {line.sense}" if line and line.sense else ""
-        payload = {
-            "message": f"not ready in time, killed{doing}",
-            "stack": stack,
-            "hint": "`nerve check` tells which one hangs; a long migration can be made with "
-            "`alembic -x sense=NAME upgrade head` while nerve does not run",
-        }
-        self._ledger.log(self.name, "worker.boot_timeout", "error", payload)
-        self._hub.failed(self.name)
 
     def _try_again_later(self, ready: ReadyMessage) -> None:
         """A sense whose database is out of reach is brought up once that may be over.
@@ -428,7 +413,7 @@ class Group:
         assert self._worker is not None  # noqa: S101  it is IDLE or BUSY
         self._then = self.start
         self._move(WorkerEvent.STOP)
-        self._tell_acknowledged()
+        self._acknowledgements.tell()
         self._worker.ask_to_stop(self._stop_allowance_s())
 
     # --- computes -------------------------------------------------------------------
@@ -437,7 +422,7 @@ class Group:
         trigger_id, trigger = self._hub.start_trigger(sense)
         running = Running(sense, trigger_id, trigger)
         try:
-            message = _compute_message(running, self._acknowledged)
+            message = compute_message(running, self._acknowledgements.untold)
         except ValueError as error:  # what no message takes must not look as if it ran
             fault = Fault(kind="trigger_invalid", message=f"it cannot be told to a worker: {error}")
             self._ledger.take_outcome(running, "error", self._clock.now_us(), fault)
@@ -445,50 +430,9 @@ class Group:
             return
         self._in_flight.running = running
         self._move(WorkerEvent.DISPATCH)
-        self._alarm.set(self._allowance_s(sense))
-        self._acknowledged = {}
+        self._deadline.set(sense)
+        self._acknowledgements.told()
         worker.send(message)
-
-    def _on_alarm(self) -> None:
-        if self._in_flight.running is not None:
-            self._on_hard_deadline(self._in_flight.running)
-
-    def _on_hard_deadline(self, running: Running) -> None:
-        if self._worker is None or not self._worker.is_alive:
-            return  # it has ended itself meanwhile, and its exit is on the way
-        line = self._worker.line()
-        left_s = 0.0 if running.is_extended else self._left_s(running, line)
-        if left_s > LATE_START_S:
-            # Once: a sense that writes into the slate must not live for ever.
-            running.is_extended = True
-            self._alarm.set(left_s)
-            return
-        runs = line is None or line.trigger_id == running.trigger_id
-        told = f"was killed: {running.sense} did not end within timeout and grace_period"
-        self._worker.kill_with_stack(
-            Killing(Reason.HARD_TIMEOUT, told, running.sense if runs else None),
-            lambda stack: self._tell_hard_timeout(running, stack),
-        )
-
-    def _left_s(self, running: Running, line: Line | None) -> float:
-        """How much time a compute has left, as the worker reports it."""
-        if line is None:
-            return 0.0
-        if line.trigger_id == running.trigger_id:
-            return line.since + self._allowance_s(running.sense) - self._clock.monotonic()
-        has_ended = line.phase is Phase.IDLE and line.sense == running.sense
-        return ANSWER_PATIENCE_S if has_ended else 0.0
-
-    def _tell_hard_timeout(self, running: Running, stack: str) -> None:
-        config = self.senses[running.sense]
-        payload = {
-            "message": f"{running.sense} did not end within timeout and grace_period; killed",
-            "timeout_ms": config.timeout_ms,
-            "grace_period_ms": config.grace_period_ms,
-            "stack": stack,
-        }
-        ref = self._ledger.trigger_ref(running.trigger_id)
-        self._ledger.log(running.sense, "worker.hard_timeout", "error", payload, ref=ref)
 
     def _on_message(self, message: Up) -> None:
         if message.generation != self.generation:
@@ -539,7 +483,7 @@ class Group:
         self._move(WorkerEvent.READY)
         if self._worker is not None and self.state is WorkerState.IDLE:
             self._worker.became_ready()
-            self._restarts.came_up()
+            self._deaths.came_up()
             self._harmful -= self._worker.spec.senses.keys()
         self._hub.came_up(self.name, ready)
         # Only then: what follows must not run again what one of the databases answers for.
@@ -562,96 +506,24 @@ class Group:
     def _on_printed(self, stream: str, lines: list[str], left_out: int) -> None:
         self._voice.printed(self._in_flight.sense, stream, lines, left_out)
 
-    def _on_unkillable(self, pid: int) -> None:
-        message = f"process {pid} does not end although it was killed; given up"
-        self._ledger.log(self.name, "worker.unkillable", "error", {"message": message})
-
     # --- the end of a worker --------------------------------------------------------
 
     def _on_exit(self, ended: Exit) -> None:
         worker, self._worker = self._worker, None
-        death = self._death_of(worker, ended)
-        verdict = judge(death)
-        suspect = self._in_flight.lose_worker(death, verdict)
+        loss = self._deaths.inquire(worker, ended)
         was_asked = self.state is WorkerState.STOPPING
         self._move(WorkerEvent.EXIT)
         if was_asked:
-            self._on_asked_exit(worker, ended, verdict)
+            self._deaths.tell_stop(loss, is_last=self._then == self._conclude)
+            self._go_on()
         else:
-            self._on_death(worker, ended, verdict, suspect)
+            self._on_death(loss)
 
-    def _death_of(self, worker: Generation | None, ended: Exit) -> Death:
-        if worker is None:
-            return Death(exit=ended)
-        sense, running = self._in_flight.sense, self._in_flight.running
-        return worker.death(
-            ended,
-            dispatched=sense,
-            trigger_id=running.trigger_id if running else 0,
-            allowance_s=self._allowance_s(sense),
-        )
-
-    def _on_asked_exit(self, worker: Generation | None, ended: Exit, verdict: Verdict) -> None:
-        clean = worker is not None and worker.says_stopped and ended.code == 0
-        payload = {"pid": worker.child.pid if worker else None, "how": str(ended), "clean": clean}
-        if not clean:
-            payload["message"] = verdict.message
-        was_wanted = worker is not None and _is_replaced(worker.killing)
-        level = "info" if clean or was_wanted else "warning"
-        self._ledger.log(self.name, "worker.stopped", level, payload)
-        if verdict.guilty is not None and self._then != self._conclude:
-            # That it was to stop does not excuse what it ran.
-            suspect = self._in_flight.suspects.get(verdict.guilty)
-            ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
-            self._hold_against(verdict.guilty, verdict, ref)
-        self._go_on()
-
-    def _on_death(
-        self, worker: Generation | None, ended: Exit, verdict: Verdict, suspect: Running | None
-    ) -> None:
-        ref = self._ledger.trigger_ref(suspect.trigger_id) if suspect else None
-        payload = {
-            "message": verdict.message,
-            "pid": worker.child.pid if worker else None,
-            "how": str(ended),
-            "running": verdict.running,
-            "guilty": verdict.guilty,
-        }
-        if worker is not None and worker.killing is not None:
-            payload |= {"hint": hint} if (hint := self._hint_for(worker.killing.reason)) else {}
-        if worker is not None and (stack := worker.last_words()):
-            payload["stack"] = stack
-        self._ledger.log(self.name, "worker.died", "error", payload, ref=ref)
-        self.trouble = verdict.message
-        was_ready = worker is not None and worker.was_ready
-        if not was_ready:
-            self._hub.failed(self.name)
-        if verdict.guilty is not None:
-            self._hold_against(verdict.guilty, verdict, ref)
+    def _on_death(self, loss: Loss) -> None:
+        verdict = loss.verdict
         if verdict.loading and verdict.running is not None:
             self._harmful.add(verdict.running)
-        if ended.bereft_of is not None:
-            self._hub.lost_fork_server(self.name, ended.bereft_of, verdict.running)
-        self._restart(verdict, ended, was_ready=was_ready)
-
-    def _hint_for(self, reason: Reason) -> str:
-        if reason in {Reason.MEMORY, Reason.PROCESSES}:
-            return f"mend the sense, or raise groups.{self.name}.{reason} in nerve.yaml"
-        if reason is Reason.HARD_TIMEOUT:
-            return "its stack is in worker.hard_timeout; mend it, or raise its timeout"
-        return ""
-
-    def _hold_against(self, sense: str, verdict: Verdict, ref: str | None) -> None:
-        self._hub.strike(sense, loading=verdict.loading, reason=verdict.message, ref=ref)
-
-    def _restart(self, verdict: Verdict, ended: Exit, *, was_ready: bool) -> None:
-        """At once where somebody answers for it; else by the rules of restarts."""
-        now = self._clock.monotonic()
-        delay_s: float | None = 0.0
-        if ended.bereft_of is not None:
-            delay_s = self._restarts.bereft_s(now)
-        elif verdict.counts:
-            delay_s = self._restarts.delay_s(now, was_ready=was_ready)
+        delay_s = self._deaths.take(loss)
         if delay_s is None:
             self._give_up(verdict)
         elif delay_s:
@@ -661,13 +533,7 @@ class Group:
 
     def _give_up(self, verdict: Verdict) -> None:
         self._move(WorkerEvent.GIVE_UP)
-        message = f"{MAX_DEATHS} deaths in a row or within {DEATHS_WINDOW_S:.0f} s"
-        payload = {
-            "message": f"{message}; not started again; the last: {verdict.message}",
-            "hint": "mend what ends it, see worker.died of this group; "
-            f"then `nerve restart {self.name}`",
-        }
-        self._ledger.log(self.name, "group.fatal", "error", payload)
+        self._deaths.tell_given_up(verdict)
         self._conclude()
         self._hub.gave_up(self.name)
 
@@ -691,43 +557,5 @@ class Group:
     def _move(self, event: WorkerEvent) -> None:
         self.state = move(self.state, event)
 
-    def _allowance_s(self, sense: str | None) -> float:
-        """Until the hard deadline, from the start of a compute; 0 without one."""
-        if sense is None:
-            return 0.0
-        config = self.senses[sense]
-        return (config.timeout_ms + config.grace_period_ms) / MS_PER_S
-
     def _stop_allowance_s(self) -> float:
-        return self._allowance_s(self._in_flight.sense) + STOP_MARGIN_S
-
-
-def _is_replaced(killing: Killing | None) -> bool:
-    return killing is not None and killing.reason is Reason.REPLACED
-
-
-def _compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMessage:
-    trigger = running.trigger
-    return ComputeMessage(
-        sense=running.sense,
-        trigger_id=running.trigger_id,
-        kind=trigger.kind,
-        signals=tuple(
-            CauseSignal(id=s.id, sense=s.sense, at_us=s.at_us, payload=s.payload)
-            for s in trigger.signals
-        ),
-        left_out=trigger.left_out,
-        merged=trigger.merged,
-        chain=trigger.chain,
-        due_us=trigger.due_us,
-        given=_given(trigger),
-        positions=trigger.positions,
-        acknowledged=acknowledged,
-    )
-
-
-def _given(trigger: PendingTrigger) -> Given | None:
-    if not trigger.payloads:
-        return None
-    payloads = tuple(payload.value for payload in trigger.payloads)
-    return Given(payloads=payloads, left_out=trigger.payloads_left_out)
+        return self._deadline.allowance_s(self._in_flight.sense) + STOP_MARGIN_S

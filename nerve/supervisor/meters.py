@@ -1,8 +1,9 @@
 """How late each sense begins and how long it takes, counted in a few fixed buckets.
 
-Parent, on the loop. Three looks at a clock and two additions for each compute, a microsecond, and
-some 700 bytes for each sense that has computed; nothing is kept of single ones. `nerve metrics`
-asks for it (`nerve.wire.measures`), so whoever looks costs the parent a bounded answer and no more.
+Parent, on the loop. What `nerve.reflex.timing` has measured is sorted here: two additions for each
+compute, and some 700 bytes for each sense that has computed; nothing is kept of single ones. `nerve
+metrics` asks for it (`nerve.wire.measures`), so whoever looks costs the parent a bounded answer and
+no more.
 """
 
 import heapq
@@ -11,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from nerve.clock import US_PER_S, Clock
+from nerve.clock import Clock
 from nerve.supervisor.answers import Answer, done
 from nerve.supervisor.group import Group
 from nerve.version import VERSION
@@ -37,8 +38,7 @@ class Histogram:
         self._sum_s = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count a value; one below 0, after a step of the clock, as 0."""
-        seconds = max(seconds, 0.0)
+        """Count a value."""
         self._counts[bisect_left(self._bounds, seconds)] += 1
         self._sum_s += seconds
 
@@ -51,7 +51,6 @@ class Histogram:
 class _Meter:
     durations: Histogram = field(default_factory=lambda: Histogram(DURATION_BOUNDS_S))
     lateness: Histogram = field(default_factory=lambda: Histogram(LATENESS_BOUNDS_S))
-    began: float | None = None
 
 
 class Meters:
@@ -59,27 +58,23 @@ class Meters:
 
     def __init__(self, clock: Clock, groups: Mapping[str, Group], boot: str) -> None:
         """`groups` are looked at when somebody asks."""
-        self._clock = clock
         self._groups = groups
         self._boot = boot
         self._started_us = clock.now_us()
         self._meters: dict[str, _Meter] = {}
 
-    def began(self, sense: str, due_us: int | None) -> None:
-        """A worker is told to compute; `due_us` is the time of the tick that is the cause."""
+    def late(self, sense: str, seconds: float) -> None:
+        """A worker is told to compute, so late."""
         meter = self._meters.get(sense)
         if meter is None:
             meter = self._meters[sense] = _Meter()
-        meter.began = self._clock.monotonic()
-        if due_us is not None:
-            meter.lateness.add((self._clock.now_us() - due_us) / US_PER_S)
+        meter.lateness.add(seconds)
 
-    def ended(self, sense: str) -> None:
-        """The outcome of a compute is known."""
+    def took(self, sense: str, seconds: float | None) -> None:
+        """The outcome of a compute is known; None of one that was not started."""
         meter = self._meters.get(sense)
-        if meter is not None and meter.began is not None:
-            meter.durations.add(self._clock.monotonic() - meter.began)
-            meter.began = None
+        if meter is not None and seconds is not None:
+            meter.durations.add(seconds)
 
     def forget(self, senses: Iterable[str]) -> None:
         """These are gone from the configuration."""

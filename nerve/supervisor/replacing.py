@@ -5,7 +5,7 @@ worker is ready, it died before it was, or the group was given up. Each of these
 time by the limits that every start has. Whoever asks while a replacement is under way joins it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
@@ -36,7 +36,7 @@ class Replacing:
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
         self._waits: list[_Wait] = []
-        self._given_up: set[str] = set()  # groups that were, and are not back yet
+        self._given_up: set[str] = set()  # senses whose groups were, and that are not back yet
 
     def restart(self, request: RestartRequest, answer: Answer) -> None:
         """Replace the workers of groups."""
@@ -55,16 +55,14 @@ class Replacing:
             payload = {"message": message, "by": by}
             parent.ledger.log(name, "group.restarting", "info", payload)
             answer.progress(f"{name}: {self._doing(group)}")
-            if group.state is WorkerState.FATAL:
-                self._given_up.add(name)
             group.restart()
 
     def came_up(self, name: str, ready: ReadyMessage) -> None:
         """The worker of a group is ready."""
         reports = {report.name: report.fault for report in ready.senses}
-        if name in self._given_up:
-            self._given_up.discard(name)
-            self._regain(name, reports)
+        if gained := self._given_up & self._parent.groups[name].senses.keys():
+            self._given_up -= gained
+            self._regain(gained - reports.keys())
         senses: dict[str, JsonValue] = {
             sense: fault.message if fault else "" for sense, fault in reports.items()
         }
@@ -78,16 +76,16 @@ class Replacing:
     def failed(self, name: str) -> None:
         """A new worker has died before it was ready, or the group was given up."""
         group = self._parent.groups[name]
-        given_up = group.state is WorkerState.FATAL
+        if given_up := group.state is WorkerState.FATAL:
+            self._given_up |= group.senses.keys()
         then = "given up" if given_up else "it is tried again"
         message = f"{name}: {group.trouble or 'its worker did not come up'}; {then}"
         fact: dict[str, JsonValue] = {"group": name, "generation": group.generation}
         self._end(name, message, {**fact, "fault": group.trouble}, is_good=False)
 
-    def _regain(self, name: str, reports: Mapping[str, object]) -> None:
+    def _regain(self, left_out: AbstractSet[str]) -> None:
         """A sense that was left out because it rests is no longer lost with its group."""
         triggers, tally = self._parent.triggers, self._parent.ledger.tally
-        left_out = self._parent.groups[name].senses.keys() - reports.keys()
         for sense in left_out & triggers.unavailable.keys():
             del triggers.unavailable[sense]
             tally.unavailable.discard(sense)

@@ -6,8 +6,8 @@ Parent. One object that the loop calls. The way of one trigger:
     ->  take_signal or take_outcome: into this turn's batch, with the cursors it moves
     ->  _on_committed: acknowledge, show, and offer it to the senses that listen
 
-Order of a start: all groups at once; nothing is dispatched before each has
-reported or failed, so that peers exist when they are first read (`_open_gate`).
+Order of a start: all groups at once; nothing is dispatched before each has reported or failed
+(`muster`), and then what nobody has answered yet is taken up (`_open_gate`).
 Order of a stop: nothing new, running computes end or reach their limits, workers
 checkpoint and exit, the journal is drained and closed.
 """
@@ -17,10 +17,8 @@ import contextlib
 import gc
 import os
 import secrets
-import sqlite3
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -29,21 +27,19 @@ from typing import Any
 from nerve.clock import Clock
 from nerve.config import Loaded
 from nerve.config.models import Config, WorkflowReflex
-from nerve.errors import NerveError, StateDeleted, StateError
-from nerve.process.launch import end_fork_server, reap_adopted
+from nerve.errors import StateDeleted, StateError
+from nerve.process.launch import end_fork_server
 from nerve.process.notify import Notifier
-from nerve.reflex.backlog import Backlog
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
-from nerve.reflex.listeners import Listeners, routes_of
 from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
-from nerve.store.journal_reading import cursors_in, pauses
+from nerve.store.journal_reading import pauses
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.answers import Handlers
 from nerve.supervisor.asking import Parent
-from nerve.supervisor.bereavement import APART_S, Bereavements, Bereft
+from nerve.supervisor.bereaved import Bereaved
 from nerve.supervisor.bounds import (
     DRAIN_TIMEOUT_S,
     LAUNCHES_PATIENCE_S,
@@ -51,17 +47,18 @@ from nerve.supervisor.bounds import (
     longest_stop_s,
 )
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
-from nerve.supervisor.conduct import MAX_STRIKES
 from nerve.supervisor.control import Control
 from nerve.supervisor.group import Group
 from nerve.supervisor.herald import Condition, Herald
 from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.listening import Listening
+from nerve.supervisor.lookout import Lookout
 from nerve.supervisor.meters import Meters
+from nerve.supervisor.muster import Muster
 from nerve.supervisor.operations import Operations
 from nerve.supervisor.patrol import Patrol
-from nerve.supervisor.positions import Positions, causing_signal
 from nerve.supervisor.recorder import Recorder
 from nerve.supervisor.recovery import clear_slates, recover
 from nerve.supervisor.reloading import Reloading
@@ -70,18 +67,13 @@ from nerve.supervisor.roster import Roster
 from nerve.supervisor.states import WorkerState
 from nerve.supervisor.status import Status
 from nerve.supervisor.survey import Found
-from nerve.supervisor.timekeeping import Reading, compare
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
-from nerve.wire.messages import PlacedMessage, ReadyMessage, SenseReport
+from nerve.wire.messages import PlacedMessage, ReadyMessage
 
 HURRY_AFTER_S = 0.5
 """A second request to stop sooner than this is the same one, sent twice."""
-STATE_CHECK_EVERY_S = 5.0
-"""One stat of the lock file, and one look at the clocks."""
-INIT = 1
-"""The process id to which orphans fall; in a container it may be ours."""
 STARTER_THREADS = 4
 """Workers started at the same time, so that many groups do not fork all at once."""
 ENDER_THREADS = 4
@@ -90,10 +82,6 @@ ONCE_PATIENCE_S = 10.0
 """With `once`, a sense that is to rest for longer is not waited for."""
 REPLENISH_AFTER_S = 0.2
 """After a worker is ready, until another one is made for the reserve."""
-MAX_BEREFT_TOLD = 10
-"""Ended fork servers that are remembered."""
-BEREAVEMENT_S = 5.0
-"""After the end of a fork server is first noticed, for all its workers to be missed."""
 
 Observe = Callable[[int | None, SignalEntry | LogEntry], None]
 
@@ -124,7 +112,6 @@ class Supervisor:
         self._clock = clock
         self._observe = observe
         self._once = once
-        self.lost: StateDeleted | None = None
         self._threads = Threads(
             starting=ThreadPoolExecutor(STARTER_THREADS, thread_name_prefix="starter"),
             ending=ThreadPoolExecutor(ENDER_THREADS, thread_name_prefix="ender"),
@@ -175,14 +162,31 @@ class Supervisor:
             loaded=lambda: self._loaded,
             groups=self._groups,
             triggers=self.triggers,
-            is_ready=lambda: not self._unreported,
+            is_ready=lambda: self._muster.is_complete,
             trouble=lambda: self._recorder.trouble,
             needs_restart=lambda: self.reloading.left,
         )
         self._patrol = Patrol(self._groups, self._roster.limits_of, clock=clock)
         self.meters = Meters(clock, self._groups, self.ledger.boot)
-        routes = routes_of(loaded.config)
-        self._listeners, self._positions = Listeners(routes), Positions(routes)
+        self._listening = Listening(
+            loaded.config,
+            state.journal_path,
+            clock=clock,
+            triggers=self.triggers,
+            recorder=self._recorder,
+            ledger=self.ledger,
+        )
+        self._muster = Muster(
+            self._groups,
+            self.triggers,
+            self._listening,
+            self._recorder,
+            self.ledger,
+            clock=clock,
+            newest_id=lambda: journal.newest_id,
+            is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
+            opened=self._open_gate,
+        )
         self.reloading = Reloading(self, loaded, environ)
         self._operations = Operations(
             self._parent(), self._housekeeping, request_stop=self.request_stop
@@ -194,18 +198,16 @@ class Supervisor:
             clock=clock,
             newest_id=journal.newest_id,
         )
-        self._bereavements = Bereavements()
-        self._bereft: dict[int, Bereft] = {}
-        self._bereft_told: deque[int] = deque(maxlen=MAX_BEREFT_TOLD)
-        self._given_up: set[str] = set()
+        self._lookout = Lookout(
+            state, self.ledger, clock=clock, lose=self._lose_state, look=self._control.look
+        )
+        self._bereaved = Bereaved(self._groups, self.ledger, self._warden, clock=clock)
         self._last_seen_us: int | None = None
         self._stored_cursors: dict[tuple[str, str], int] = {}
-        self._unreported = set(self._groups)
         self._trigger_id = 0
         self._stopping = asyncio.Event()
         self._asked_to_stop_at = 0.0
         self._is_paused = False
-        self._looked_at: Reading | None = None
         self.herald = Herald(
             clock=clock,
             condition=self._condition,
@@ -226,13 +228,11 @@ class Supervisor:
         for group in self._groups.values():
             group.start()
         self._patrol.begin()
-        if not self._groups:
-            self._open_gate()
-        patience_s = gate_patience_s(self._loaded.config)
-        patience = asyncio.get_running_loop().call_later(patience_s, self._lose_patience)
-        self._watch_state()
+        self._muster.begin(gate_patience_s(self._loaded.config))
+        self._lookout.begin()
         await self._stopping.wait()
-        patience.cancel()
+        self._muster.end()
+        self._lookout.end()
         await self._stop()
 
     def request_stop(
@@ -345,10 +345,10 @@ class Supervisor:
             ledger=self.ledger,
             warden=self._warden,
             clock=self._clock,
-            positions=self._positions,
+            positions=self._listening.positions,
             take_up=self._take_up_live,
             newest_id=lambda: self._journal.newest_id,
-            is_ready=lambda: not self._unreported,
+            is_ready=lambda: self._muster.is_complete,
             is_reloading=lambda: self.reloading.is_under_way,
             is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
             call_later=asyncio.get_running_loop().call_later,
@@ -361,12 +361,12 @@ class Supervisor:
 
     def _open_gate(self) -> None:
         """Every group has reported: take up what nobody answered yet, and begin to tick."""
-        self._take_up_missed(self._loaded.config.senses.keys())
+        self._listening.take_up(self._loaded.config.senses)
         if self._once:
             self.triggers.begin_once()
             self._stop_if_done()
         else:
-            positions = self._positions.of_timers(self._stored_cursors)
+            positions = self._listening.positions.of_timers(self._stored_cursors)
             self.triggers.begin(positions, self._last_seen_us)
             self._housekeeping.begin()
             # What is there now stays: a collector that walked through all of it, 0.1 s with ten
@@ -383,81 +383,18 @@ class Supervisor:
         ailing = {*self.triggers.unavailable, *self._warden.quarantined()}
         return Condition(len(self._loaded.config.senses), groups, self._recorder.trouble, ailing)
 
-    def _lose_patience(self) -> None:
-        late, self._unreported = self._unreported, set()
-        if not late or self._stopping.is_set():
-            return
-        for name in late:
-            senses = ", ".join(self._groups[name].senses)
-            message = "not ready for a long time; the others begin without it"
-            hint = f"it loads and migrates {senses}; `nerve check` tells which one hangs"
-            self.ledger.log(name, "group.slow", "warning", {"message": message, "hint": hint})
-        self._open_gate()
-
     def _take_up_live(self, targets: AbstractSet[str], source: str) -> None:
-        if not self._unreported:  # else the gate does it
-            self._take_up_missed(targets, source, ticks=not source)
-
-    def _timer_positions(self) -> dict[tuple[str, str], int]:
-        with closing(open_reader(self._state.journal_path)) as reader:
-            stored = cursors_in(reader)
-        for pair, position in self._recorder.unwritten_cursors().items():
-            stored[pair] = max(position, stored.get(pair, 0))
-        return self._positions.of_timers(stored)
-
-    def _take_up_missed(
-        self, targets: AbstractSet[str], source: str = "", *, ticks: bool = False
-    ) -> None:
-        """Offer to these senses what came while they could not run."""
-        try:
-            self._take_up_signals(targets, source)
-            if ticks:
-                self.triggers.make_up_after(targets, self._timer_positions())
-        except (NerveError, sqlite3.Error) as error:
-            # Live signals are heard all the same; what is missing is taken up at the next start.
-            message = f"what was not answered before cannot be read: {error}"
-            self.ledger.log("nerve", "reflex.backlog_unreadable", "error", {"message": message})
-
-    def _take_up_signals(self, targets: AbstractSet[str], source: str) -> None:
-        with closing(open_reader(self._state.journal_path)) as reader:
-            backlogs = self._positions.take_up(
-                reader,
-                self._listeners,
-                targets,
-                now_us=self._clock.now_us(),
-                unwritten=self._recorder.unwritten_cursors(),
-                in_hand=self.triggers.in_hand,
-                moved=self._recorder.cursor,
-                damaged=self._on_damaged,
-                source=source,
-            )
-            for backlog in backlogs:
-                if not self.triggers.blocked(backlog.route.target):
-                    self._tell_backlog(backlog)
-                self.triggers.take_up(backlog)
-
-    def _tell_backlog(self, backlog: Backlog) -> None:
-        target, source = backlog.route.pair
-        runs = f"{len(backlog.causes)} triggers" if len(backlog.causes) != 1 else "one trigger"
-        came = f"{backlog.total} signals" if backlog.total != 1 else "one signal"
-        message = f"{came} of {source} came that {target} has not answered"
-        payload = {"source": source, "signals": backlog.total, "newest": backlog.newest}
-        payload |= {"message": f"{message}; they become {runs}", "missed": backlog.missed}
-        self.ledger.log(target, "reflex.backlog", "info", payload | {"refused": backlog.refused})
-
-    def _on_damaged(self, sense: str, signal_id: int) -> None:
-        message = f"row {signal_id} of signals is damaged; it was skipped"
-        self.ledger.log(sense, "row.invalid", "error", {"message": message, "id": signal_id})
+        if self._muster.is_complete:  # else the gate does it
+            self._listening.take_up(targets, source, ticks=not source)
 
     def _on_ended(self, sense: str, again: PendingTrigger | None) -> None:
-        self.meters.ended(sense)
-        self.triggers.finish(sense, again)
+        self.meters.took(sense, self.triggers.finish(sense, again))
         if self._once:
             asyncio.get_running_loop().call_soon(self._stop_if_done)
 
     def _stop_if_done(self) -> None:
         """With `once`: stop when nothing runs and nothing is left to be answered."""
-        if not self._once or self._unreported or self._recorder.has_entries:
+        if not self._once or not self._muster.is_complete or self._recorder.has_entries:
             return
         groups = (g for g in self._groups.values() if g.state is not WorkerState.FATAL)
         is_quiet = self.triggers.are_quiet and all(group.is_quiet for group in groups)
@@ -482,7 +419,7 @@ class Supervisor:
             return "nerve stops"
         if self._once:
             return "every sense runs once, and then nerve ends"
-        return "nerve is still starting" if self._unreported else ""
+        return "" if self._muster.is_complete else "nerve is still starting"
 
     def switch(self, found: Found) -> None:
         """Go on with another configuration, as far as that needs no worker.
@@ -497,11 +434,7 @@ class Supervisor:
         self.ledger.mask({*old.redactor.values, *found.loaded.redactor.values})
         self._roster.switch(found.loaded, changes)
         self.triggers.adopt(config)
-        routes, newest = routes_of(config), self._journal.newest_id
-        new = self._listeners.adopt(routes, newest)
-        self._positions.adopt(routes, new, newest)
-        for pair in new:
-            self._recorder.cursor(*pair, newest)
+        self._listening.adopt(config, self._journal.newest_id)
         self._housekeeping.adopt(found.loaded)
         self._warn_of_workflows(config, old.config)
         self._operations.pauses.restore(p for p in paused if p.sense in changes.came)
@@ -520,14 +453,15 @@ class Supervisor:
 
     def may_dispatch(self) -> bool:
         """Whether anything may be started: not before the gate, at the stop, in trouble."""
-        return not (self._unreported or self._stopping.is_set()) and self._recorder.is_healthy
+        goes_on = self._muster.is_complete and not self._stopping.is_set()
+        return goes_on and self._recorder.is_healthy
 
     def start_trigger(self, sense: str) -> tuple[int, PendingTrigger]:
         """Take what waits for a sense; it counts as started now. Returns its id as well."""
         self._trigger_id += 1
         self.ledger.tally.computes += 1
         trigger = self.triggers.take(sense)
-        self.meters.began(sense, trigger.due_us)
+        self.meters.late(sense, self.triggers.flow(sense).timing.late_s)
         if trigger.tickets:
             self._operations.by_hand.started(trigger)
         return self._trigger_id, trigger
@@ -535,13 +469,8 @@ class Supervisor:
     def came_up(self, name: str, ready: ReadyMessage) -> None:
         """Record how the senses of a ready worker came up; the last group opens the gate."""
         for report in ready.senses:
-            self._take_report(report)
-        payload = {"generation": ready.generation, "senses": [r.name for r in ready.senses]}
-        self.ledger.log(name, "worker.ready", "info", payload)
-        if not ready.preloaded:
-            message = "the fork server's preload did not work; workers start slowly"
-            self.ledger.log(name, "worker.not_preloaded", "warning", {"message": message})
-        self._has_reported(name)
+            self.reloading.take_report(report)
+        self._muster.came_up(name, ready)
         self._operations.replacing.came_up(name, ready)
         if not self._once:
             asyncio.get_running_loop().call_later(REPLENISH_AFTER_S, self._replenish)
@@ -552,7 +481,7 @@ class Supervisor:
 
     def failed(self, name: str) -> None:
         """Nobody waits any longer for a group that did not come up at its first try."""
-        self._has_reported(name)
+        self._muster.has_reported(name)
         self._operations.replacing.failed(name)
 
     def rests_s(self, sense: str) -> float:
@@ -577,89 +506,19 @@ class Supervisor:
 
     def lost_fork_server(self, name: str, pid: int, running: str | None) -> None:
         """The worker of a group went with its fork server, while a sense ran or none did."""
-        if pid in self._bereft_told:
-            return  # a straggler; what follows from it has been decided
-        if pid not in self._bereft:
-            missed = {group.name for group in self._groups.values() if group.worker_pid}
-            self._bereft[pid] = Bereft(missed)
-            loop = asyncio.get_running_loop()
-            loop.call_later(BEREAVEMENT_S, self._tell_bereavement, pid)
-        bereft = self._bereft[pid]
-        bereft.missed.discard(name)
-        if running is not None:
-            bereft.running.add(running)
-        if not bereft.missed:
-            self._tell_bereavement(pid)
-
-    def _tell_bereavement(self, pid: int) -> None:
-        if pid not in self._bereft:
-            return
-        running = self._bereft.pop(pid).running
-        ran = ", ".join(sorted(running)) or "none"
-        message = f"the fork server (process {pid}) ended, and all workers with it; running: {ran}"
-        payload = {"message": message, "pid": pid, "running": sorted(running)}
-        self.ledger.log("nerve", "forkserver.died", "error", payload)
-        self._bereft_told.append(pid)
-        suspicion = self._bereavements.note(running, self._clock.monotonic())
-        times = f"each of {MAX_STRIKES} times that the fork server ended"
-        if suspicion.guilty is not None:
-            self._warden.quarantine(suspicion.guilty, f"it alone was running {times}")
-        for sense in sorted(suspicion.apart):
-            self._warden.set_apart(sense, APART_S, f"it was among those running {times}")
+        self._bereaved.note(name, pid, running)
 
     def _let_rest(self, sense: str, seconds: float, why: Decision) -> None:
         self.triggers.rest(sense, seconds, why)
         if self._once and seconds > ONCE_PATIENCE_S:
-            self._given_up.add(sense)
-            self._mark_unavailable([sense], "it rests for longer than `run --once` waits")
-            self.triggers.forget([sense])
+            self._muster.give_up(sense, "it rests for longer than `run --once` waits")
 
     def gave_up(self, name: str) -> None:
         """Nothing more comes from this group."""
-        self._mark_unavailable(self._groups[name].senses, f"the group {name} was given up")
-        self.triggers.forget(self._groups[name].senses)
-        self._has_reported(name)
+        self._muster.lose(self._groups[name].senses, f"the group {name} was given up")
+        self._muster.has_reported(name)
         self._operations.replacing.failed(name)
         self._stop_if_done()
-
-    def _take_report(self, report: SenseReport) -> None:
-        self.reloading.take_report(report)
-        if report.fault is not None:
-            self._mark_unavailable([report.name], report.fault.message)
-            self.triggers.forget([report.name])
-            payload = report.fault.model_dump(exclude_defaults=True)
-            self.ledger.log(report.name, "sense.unavailable", "error", payload)
-            return
-        if report.name in self._given_up:
-            return
-        was_unavailable = report.name in self.triggers.unavailable
-        self.ledger.tally.unavailable.discard(report.name)
-        self.triggers.unavailable.pop(report.name, None)
-        for revision in report.migrated:
-            self.ledger.log(report.name, "migration.applied", "info", {"revision": revision})
-        if report.waiting and self._unreported:  # at a start; later it is the order of the day
-            message = f"signals that wait in its outbox and are taken up now: {report.waiting}"
-            payload = {"message": message, "signals": report.waiting}
-            self.ledger.log(report.name, "outbox.waiting", "info", payload)
-        newest, now_us = self._journal.newest_id, self._clock.now_us()
-        for source, signal_id in self._positions.take_report(report, newest, now_us).items():
-            # It may come up after its signals were offered to it: the gate waits for nobody long.
-            self.triggers.answered(report.name, source, signal_id)
-            if not self._unreported:
-                self._recorder.cursor(report.name, source, signal_id)
-        if was_unavailable and not self._unreported:
-            self._take_up_missed({report.name})
-
-    def _mark_unavailable(self, senses: Iterable[str], why: str) -> None:
-        for sense in senses:
-            self.ledger.tally.unavailable.add(sense)
-            self.triggers.unavailable[sense] = why
-
-    def _has_reported(self, name: str) -> None:
-        if name in self._unreported:
-            self._unreported.discard(name)
-            if not self._unreported and not self._stopping.is_set():
-                self._open_gate()
 
     # --- what the recorder tells ----------------------------------------------------
 
@@ -685,13 +544,9 @@ class Supervisor:
     def _on_signal(self, signal_id: int, entry: SignalEntry) -> None:
         self.ledger.tally.signals += 1
         self._operations.by_hand.signalled(signal_id, entry)
-        if self._unreported or self._stopping.is_set():
+        if not self._muster.is_complete or self._stopping.is_set():
             return  # the gate will take it up from the journal, or the next start will
-        if not self._listeners.concerns(entry.sense):
-            return
-        signal = causing_signal(signal_id, entry.sense, entry.at_us, entry.payload, entry.cause)
-        for route in self._listeners.hear(signal):
-            self.triggers.hear(route, signal)
+        self._listening.hear(signal_id, entry)
 
     def _on_trouble(self, error: StateError) -> None:
         """The journal cannot be written: nothing new is started until it can."""
@@ -699,7 +554,7 @@ class Supervisor:
         entry = self.ledger.entry("nerve", "storage.trouble", "error", payload)
         self._observe(None, entry)  # now, because recording it is what does not work
         self._recorder.log(entry)
-        self._look_at_state()
+        self._lookout.look_at_state()
 
     def _on_restored(self) -> None:
         message = "logs.db was deleted while nerve had it open; it was written back whole"
@@ -707,42 +562,16 @@ class Supervisor:
         payload = {"message": message, "hint": hint}
         self.ledger.log("nerve", "database.restored", "warning", payload)
 
-    def _watch_state(self) -> None:
-        """Look now and then whether the state directory is still the one that is locked."""
-        if self._stopping.is_set():
-            return
-        self._look_at_state()
-        self._look_at_clock()
-        if self.lost is None:  # else another nerve may listen there
-            self._control.look()
-        if os.getpid() == INIT:
-            reap_adopted()
-        asyncio.get_running_loop().call_later(STATE_CHECK_EVERY_S, self._watch_state)
-
-    def _look_at_clock(self) -> None:
-        """Say what happened to time: whatever ran late or again meanwhile did so because of it."""
-        clock = self._clock
-        now = Reading(clock.monotonic(), clock.boottime(), clock.now_us())
-        if self._looked_at is not None:
-            for found in compare(self._looked_at, now, STATE_CHECK_EVERY_S):
-                self.ledger.log("nerve", found.type, found.level, found.payload)
-        self._looked_at = now
-
-    def _look_at_state(self) -> None:
-        try:
-            self._state.check()
-        except StateDeleted as error:
-            self._lose_state(error)
-        except StateError:
-            return  # out of reach is not gone; whoever uses it says what is the matter
-
     def _lose_state(self, error: StateDeleted) -> None:
         """Stop: another nerve could start there, and what this one writes nobody would find."""
-        if self.lost is None:
-            self.lost = error
-            payload = {"message": str(error), "hint": error.hint}
-            self._observe(None, self.ledger.entry("nerve", "state.lost", "error", payload))
-            self.request_stop("the state directory is lost")
+        payload = {"message": str(error), "hint": error.hint}
+        self._observe(None, self.ledger.entry("nerve", "state.lost", "error", payload))
+        self.request_stop("the state directory is lost")
+
+    @property
+    def lost(self) -> StateDeleted | None:
+        """Why the state directory is not ours any more; None while it is."""
+        return self._lookout.lost
 
     def _drain_timeout_s(self) -> float:
         return DRAIN_TIMEOUT_S if self.lost is None else 0

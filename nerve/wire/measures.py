@@ -28,7 +28,7 @@ class SenseMeasures(Message):
 
     Attributes:
         durations: from the moment a worker was told until the outcome was known.
-        lateness: from the time of a tick until a worker was told; ticks alone have that.
+        lateness: from the moment at which a trigger could have run until a worker was told.
     """
 
     name: str

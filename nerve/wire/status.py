@@ -49,7 +49,7 @@ class SenseStatus(Message):
         next_us: its next tick; None where no timer runs it.
         sources: the senses whose signals run it.
         started_us: its last start since nerve has run.
-        late_us: how late that was.
+        late_us: how late that was, as `nerve.reflex.timing` has it.
         worst_late_us: how late the latest of the starts of the last minutes was.
         took_us: from a start to its outcome, the last time.
         runs: outcomes since nerve has run.

@@ -143,6 +143,7 @@ def test_a_nerve_that_is_stopped_is_not_waited_for(project, loaded, monkeypatch)
         finally:
             process.kill()
     assert f"kill -CONT {process.pid}" in caught.value.hint
+    assert "what was asked for is done then" in caught.value.hint
 
 
 def test_a_request_that_is_too_long_is_not_sent(served, loaded):

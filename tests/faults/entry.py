@@ -5,10 +5,10 @@ LOAD_TIMEOUT_MS, MIGRATE_TIMEOUT_MS, BOOT_TIMEOUT_S and BOOT_GRACE_S come from t
 
 import os
 
-from nerve.supervisor import boot, supervisor
+from nerve.supervisor import boot, roster
 from tests.runtime import entry
 
-SPECIFIED = supervisor.worker_spec
+SPECIFIED = roster.worker_spec
 
 
 def specify(*arguments, **named):
@@ -19,7 +19,7 @@ def specify(*arguments, **named):
 
 
 if __name__ == "__main__":
-    supervisor.worker_spec = specify
+    roster.worker_spec = specify
     for limit in {"BOOT_TIMEOUT_S", "BOOT_GRACE_S"} & os.environ.keys():
         setattr(boot, limit, float(os.environ[limit]))
     entry.main()

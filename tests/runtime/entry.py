@@ -16,7 +16,7 @@ from nerve.config import load_config
 from nerve.errors import NerveError
 from nerve.store.batch import SignalEntry
 from nerve.store.journal import Journal
-from nerve.supervisor import bounds, conduct, herald, housekeeping, supervisor, timekeeping
+from nerve.supervisor import bounds, conduct, herald, housekeeping, lookout, supervisor, timekeeping
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger
 
@@ -70,9 +70,14 @@ def kill_at(point):
 def main():
     if point := os.environ.get("KILL_PARENT"):
         kill_at(point)
-    owners = {"GATE_PATIENCE_S": bounds, "HELD_UP_S": timekeeping, "STUCK_AFTER_S": herald}
-    for limit in ("HURRY_AFTER_S", "STATE_CHECK_EVERY_S", *owners):
-        owner = owners.get(limit, supervisor)
+    owners = {
+        "GATE_PATIENCE_S": bounds,
+        "HELD_UP_S": timekeeping,
+        "HURRY_AFTER_S": supervisor,
+        "STATE_CHECK_EVERY_S": lookout,
+        "STUCK_AFTER_S": herald,
+    }
+    for limit, owner in owners.items():
         if limit in os.environ:
             setattr(owner, limit, float(os.environ[limit]))
     for limit in ("FIRST_AFTER_S", "EVERY_S", "RETRY_FIRST_S"):

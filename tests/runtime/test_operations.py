@@ -218,6 +218,19 @@ def test_a_sense_is_paused_and_resumed_while_nerve_runs(started, nerve, project)
     assert running.stop() == 0
 
 
+def test_a_nerve_that_runs_takes_orders_while_its_nerve_yaml_is_at_fault(started, nerve, project):
+    """CTL-1, CTL-4"""
+    running = started({"disk": ("host", GIVEN)})
+    (project.root / "nerve.yaml").write_text("senses: {disk: {grup: host}}")
+    assert "disk: signal" in nerve("trigger", "disk", "--wait").stdout
+    assert "disk" in nerve("pause", "disk", "--reason", "mended").stdout
+    assert "disk is free again" in nerve("resume", "disk").stdout
+    assert "host: worker 2 is ready" in nerve("restart", "host").stdout
+    nerve("archive")
+    nerve("stop")
+    assert running.wait() == 0
+
+
 def test_a_quarantine_is_ended_and_the_sense_loaded_while_nerve_runs(started, nerve, project):
     """RUN-9, CTL-1"""
     begun = started({"disk": ("host", GIVEN)})

@@ -1,8 +1,7 @@
 """A nerve on a machine without time or processes.
 
-Real are the triggers, the ledger, the positions, the listeners and the journal. Made up are the
-machine, the workers with their databases, and the turn of the loop in which the journal's thread
-commits. A crash takes all but the journal and the databases; it can fall between any two callbacks,
+Real are the triggers, the ledger, the listening and the journal. Made up are the machine, the
+workers with their databases, and the turn of the loop in which the journal's thread commits. A crash takes all but the journal and the databases; it can fall between any two callbacks,
 so before and after each commit of a worker, each word of it to the parent, and each commit there.
 """
 
@@ -16,13 +15,12 @@ from functools import partial
 from nerve.config.models import Config
 from nerve.config.secrets import Redactor
 from nerve.reflex.flow import Decision
-from nerve.reflex.listeners import Listeners, routes_of
 from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
 from nerve.store.sqlite import open_reader
 from nerve.supervisor.hub import Running
 from nerve.supervisor.ledger import Ledger
-from nerve.supervisor.positions import Positions, causing_signal
+from nerve.supervisor.listening import Listening
 from nerve.supervisor.recorder import COUNTS_EVERY_S
 from nerve.supervisor.triggers import Triggers
 from nerve.wire.messages import Fault, SenseReport, SignalMessage, StoredCause
@@ -146,8 +144,14 @@ class Parent:
             call_later=self.machine.call_later,
         )
         self.triggers.paused |= dict.fromkeys(world.paused, "")
-        routes = routes_of(world.config)
-        self.listeners, self.positions = Listeners(routes), Positions(routes)
+        self.listening = Listening(
+            world.config,
+            world.path,
+            clock=self.machine,
+            triggers=self.triggers,
+            recorder=self.recorder,
+            ledger=self.ledger,
+        )
         self.is_stopping = False
         self.trigger_id = 0
 
@@ -158,8 +162,8 @@ class Parent:
         self.ledger.log("nerve", "nerve.started", "info", {})
         for sense in self.world.config.senses:
             self._take_report(sense)
-        self._take_up(self.world.config.senses.keys())
-        self.triggers.begin(self.positions.of_timers(cursors), last_seen_us)
+        self.listening.take_up(self.world.config.senses)
+        self.triggers.begin(self.listening.positions.of_timers(cursors), last_seen_us)
 
     def stop(self):
         """Let what runs end, commit, close."""
@@ -187,11 +191,7 @@ class Parent:
         for sense in waiting:
             self.queues[self._group_of(sense)].append(sense)
         self.triggers.adopt(self.world.config)
-        routes, newest = routes_of(self.world.config), self.journal.newest_id
-        new = self.listeners.adopt(routes, newest)
-        self.positions.adopt(routes, new, newest)
-        for pair in new:
-            self.recorder.cursor(*pair, newest)
+        self.listening.adopt(self.world.config, self.journal.newest_id)
         for group in groups:
             self._pump(group)
 
@@ -203,7 +203,7 @@ class Parent:
     def regain(self, sense):
         self.triggers.unavailable.pop(sense, None)
         self._take_report(sense)
-        self._take_up({sense})
+        self.listening.take_up({sense})
 
     def pause(self, sense):
         """While all goes on."""
@@ -211,31 +211,19 @@ class Parent:
 
     def resume(self, sense):
         self.triggers.paused.pop(sense, None)
-        self._take_up({sense})
+        self.listening.take_up({sense})
 
     # --- what the supervisor does -----------------------------------------------------
 
     def _take_report(self, sense):
         database = self.world.databases[sense]
         report = SenseReport(name=sense, epoch="e", positions=database.positions)
-        self.positions.take_report(report, self.journal.newest_id, self.world.machine.now_us())
+        self.listening.positions.take_report(
+            report, self.journal.newest_id, self.world.machine.now_us()
+        )
         for message in database.outbox:
             if not self.world.is_reported(self.journal, message):
                 self.ledger.take_signal(message, None)
-
-    def _take_up(self, targets):
-        with closing(open_reader(self.world.path)) as reader:
-            for backlog in self.positions.take_up(
-                reader,
-                self.listeners,
-                targets,
-                now_us=self.machine.now_us(),
-                unwritten=self.recorder.unwritten_cursors(),
-                in_hand=self.triggers.in_hand,
-                moved=self.recorder.cursor,
-                damaged=lambda *_: None,
-            ):
-                self.triggers.take_up(backlog)
 
     def _on_committed(self, batch, ids):
         for entry_id, entry in zip(ids, batch.entries, strict=True):
@@ -243,14 +231,10 @@ class Parent:
                 outbox = self.world.databases[entry.sense].outbox
                 outbox[:] = [message for message in outbox if message.seq > entry.seq]
                 if entry_id is not None and not self.is_stopping:
-                    self._hear(entry_id, entry)
+                    self.listening.hear(entry_id, entry)
             elif isinstance(entry, LogEntry):
+                assert entry.type != "reflex.backlog_unreadable", entry.payload
                 self.world.logged.append(entry)
-
-    def _hear(self, entry_id, entry):
-        signal = causing_signal(entry_id, entry.sense, entry.at_us, entry.payload, entry.cause)
-        for route in self.listeners.hear(signal):
-            self.triggers.hear(route, signal)
 
     def _on_ended(self, sense, again):
         self.triggers.finish(sense, again)

@@ -1,10 +1,12 @@
-"""The project that the storm rages over: six senses in four groups, all of one source.
+"""The project that the storm rages over: seven senses in four groups, all of one source.
 
 Each compute writes one row with what it heard, and most of them tell a signal with the number of that
 row. So whatever was lost, doubled or half done shows as rows and signals that do not fit.
 """
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SOURCE = '''
@@ -57,22 +59,56 @@ def upgrade():
 
 @dataclass(frozen=True)
 class Sense:
-    """A sense of the storm: the keys of its configuration, and the senses it listens to."""
+    """A sense of the storm: its group, its options, and the senses it listens to."""
 
-    keys: str
+    group: str
+    options: str = ""
     on: tuple[str, ...] = ()
     interval: str = ""
 
 
+GUEST = "guest"
+"""Comes and goes, and so does its reflex, where an operator has a hand in the storm."""
 SENSES = {
-    "tick": Sense("group: one", interval="20ms"),
-    "first": Sense("group: two", on=("tick",)),
-    "second": Sense("group: three", on=("first",)),
-    "third": Sense("group: one", on=("second",)),
-    "other": Sense("group: four, options: {silent_every: 3, blobs: true}", interval="30ms"),
-    "both": Sense("group: two, options: {silent_every: 1}", on=("tick", "other")),
+    "tick": Sense("one", interval="20ms"),
+    "first": Sense("two", on=("tick",)),
+    "second": Sense("three", on=("first",)),
+    "third": Sense("one", on=("second",)),
+    "other": Sense("four", "silent_every: 3, blobs: true", interval="30ms"),
+    "both": Sense("two", "silent_every: 1", on=("tick", "other")),
+    GUEST: Sense("four", on=("other",)),
 }
-"""A chain of three behind a tick, and one that listens to two sources and never says anything."""
+"""A chain of three behind a tick, one that listens to two sources and never says anything, and the
+guest."""
+GROUPS = ("one", "two", "three", "four", "five")
+"""Of which the last is there only where a sense has been moved to it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How nerve.yaml differs from what it says at the beginning and at the end.
+
+    Attributes:
+        moved: senses to the groups they are in instead.
+        salts: senses to an option that changes nothing but itself.
+    """
+
+    moved: Mapping[str, str] = field(default_factory=dict)
+    salts: Mapping[str, int] = field(default_factory=dict)
+    has_guest: bool = True
+    has_reflex: bool = True
+
+    def group_of(self, sense: str) -> str:
+        """The group of a sense."""
+        return self.moved.get(sense, SENSES[sense].group)
+
+    def senses(self) -> list[str]:
+        """Those that are configured."""
+        return [name for name in SENSES if self.has_guest or name != GUEST]
+
+    def reflexes(self) -> list[str]:
+        """The senses that have theirs."""
+        return [name for name in self.senses() if self.has_reflex or name != GUEST]
 
 
 def write(root: Path) -> None:
@@ -82,14 +118,27 @@ def write(root: Path) -> None:
         migrations.mkdir(parents=True)
         (migrations.parent / "__init__.py").write_text(SOURCE)
         (migrations / "0001_runs.py").write_text(MIGRATION)
-    (root / "nerve.yaml").write_text("\n".join(_lines()) + "\n")
+    configure(root, Setting())
 
 
-def _lines():
+def configure(root: Path, setting: Setting) -> None:
+    """Put another nerve.yaml in the place of the one that is there, as an editor does."""
+    new = root / "nerve.yaml.new"
+    new.write_text("\n".join(_lines(setting)) + "\n")
+    os.replace(new, root / "nerve.yaml")
+
+
+def _lines(setting):
     yield "senses:"
-    for name, sense in SENSES.items():
-        yield f"  {name}: {{{sense.keys}}}"
+    for name in setting.senses():
+        options = ", ".join(filter(None, [SENSES[name].options, _salt(setting, name)]))
+        yield f"  {name}: {{group: {setting.group_of(name)}, options: {{{options}}}}}"
     yield "reflexes:"
-    for name, sense in SENSES.items():
+    for name in setting.reflexes():
+        sense = SENSES[name]
         cause = f"interval: {sense.interval}" if sense.interval else f"on: [{', '.join(sense.on)}]"
         yield f"  - {{kind: sense, sense: {name}, {cause}}}"
+
+
+def _salt(setting, name):
+    return f"salt: {setting.salts[name]}" if name in setting.salts else ""

@@ -4,20 +4,39 @@ import hashlib
 import json
 import os
 import sqlite3
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from tests.storm.project import SENSES
+from tests.storm.hand import Hand
+from tests.storm.project import GUEST, SENSES
 from tests.storm.verdict import Evidence, Kept, Signal
 
 MARK = "NERVE_STORM"
 """The environment variable that every process of one storm has, with the storm's own value."""
-ALARMS = ("group.fatal", "sense.quarantined", "worker.unkillable", "row.invalid", "message.invalid")
+ALARMS = (
+    "group.fatal",
+    "sense.quarantined",
+    "worker.unkillable",
+    "row.invalid",
+    "message.invalid",
+    "message.refused",
+    "control.failed",
+    "control.unavailable",
+    "control.lost",
+    "trigger.failed",
+    "compute.error",
+    "reflex.given_up",
+    "reflex.loop",
+)
 """Types of log rows that a storm must not cause: its limits are lifted, its senses sound."""
+OWN_ERRORS = "%an error of nerve itself%"
 
 
-def read(root: Path, mark: str, unasked: list[str]) -> Evidence:
+def read(root: Path, mark: str, unasked: list[str], hands: Sequence[Hand] = ()) -> Evidence:
     """Read everything below the project `root`; `mark` is the value of MARK."""
+    promises = [hand.promises for hand in hands]
     journal = root / "data" / "logs.db"
     with closing(_open(journal)) as logs:
         return Evidence(
@@ -31,6 +50,12 @@ def read(root: Path, mark: str, unasked: list[str]) -> Evidence:
             processes=processes(mark),
             files=_files(root),
             unasked=unasked,
+            fickle=frozenset({GUEST}) if hands else frozenset(),
+            complaints=[complaint for hand in hands for complaint in hand.complaints],
+            told_signals=[told for promise in promises for told in promise.signals],
+            told_counts=sum((promise.counts for promise in promises), Counter()),
+            told_triggers=sum((promise.triggers for promise in promises), Counter()),
+            triggers=_triggers(logs),
         )
 
 
@@ -79,15 +104,22 @@ def _is_sound(blobs: Path, digest: str) -> bool:
 
 def _alarms(logs: sqlite3.Connection) -> list[str]:
     marks = ", ".join("?" * len(ALARMS))
-    query = f"SELECT source, type, payload FROM logs WHERE type IN ({marks}) LIMIT 20"
-    return [" ".join(row) for row in logs.execute(query, ALARMS)]
+    where = f"type IN ({marks}) OR payload LIKE ?"
+    query = f"SELECT source, type, payload FROM logs WHERE {where} LIMIT 20"
+    return [" ".join(row) for row in logs.execute(query, (*ALARMS, OWN_ERRORS))]
+
+
+def _triggers(logs: sqlite3.Connection) -> dict[str, int]:
+    """Of each sense, how many rows of the log say that somebody has triggered it."""
+    query = "SELECT source, count(*) FROM logs WHERE type = 'sense.triggered' GROUP BY source"
+    return dict(logs.execute(query).fetchall())
 
 
 def _files(root: Path) -> list[str]:
     """Files of nerve's that an orderly stop must not leave."""
     data, temporary = root / "data", root / "tmp"
     left = [*data.glob("*-wal"), *data.glob("*-shm"), *data.glob("senses/*-wal")]
-    left += [*data.glob("senses/*-shm"), *data.glob("blobs/.*"), *data.glob("nerve.sock")]
+    left += [*data.glob("senses/*-shm"), *data.glob("blobs/.*"), *data.glob("nerve.sock*")]
     left += [*data.glob("workers/*"), *data.glob("fork/listener-*"), *temporary.iterdir()]
     return sorted(str(file.relative_to(root)) for file in left)
 

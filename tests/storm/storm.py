@@ -2,7 +2,8 @@
 
 A blow whose victim is not there waits for it; a parent that was killed is started again at
 once. At the end nerve is stopped in an orderly way, run once so that all that was told is
-answered, and everything is read.
+answered, and everything is read. With hands in it, two operators act all the while, and what they
+were answered has to hold as well.
 """
 
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from nerve.process.tree import descendants
 from tests.storm import project, reading
+from tests.storm.hand import BUILDER, KEEPER, Hand, acts
 from tests.storm.plan import Blow
 from tests.storm.verdict import Evidence, disagreements
 
@@ -27,6 +29,8 @@ ENTRY = Path(__file__).with_name("entry.py")
 VICTIM_PATIENCE_S = 30.0
 STOP_PATIENCE_S = 60.0
 GONE_PATIENCE_S = 5.0
+ANSWERED_WITHIN_S = 90.0
+"""After the last blow, whatever an operator has asked last."""
 POLL_S = 0.005
 MAX_UNASKED = 5
 """Exits that nobody had caused, until the storm is called off."""
@@ -40,6 +44,7 @@ class Outcome:
     """What a storm came to."""
 
     kills: Counter
+    answers: Counter
     starts: int
     evidence: Evidence
     disagreements: list[str]
@@ -52,6 +57,8 @@ class Outcome:
         lines = [
             f"kills          {self.kills.total()} ({kills})",
             f"parent started {self.starts} times",
+            f"asked          {self.answers.total()}",
+            *(f"  {word:28} {count}" for word, count in sorted(self.answers.items())),
             f"signals        {len(self.evidence.signals)}",
             f"rows           {rows}, signals left out of a cause {left_out}",
             f"seconds        {self.seconds:.1f}",
@@ -147,24 +154,36 @@ class Victim:
         self._parent.wait(STOP_PATIENCE_S)
 
 
-def rage(root: Path, blows: Iterable[Blow]) -> Outcome:
-    """Let a storm pass over a new project in `root`, which must not exist; judge the rest."""
+def rage(root: Path, blows: Iterable[Blow], hands: int | None = None) -> Outcome:
+    """Let a storm pass over a new project in `root`, which must not exist; judge the rest.
+
+    With `hands`, a seed, two operators have theirs in it.
+    """
     began = time.monotonic()
     kills: Counter = Counter()
     project.write(root)
     victim = Victim(root)
+    seeds = () if hands is None else ((hands, KEEPER), (hands + 1, BUILDER))
+    operators = [Hand(root, acts(seed, shares)) for seed, shares in seeds]
     try:
+        for operator in operators:
+            operator.begin(knows_pauses=operator is operators[0])
         for blow in blows:
             time.sleep(blow.delay_s)
             victim.strike(blow)
             kills[blow.kind] += 1
+        for operator in operators:
+            operator.end(ANSWERED_WITHIN_S)
+        for operator in operators[:1]:
+            operator.settle()
         victim.end()
     finally:
         victim.abandon()
-    evidence = reading.read(root, victim.mark, victim.unasked)
+    evidence = reading.read(root, victim.mark, victim.unasked, operators)
     shutil.rmtree(victim.temporary)
     found = disagreements(evidence)
-    return Outcome(kills, victim.starts, evidence, found, time.monotonic() - began)
+    answers = sum((operator.answers for operator in operators), Counter())
+    return Outcome(kills, answers, victim.starts, evidence, found, time.monotonic() - began)
 
 
 def _name(pid: int) -> str:

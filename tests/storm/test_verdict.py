@@ -1,9 +1,11 @@
 """The verdict on a storm has to be able to fail: each kind of damage is fed to it."""
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 
+from tests.storm.hand import BUILDER, acts
 from tests.storm.plan import blows
 from tests.storm.verdict import Evidence, Kept, Signal, disagreements
 
@@ -118,6 +120,29 @@ DAMAGED = {
         replace(AGREED, outcomes={("b", "error"): 1}),
         "b: 1 computes ended as error",
     ),
+    "a signal that only an operator knows": (
+        replace(AGREED, told_signals=[("a", 4), ("a", 5)]),
+        "told of are not there: ('a', 5)",
+    ),
+    "a decision that is not counted": (
+        replace(AGREED, told_counts={("a", "coalesced"): 4}),
+        "a: 4 times coalesced was told, and 3 are counted",
+    ),
+    "a trigger that is not in the log": (
+        replace(AGREED, told_triggers={"a": 2}, triggers={"a": 1}),
+        "a: 2 triggers were let in, and the log has 1",
+    ),
+    "an operator without an answer": (
+        replace(AGREED, complaints=["no answer to reload"]),
+        "no answer to reload",
+    ),
+    "a fickle listener that answers twice": (
+        replace(
+            AGREED.with_kept("c", heard=[*HEARD, ("b", 6, 3)]),
+            fickle=frozenset({"c"}),
+        ),
+        "c: signals answered twice: 6",
+    ),
     "no signals at all": (with_signals(), "there are no signals at all"),
 }
 
@@ -140,7 +165,14 @@ def test_what_was_left_out_of_a_cause_counts_as_answered():
     assert disagreements(AGREED.with_kept("c", heard=HEARD[1:], left_out=1)) == []
 
 
-def test_the_same_seed_decides_the_same_blows():
+def test_a_fickle_listener_need_not_have_heard_all():
+    """SIG-6"""
+    fickle = replace(AGREED.with_kept("c", heard=HEARD[1:]), fickle=frozenset({"c"}))
+    assert disagreements(fickle) == []
+
+
+def test_the_same_seed_decides_the_same_blows_and_acts():
+    assert list(islice(acts(7, BUILDER), 50)) == list(islice(acts(7, BUILDER), 50))
     assert list(blows(7, 50)) == list(blows(7, 50))
     assert list(blows(7, 50)) != list(blows(8, 50))
     assert {blow.kind for blow in blows(7, 500)} == {"worker", "parent", "fork server"}

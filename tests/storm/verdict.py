@@ -59,6 +59,12 @@ class Evidence:
         alarms: log rows that a storm must not cause, as text.
         processes, files: what is left behind.
         unasked: exits of the parent that nobody had caused.
+        fickle: targets whose reflex was not always there: what came meanwhile is not answered.
+        complaints: of operators, in sentences.
+        told_signals: sense and id of each signal that an operator was told of.
+        told_counts, told_triggers: what operators were told that is counted: by sense and reason;
+            by sense, of triggers that were let in.
+        triggers: by sense, how many the log has.
     """
 
     listens: Mapping[str, tuple[str, ...]]
@@ -71,6 +77,12 @@ class Evidence:
     processes: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
+    fickle: frozenset[str] = frozenset()
+    complaints: list[str] = field(default_factory=list)
+    told_signals: list[tuple[str, int]] = field(default_factory=list)
+    told_counts: Mapping[Pair, int] = field(default_factory=dict)
+    told_triggers: Mapping[str, int] = field(default_factory=dict)
+    triggers: Mapping[str, int] = field(default_factory=dict)
 
     def with_kept(self, sense: str, **changed) -> "Evidence":
         """The same with something else in one sense's database."""
@@ -81,6 +93,7 @@ class Evidence:
 def disagreements(evidence: Evidence) -> list[str]:
     """Say what does not agree, a sentence for each; an empty list is a good verdict."""
     found = [*_order(evidence), *_left_behind(evidence), *_bad_outcomes(evidence)]
+    found += _promises(evidence)
     for sense in evidence.listens:
         found += _rows_and_signals(sense, evidence)
         found += _answers(sense, evidence)
@@ -126,7 +139,7 @@ def _answers(target: str, evidence: Evidence) -> Iterator[str]:
     if strange := [h for h in kept.heard if by_id.get(h[1]) != (h[0], h[2])]:
         yield f"{target}: heard what nobody told: {_some(strange)}"
     unheard = sorted(set(by_id) - set(heard))
-    if len(unheard) != kept.left_out:
+    if target not in evidence.fickle and len(unheard) != kept.left_out:
         yield (
             f"{target}: {len(unheard)} signals not answered ({_some(unheard)}), "
             f"{kept.left_out} of them counted as left out"
@@ -165,6 +178,20 @@ def _bad_outcomes(evidence: Evidence) -> Iterator[str]:
     for (sense, outcome), count in evidence.outcomes.items():
         if outcome in BAD_OUTCOMES and count:
             yield f"{sense}: {count} computes ended as {outcome}"
+
+
+def _promises(evidence: Evidence) -> Iterator[str]:
+    """What somebody was told has to be on record."""
+    yield from evidence.complaints
+    recorded = {(signal.sense, signal.id) for signal in evidence.signals}
+    if missing := [told for told in evidence.told_signals if told not in recorded]:
+        yield f"signals that somebody was told of are not there: {_some(missing)}"
+    for pair, count in evidence.told_counts.items():
+        if (found := evidence.outcomes.get(pair, 0)) < count:
+            yield f"{pair[0]}: {count} times {pair[1]} was told, and {found} are counted"
+    for sense, count in evidence.told_triggers.items():
+        if (found := evidence.triggers.get(sense, 0)) < count:
+            yield f"{sense}: {count} triggers were let in, and the log has {found}"
 
 
 def _differences(one: str, ones: list[int], other: str, others: list[int]) -> Iterator[str]:

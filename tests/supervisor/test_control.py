@@ -245,10 +245,9 @@ def test_a_thousand_connections_at_once_are_survived(served):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_without_a_free_descriptor_connections_wait_and_the_loop_does_not_spin(served, monkeypatch):
-    """CTL-1"""
-    monkeypatch.setattr(door, "ACCEPT_AGAIN_S", 0.01)
-    refusals = iter([errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def refuse(served, monkeypatch, *numbers):
+    """Have the system refuse the next connections; returns what has not been refused yet."""
+    refusals = iter(numbers)
     listening = served.control._door._listening.socket
 
     class Short:
@@ -261,6 +260,40 @@ def test_without_a_free_descriptor_connections_wait_and_the_loop_does_not_spin(s
             return listening.accept()
 
     monkeypatch.setattr(served.control._door._listening, "socket", Short())
+    return refusals
+
+
+def test_without_a_free_descriptor_the_one_silent_longest_makes_room_at_once(served, monkeypatch):
+    """CTL-1"""
+    monkeypatch.setattr(door, "ACCEPT_AGAIN_S", 3600.0)
+    with closing(served.client()) as last:
+        assert last.ask(STATUS)["message"] == "well"
+        refuse(served, monkeypatch, errno.EMFILE)
+        with closing(served.client()) as client:
+            assert client.ask(STATUS)["message"] == "well"
+            assert last.reply() is None
+    assert served.types() == []
+
+
+def test_connections_leave_files_to_the_workers(served, monkeypatch):
+    """CTL-1"""
+    with closing(served.client()) as silent:
+        assert silent.ask(STATUS)["message"] == "well"
+        monkeypatch.setattr(served.control, "_files", control.SPARE_FILES)
+        monkeypatch.setattr(control, "FEW_CONNECTIONS", 1)
+        with closing(served.client()) as client:
+            assert client.ask(STATUS)["message"] == "well"
+            assert silent.reply() is None
+            client.send(ARCHIVE)
+            client.reply()
+            with closing(served.client()) as late:
+                assert late.reply()["kind"] == "busy"
+
+
+def test_without_a_free_descriptor_connections_wait_and_the_loop_does_not_spin(served, monkeypatch):
+    """CTL-1"""
+    monkeypatch.setattr(door, "ACCEPT_AGAIN_S", 0.01)
+    refusals = refuse(served, monkeypatch, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
     with closing(served.client()) as client:
         assert client.ask(STATUS)["message"] == "well"
     assert next(refusals, None) is None

@@ -160,7 +160,10 @@ class Grouped:
         worker = Generation(
             self._spec(generation, self.group.senses),
             events,
-            GenerationEvents(self.group._on_boot_timeout, self.group._on_unkillable),
+            GenerationEvents(
+                lambda stack: self.group._deaths.tell_boot_timeout(worker, stack),
+                self.group._deaths.tell_unkillable,
+            ),
             clock=SystemClock(),
             threads=None,
         )
@@ -497,9 +500,9 @@ def test_the_hard_deadline_counts_from_the_start_that_the_worker_reports_once(pl
         group.enqueue("disk")
         child = grouped.children[-1]
         child.doing = computing(group._in_flight.running.trigger_id)
-        group._on_hard_deadline(group._in_flight.running)
+        group._deadline.strike()
         assert child.killed == 0
-        group._on_hard_deadline(group._in_flight.running)
+        group._deadline.strike()
         assert child.killed == 1
         assert hub.logged[-1] == "worker.hard_timeout"
         group._on_exit(Exit(-9))
@@ -516,7 +519,7 @@ def test_a_worker_that_is_being_killed_gets_nothing_more_to_do(play):
     async def scene(grouped, group, hub):
         group._on_message(ready(1))
         group.enqueue("disk")
-        group._on_hard_deadline(group._in_flight.running)
+        group._deadline.strike()
         ended = NoSignalMessage(generation=1, sense="disk", trigger_id=1, at_us=1, duration_us=1)
         group._on_message(ended)
         group.enqueue("disk")
@@ -557,9 +560,9 @@ def test_a_worker_that_has_not_begun_at_the_hard_deadline_is_not_its_fault(play)
         group.enqueue("disk")
         child = grouped.children[-1]
         child.doing = Line(Phase.IDLE, "disk", 0, SystemClock().monotonic())
-        group._on_hard_deadline(group._in_flight.running)
+        group._deadline.strike()
         assert child.killed == 0  # the answer may be on its way
-        group._on_hard_deadline(group._in_flight.running)
+        group._deadline.strike()
         assert child.killed == 1
         group._on_exit(Exit(-9))
         assert hub.strikes == []

@@ -99,10 +99,15 @@ def test_a_worker_that_dies_before_it_is_ready_is_told_with_the_reason():
     assert "exited with 3 before it was ready; it is tried again" in answer.reply.message
 
 
+def give_up(bench):
+    bench.triggers.unavailable |= {"http": "given up", "dns": "given up"}
+    bench.replacing.failed("web")
+
+
 def test_a_sense_that_rests_is_not_lost_with_the_group_that_is_back():
     """RUN-8, RUN-9"""
     bench = Bench(web=WorkerState.FATAL)
-    bench.triggers.unavailable |= {"http": "given up", "dns": "given up"}
+    give_up(bench)
     answer = bench.ask("web")
     assert "it was given up; its worker is started" in answer.told[0]
     del bench.triggers.unavailable["http"]  # as the supervisor does for each that is reported
@@ -110,3 +115,15 @@ def test_a_sense_that_rests_is_not_lost_with_the_group_that_is_back():
     assert answer.reply.is_good
     assert bench.triggers.unavailable == {}
     assert bench.taken_up == [({"dns"}, "")]
+
+
+def test_nor_is_it_where_a_reload_has_started_the_group_or_moved_the_sense():
+    """RUN-8, RUN-9, CTL-4"""
+    bench = Bench(web=WorkerState.FATAL)
+    give_up(bench)
+    bench.groups["host"].senses["dns"] = bench.groups["web"].senses.pop("dns")
+    bench.come_up("host", dns="rests")
+    assert bench.triggers.unavailable == {"http": "given up"}
+    bench.come_up("web", http="rests")
+    assert bench.triggers.unavailable == {}
+    assert bench.taken_up == [({"dns"}, ""), ({"http"}, "")]
