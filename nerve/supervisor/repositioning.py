@@ -116,6 +116,8 @@ class Repositioning:
         """Go on from the cursor, wherever it is."""
         parent = self._parent
         parent.triggers.moving.discard(pair)
+        if pair[0] not in parent.config().senses:
+            return  # a reload has removed it meanwhile
         parent.triggers.answered(*pair, MAX_INTEGER)  # or what waits would be offered twice
         if not parent.is_stopping():
             parent.take_up({pair[0]}, pair[1])

@@ -81,12 +81,26 @@ class ShortLived:
     def __enter__(self) -> Self:
         with self._prepared:
             self._records_of = RecordsOf(self._spec.group, self.records.append)
-            self._launched = launch(f"nerve: {self._spec.group}", ENTRY)
-        channel = self._launched.channel
-        hand_over(channel, self._records_of.queue.connection.fileno())
-        channel.sendall(encode(self._spec.model_dump_json(by_alias=True).encode()))
+            try:
+                self._launched = launch(f"nerve: {self._spec.group}", ENTRY)
+            except BaseException:
+                self._records_of.started()
+                self._records_of.close()
+                raise
+        self._read_outputs()
+        try:
+            channel = self._launched.channel
+            hand_over(channel, self._records_of.queue.connection.fileno())
+            channel.sendall(encode(self._spec.model_dump_json(by_alias=True).encode()))
+        except BaseException:  # it may be dead already; nothing of it must be left in a parent
+            self._records_of.started()
+            self._end()
+            raise
         self._records_of.started()
-        # Read all the time: a sense that prints a lot must not block on a full pipe.
+        return self
+
+    def _read_outputs(self) -> None:
+        """Read all the time: a sense that prints a lot must not block on a full pipe."""
         self._outputs = {self._launched.stdout, self._launched.stderr}
         for descriptor in self._outputs:
             os.set_blocking(descriptor, False)
@@ -96,7 +110,6 @@ class ShortLived:
         ]
         for reader in self._readers:
             reader.start()
-        return self
 
     def __exit__(
         self,
@@ -104,6 +117,9 @@ class ShortLived:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         kill_tree(self._launched.pid)
         self._launched.process.join(EXIT_TIMEOUT_S)
         is_gone(self._launched.pid)
@@ -236,10 +252,11 @@ def describe_sense(
     try:
         with ShortLived(spec, loaded, is_prepared=environ is not None) as worker:
             answer = worker.request(DescribeMessage(sense=name), timeout_s)
-    except (NerveError, OSError) as error:
-        hint = error.hint if isinstance(error, NerveError) else ""
+    except (NerveError, OSError, EOFError) as error:  # the last where the fork server has ended
+        hint = error.hint if isinstance(error, NerveError) else "try it again"
         answer = None
-        fault = Fault(kind="import_died", message=str(error), hint=hint)
+        message = str(error) or "its worker could not be started"
+        fault = Fault(kind="import_died", message=message, hint=hint)
     if isinstance(answer, DescribedMessage):
         return answer
     if answer is not None:

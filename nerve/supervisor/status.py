@@ -34,7 +34,7 @@ class Status:
         boot: str,
         *,
         clock: Clock,
-        loaded: Callable[[], Loaded],
+        loaded: Loaded,
         groups: Mapping[str, Group],
         triggers: Triggers,
         is_ready: Callable[[], bool],
@@ -44,24 +44,27 @@ class Status:
         """What changes while nerve runs is asked for anew each time.
 
         Args:
-            loaded: gives the present configuration.
+            loaded: the configuration of the start; of a later one `adopt` is told.
             trouble: why the journal is not written; empty where it is.
             needs_restart: what of the configuration takes effect at a restart of nerve.
         """
         self._boot = boot
         self._clock = clock
-        self._loaded = loaded
         self._groups = groups
         self._triggers = triggers
         self._is_ready = is_ready
         self._trouble = trouble
         self._needs_restart = needs_restart
         self._started_us = clock.now_us()
-        self._known = _Names(loaded(), self._started_us)
+        self._known = _Names(loaded, self._started_us)
+
+    def adopt(self, loaded: Loaded) -> None:
+        """Nerve goes on with another configuration from this moment on."""
+        self._known = _Names(loaded, self._clock.now_us())
 
     def handle(self, request: StatusRequest, answer: Answer) -> None:
         """Answer a request at once."""
-        names = self._names()
+        names = self._known
         if strangers := names.strangers(request.targets):
             message = f"no sense and no group has the name {', '.join(strangers)}"
             hint = names.hint(strangers[0])
@@ -90,12 +93,6 @@ class Status:
             more=more,
             more_groups=more_groups,
         )
-
-    def _names(self) -> "_Names":
-        loaded = self._loaded()
-        if self._known.loaded is not loaded:
-            self._known = _Names(loaded, self._clock.now_us())
-        return self._known
 
     def _group(self, group: Group, moment: "_Moment") -> GroupStatus:
         running, starts_in_s = group.running, group.starts_in_s

@@ -159,7 +159,7 @@ class Supervisor:
         self.status = Status(
             self.ledger.boot,
             clock=clock,
-            loaded=lambda: self._loaded,
+            loaded=loaded,
             groups=self._groups,
             triggers=self.triggers,
             is_ready=lambda: self._muster.is_complete,
@@ -436,6 +436,7 @@ class Supervisor:
         self.triggers.adopt(config)
         self._listening.adopt(config, self._journal.newest_id)
         self._housekeeping.adopt(found.loaded)
+        self.status.adopt(found.loaded)
         self._warn_of_workflows(config, old.config)
         self._operations.pauses.restore(p for p in paused if p.sense in changes.came)
 

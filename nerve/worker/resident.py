@@ -255,6 +255,8 @@ class Resident:
     def _reconnect(self) -> None:
         """Open the database anew; the old connection is closed first, or its locks would go."""
         self._place.require()
+        with contextlib.suppress(Exception):  # or a collection would roll back what is closed
+            self.db.close()
         self._raw.close()
         self._connect()
         self.outbox = self.outbox.moved_to(self._raw)

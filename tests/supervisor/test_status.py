@@ -56,7 +56,7 @@ class Nerve:
         self.status = Status(
             "boot",
             clock=self.machine,
-            loaded=lambda: self.loaded,
+            loaded=self.loaded,
             groups=self.groups,
             triggers=self.triggers,
             is_ready=lambda: self.is_ready,
@@ -224,5 +224,6 @@ def test_thousands_of_senses_come_in_pages_each_once_and_each_far_below_the_limi
 def test_a_new_configuration_is_told_with_when_it_was_read(nerve):
     nerve.machine.run(5)
     assert nerve.ask().loaded_us == START
-    nerve.loaded = SimpleNamespace(**vars(nerve.loaded))
+    nerve.status.adopt(nerve.loaded)
+    nerve.machine.run(5)
     assert nerve.ask().loaded_us == START + 5 * US
