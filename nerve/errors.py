@@ -41,6 +41,12 @@ class NerveError(Exception):
         self.hint = hint
 
 
+class PackageMissing(NerveError):
+    """What was asked for needs a package that is not installed; the hint says which extra."""
+
+    exit_code = Exit.USAGE
+
+
 class ConfigurationInvalid(NerveError):
     """The configuration has faults; `nerve.config` raises a subclass that lists all of them."""
 

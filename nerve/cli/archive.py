@@ -16,7 +16,7 @@ import click
 
 from nerve.cli.asking import ask, running
 from nerve.cli.journal import open_journal
-from nerve.cli.output import emit, emit_json, emit_table, json_option, say
+from nerve.cli.output import emit, emit_json, emit_table, json_option, say, say_hanging, say_hint
 from nerve.cli.ownership import entry_of, owned_journal
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import counted, visible
@@ -42,7 +42,8 @@ from nerve.wire.control import ArchiveRequest
 @click.command(
     epilog="\b\nExamples:\n"
     "  nerve archive --dry-run                  what is due; also while nerve runs\n"
-    "  nerve archive                            e.g. after retention was made shorter"
+    "  nerve archive                            e.g. after retention got shorter\n"
+    "\nExit codes: 0 all that is due is there, 1 a day could not be archived."
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go to the archive.")
 @json_option
@@ -52,7 +53,7 @@ def archive(settings: Settings, dry_run: bool, as_json: bool) -> Exit:
     """Move old log rows and signals to the archive.
 
     A running nerve does so by itself, daily, and is asked to do it now. How old is old stands
-    under `retention` in nerve.yaml. Exit 1 if a day could not be archived.
+    under `retention` in nerve.yaml.
     """
     if dry_run:
         _show_due(settings.load(), as_json=as_json)
@@ -137,4 +138,5 @@ def _show(told: dict[str, Any], *, as_json: bool) -> None:
         number = counted(told["unanswered"], "signal")
         say(f"{number} left logs.db unanswered; see `nerve logs --type archive.unanswered`")
     for day in told["refused"]:
-        say(f"{visible(day['message'])}\n  hint: {visible(day['hint'])}")
+        say_hanging("", visible(day["message"]))
+        say_hint(day["hint"])

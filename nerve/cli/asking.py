@@ -4,9 +4,9 @@ Commands. Those that can do their work on the files, too, ask `running` first: w
 parent alone writes them.
 """
 
-import click
+from collections.abc import Callable
 
-from nerve.cli.output import say
+from nerve.cli.output import say_hanging
 from nerve.cli.remote import NotRunning, Remote, connect
 from nerve.cli.wording import visible_lines
 from nerve.config.whereabouts import Located
@@ -30,16 +30,21 @@ def running(located: Located) -> Remote | None:
         raise
 
 
-def ask(remote: Remote, request: AnyRequest) -> DoneReply:
-    """Have something done, as `Remote.ask` does; what is told on the way goes to stderr."""
-    reply = remote.ask(request, told=tell)
+def ask(remote: Remote, request: AnyRequest, word: Callable[[str], str] = str) -> DoneReply:
+    """Have something done, as `Remote.ask` does; what is told on the way goes to stderr.
+
+    Args:
+        remote: the nerve that runs.
+        request: what is asked for.
+        word: puts what it says into the words of the command.
+    """
+    reply = remote.ask(request, told=lambda progress: tell(progress, word))
     if not isinstance(reply, DoneReply):
         raise NerveError(f"it answers {request.type!r} with {reply.type!r}")
     return reply
 
 
-def tell(progress: ProgressReply) -> None:
+def tell(progress: ProgressReply, word: Callable[[str], str] = str) -> None:
     """Say what happens on the way."""
-    for line in visible_lines(progress.message):
-        colour = _COLOURS.get(progress.level)
-        say(click.style(line, fg=colour) if colour else line)
+    for line in visible_lines(word(progress.message)):
+        say_hanging("", line, _COLOURS.get(progress.level))

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nerve.cli.output import say, stdout_named
+from nerve.cli.output import say, say_hanging, say_hint, stdout_named
 from nerve.cli.wording import counted, visible, visible_lines
 from nerve.errors import ConfigurationInvalid, Exit, NerveError
 
 if TYPE_CHECKING:
-    from nerve.config.faults import ConfigFaults
+    from nerve.config.faults import ConfigFaults, Fault
     from nerve.config.secrets import Redactor
 
 DEBUG_VARIABLE = "NERVE_DEBUG"
@@ -59,10 +59,11 @@ def explain(error: NerveError) -> None:
             _explain_faults(error)
             return
     first, *rest = visible_lines(str(error)) or [type(error).__name__]
-    for line in (click.style("nerve: ", fg="red") + first, *rest):
-        say(line)
+    say_hanging("nerve: ", first, "red")
+    for line in rest:
+        say_hanging("", line)
     if error.hint:
-        say("  hint: " + "\n        ".join(visible_lines(error.hint)))
+        say_hint(error.hint)
 
 
 @contextlib.contextmanager
@@ -87,10 +88,16 @@ def discard_stdout() -> None:
 
 def _explain_faults(error: "ConfigFaults") -> None:
     for fault in error.faults:
-        say(visible(str(fault)))
+        explain_fault(fault)
     total = len(error.faults) + error.omitted
     more = f", the first {len(error.faults)} shown" if error.omitted else ""
-    say(click.style("nerve: ", fg="red") + counted(total, "fault") + f" in the configuration{more}")
+    say_hanging("nerve: ", counted(total, "fault") + f" in the configuration{more}", "red")
+
+
+def explain_fault(fault: "Fault") -> None:
+    """Say one fault of the configuration, what it is beside where it is."""
+    place, _, said = visible(str(fault)).partition(": ")
+    say_hanging(f"{place}: ", said)
 
 
 def _input_output(error: OSError) -> Exit:
@@ -98,14 +105,18 @@ def _input_output(error: OSError) -> Exit:
     if isinstance(error, BrokenPipeError):
         return Exit.OK
     where = f"{error.filename}: " if error.filename else ""
-    say(f"nerve: {where}{error.strerror or error}")
+    say_hanging("nerve: ", visible(f"{where}{error.strerror or error}"), "red")
     return Exit.INPUT_OUTPUT
 
 
 def _internal(error: Exception) -> Exit:
-    say(f"nerve: an error of nerve itself: {type(error).__name__}: {error}")
+    first, *rest = visible_lines(f"an error of nerve itself: {type(error).__name__}: {error}")
+    say_hanging("nerve: ", first, "red")
+    for line in rest:
+        say_hanging("", line)
     if os.environ.get(DEBUG_VARIABLE):
         say(traceback.format_exc())
     else:
-        say(f"  hint: with {DEBUG_VARIABLE}=1 in the environment it shows the traceback; report it")
+        hint = f"with {DEBUG_VARIABLE}=1 in the environment it shows the traceback; report it"
+        say_hint(hint)
     return Exit.INTERNAL

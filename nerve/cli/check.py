@@ -9,7 +9,8 @@ from dataclasses import asdict
 
 import click
 
-from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.boundary import explain_fault
+from nerve.cli.output import emit, emit_json, json_option, say_hanging
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import counted, visible, visible_lines
 from nerve.config import ConfigFaults, Fault, Loaded
@@ -26,7 +27,7 @@ from nerve.wire.messages import DescribedMessage
     "  nerve check                              before a start or a reload\n"
     "  nerve check --no-load                    the file alone, in a moment\n"
     "  nerve check --json                       for an editor or a pipeline\n"
-    "Exit codes: 0 all is well, 1 a sense cannot be loaded, 78 the configuration is at fault."
+    "\nExit codes: 0 all is well, 1 a sense cannot be loaded, 78 the configuration is at fault."
 )
 @click.option("--no-load", is_flag=True, help="Do not load the senses.")
 @json_option
@@ -65,7 +66,7 @@ def _check_senses(loaded: Loaded, *, as_json: bool) -> Exit:
     if not failed:
         return Exit.OK
     if not as_json:
-        say(click.style("nerve: ", fg="red") + f"{counted(len(failed), 'sense')} cannot run")
+        say_hanging("nerve: ", f"{counted(len(failed), 'sense')} cannot run", "red")
     of_the_file = any(described.fault.problems for described in failed if described.fault)
     return Exit.CONFIGURATION if of_the_file else Exit.FOUND
 
@@ -77,16 +78,17 @@ def _tell_failed(loaded: Loaded, described: DescribedMessage, *, as_json: bool) 
         _tell(located, "error", as_json=as_json)
     # Settings that do not fit are no fault of the code, whose frames would only be in the way.
     if fault.traceback and not fault.problems and not as_json:
-        say("\n".join(f"    {line}" for line in visible_lines(fault.traceback)))
+        for line in visible_lines(fault.traceback):
+            say_hanging("    ", line)
 
 
 def _tell(fault: Fault, severity: str, *, as_json: bool) -> None:
     if as_json:
         _emit_finding(fault, severity)
     elif severity == "warning":
-        say(click.style("warning: ", fg="yellow") + visible(str(fault)))
+        say_hanging("warning: ", visible(str(fault)), "yellow")
     else:
-        say(visible(str(fault)))
+        explain_fault(fault)
 
 
 def _emit_finding(fault: Fault, severity: str) -> None:

@@ -23,7 +23,12 @@ def config() -> None:
     """Show the configuration as it takes effect."""
 
 
-@config.command(short_help="Print it: defaults and --set applied, secrets masked.")
+@config.command(
+    short_help="Print it: defaults and --set applied, secrets masked.",
+    epilog="\b\nExamples:\n"
+    "  nerve config show                        what `nerve run` would use\n"
+    "  nerve config show --json | jq .senses    for another program",
+)
 @json_option
 @config_options
 @click.pass_obj

@@ -24,7 +24,7 @@ from nerve.cli.cursors import (
     waiting_after,
 )
 from nerve.cli.journal import open_journal
-from nerve.cli.output import emit, emit_json, emit_table, json_option, say
+from nerve.cli.output import emit, emit_json, emit_table, json_option, say, say_hanging
 from nerve.cli.ownership import asked_here, entry_of, owned_journal
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.wording import counted, local_time, visible
@@ -55,7 +55,10 @@ def cursor() -> None:
     """Show how far each reflex has got, or move that."""
 
 
-@cursor.command(short_help="How far each reflex has got, and what waits for it.")
+@cursor.command(
+    short_help="How far each reflex has got, and what waits for it.",
+    epilog="\b\nExample:\n  nerve cursor show                        where signals wait",
+)
 @json_option
 @config_options
 @click.pass_obj
@@ -113,7 +116,7 @@ def set_(settings: Settings, target: str, source: str, position: str, as_json: b
             # Also where it stands there already: what is in hand may be beyond it.
             reply = ask(remote, CursorRequest(target=target, source=source, position=new))
         if not reply.is_good:
-            say(visible(reply.message))
+            say_hanging("", visible(reply.message))
         then, code = "now", Exit.OK if reply.is_good else Exit.FOUND
     else:
         with owned_journal(loaded) as journal:

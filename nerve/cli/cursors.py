@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from nerve.cli.output import say
+from nerve.cli.output import say_hanging
 from nerve.cli.wording import visible
 from nerve.config import Config, Loaded
 from nerve.errors import StateError
@@ -130,6 +130,7 @@ def _told(loaded: Loaded, targets: Iterable[str]) -> Iterator[tuple[Pair, int]]:
         try:
             positions = positions_in(state.sense_db(target))
         except StateError as error:
-            say(f"{visible(str(error))}; for {target} the journal alone was asked")
+            told = f"{visible(str(error))}; for {target} the journal alone was asked"
+            say_hanging("nerve: ", told, "red")
             continue
         yield from (((target, source), position) for source, position in positions.items())

@@ -52,7 +52,9 @@ def db() -> None:
     """Migrate a sense's database, or look at its revisions."""
 
 
-@db.command()
+@db.command(
+    epilog="\b\nExample:\n  nerve db upgrade disk                    before a start, to see it work"
+)
 @click.argument("sense")
 @config_options
 @click.pass_obj
@@ -66,7 +68,7 @@ def upgrade(settings: Settings, sense: str) -> None:
         say(f"{sense} is up to date: {head or 'it has no revisions'}")
 
 
-@db.command()
+@db.command(epilog="\b\nExample:\n  nerve db current disk")
 @click.argument("sense")
 @json_option
 @config_options
@@ -83,7 +85,7 @@ def current(settings: Settings, sense: str, as_json: bool) -> None:
         say(f"{sense} stands before its first revision")
 
 
-@db.command()
+@db.command(epilog="\b\nExample:\n  nerve db history disk                    what a start applies")
 @click.argument("sense")
 @json_option
 @config_options
@@ -103,7 +105,11 @@ def history(settings: Settings, sense: str, as_json: bool) -> None:
     emit_table(("revision", "database", "does"), marked)
 
 
-@db.command(short_help="Tell what the revisions lack to make the metadata.")
+@db.command(
+    short_help="Tell what the revisions lack to make the metadata.",
+    epilog="\b\nExample:\n"
+    "  nerve db check disk                      after its metadata has changed",
+)
 @click.argument("sense")
 @json_option
 @config_options
@@ -122,7 +128,7 @@ def check(settings: Settings, sense: str, as_json: bool) -> Exit:
     return Exit.FOUND if lacking else Exit.OK
 
 
-@db.command()
+@db.command(epilog="\b\nExample:\n  nerve db revision disk -m mounts --autogenerate")
 @click.argument("sense")
 @click.option("-m", "--message", required=True, help="What it does, in a few words.")
 @click.option("--autogenerate", is_flag=True, help="Fill it with what `nerve db check` finds.")

@@ -20,7 +20,7 @@ from nerve.cli.output import (
     emit_json,
     emit_table,
     json_option,
-    say,
+    say_hanging,
     terminal_width,
 )
 from nerve.cli.quarantines import as_json as quarantine_as_json
@@ -137,7 +137,8 @@ def _type(schema: dict[str, Any]) -> str:
 
 def _show(facts: dict[str, Any], known: list[Count], zone: ZoneInfo) -> None:
     emit(click.style(facts.pop("sense"), bold=True))
-    doc = visible_lines(facts.pop("doc"))
+    text = facts.pop("doc")
+    doc = visible_lines(text) if text else []
     for line in doc if terminal_width() is None else _reflowed(doc):
         text = line.lstrip()
         emit_hanging("  " + line.removesuffix(text), text)
@@ -162,9 +163,9 @@ def _show_quarantine(quarantine: Quarantine | None, zone: ZoneInfo) -> None:
 
 def _show_fault(described: DescribedMessage) -> None:
     if described.fault is not None:
-        say(click.style(f"{described.fault.kind}: ", fg="red") + visible(described.fault.message))
+        say_hanging(f"{described.fault.kind}: ", visible(described.fault.message), "red")
         for line in visible_lines(described.fault.traceback):
-            say(f"  {line}".rstrip())
+            say_hanging("  ", line)
 
 
 def _reflowed(lines: list[str]) -> Iterator[str]:

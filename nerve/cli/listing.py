@@ -1,5 +1,6 @@
 """`nerve list`: the senses and the reflexes of the configuration, and how they do."""
 
+from collections import Counter
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,12 @@ def list_() -> None:
     """List the senses or the reflexes."""
 
 
-@list_.command(short_help="The senses, what runs them, how the last run ended.")
+@list_.command(
+    short_help="The senses, what runs them, how the last run ended.",
+    epilog="\b\nExamples:\n"
+    "  nerve list senses                        with nerve running or not\n"
+    "  nerve list senses --json | jq .sense     the names alone",
+)
 @json_option
 @config_options
 @click.pass_obj
@@ -83,7 +89,10 @@ def _show_quarantines(
     say("mend it; a quarantine ends earlier with: nerve resume SENSE")
 
 
-@list_.command(short_help="The reflexes: what they run, when, and when next.")
+@list_.command(
+    short_help="The reflexes: what they run, when, and when next.",
+    epilog="\b\nExample:\n  nerve list reflexes                      what comes next",
+)
 @json_option
 @config_options
 @click.pass_obj
@@ -95,7 +104,11 @@ def reflexes(settings: Settings, as_json: bool) -> None:
     """
     loaded = settings.load()
     config, now_us, schedule = loaded.config, SystemClock().now_us(), running(loaded)
-    due = [next_of(reflex, config, now_us, schedule) for reflex in config.reflexes]
+    ticks = next_ticks(loaded)
+    due = [
+        _told_of(reflex, config, ticks) or next_of(reflex, config, now_us, schedule)
+        for reflex in config.reflexes
+    ]
     if as_json:
         for reflex, next_us in zip(config.reflexes, due, strict=True):
             emit_json(_as_json(reflex, next_us))
@@ -108,6 +121,25 @@ def reflexes(settings: Settings, as_json: bool) -> None:
     emit_table(("kind", "runs", "next", "when"), rows)
     if not rows:
         say(f"{loaded.path} has no reflexes")
+
+
+def _told_of(
+    reflex: SenseReflex | WorkflowReflex, config: Config, ticks: Mapping[str, int]
+) -> int | None:
+    """Its next time as the running nerve says, which knows of reloads; None if it does not.
+
+    Of a sense with several timers it tells the next tick, and not whose it is.
+    """
+    if not isinstance(reflex, SenseReflex) or reflex.on:
+        return None
+    timers = Counter(
+        sense
+        for other in config.reflexes
+        if isinstance(other, SenseReflex) and not other.on
+        for sense in other.sense
+    )
+    told = [ticks[sense] for sense in reflex.sense if timers[sense] == 1 and sense in ticks]
+    return min(told, default=None)
 
 
 def _as_json(reflex: SenseReflex | WorkflowReflex, next_us: int | None) -> dict[str, object]:

@@ -9,8 +9,10 @@ from importlib.util import find_spec
 
 import click
 
+from nerve.cli.numbers import number_option
 from nerve.cli.output import say
 from nerve.cli.settings import Settings, config_options
+from nerve.errors import PackageMissing
 
 PACKAGE = "prometheus_client"
 DEFAULT_PORT = 9108
@@ -22,11 +24,11 @@ HIGHEST_PORT = 65_535
     "  nerve metrics                      at http://127.0.0.1:9108/metrics\n"
     "  nerve metrics --once > nerve.prom  for a collector of text files"
 )
-@click.option(
+@number_option(
     "--port",
-    type=click.IntRange(0, HIGHEST_PORT),
+    0,
+    HIGHEST_PORT,
     default=DEFAULT_PORT,
-    metavar="N",
     show_default=True,
     help="Where to listen; 0 takes any that is free.",
 )
@@ -44,7 +46,7 @@ def metrics(settings: Settings, port: int, address: str, once: bool) -> None:
     package: pip install 'nerve[metrics]'
     """
     if find_spec(PACKAGE) is None:
-        raise click.UsageError("nerve metrics needs a package: pip install 'nerve[metrics]'")
+        raise PackageMissing("nerve metrics needs a package", hint="pip install 'nerve[metrics]'")
     from nerve.cli import exporter  # it imports the package, which --help must do without
 
     scrapes = exporter.Scrapes(exporter.Source(settings).families)

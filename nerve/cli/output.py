@@ -5,14 +5,24 @@ program tells it to where NO_COLOR is set.
 """
 
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
-from nerve.cli.wording import cells, cut, hanging, json_text, padded, visible
+from nerve.cli.wording import (
+    cells,
+    cut,
+    hanging,
+    json_text,
+    padded,
+    visible,
+    visible_lines,
+)
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 _GAP = "  "
@@ -24,16 +34,34 @@ def say(text: str) -> None:
         click.echo(text, err=True)
 
 
+def say_hanging(head: str, text: str, colour: str | None = None) -> None:
+    """Talk in a visible text beside its head, which is coloured; without one all is."""
+    style = partial(click.style, fg=colour) if colour else str
+    lines = hanging(head, text, _width_of_stderr(), str if head else style)
+    if head:
+        lines[0] = style(lines[0][: len(head)]) + lines[0][len(head) :]
+    for line in lines:
+        say(line.rstrip())
+
+
+def say_hint(hint: str) -> None:
+    """Talk of what to do, below what is the matter."""
+    head = "  hint: "
+    for line in visible_lines(hint):
+        say_hanging(head, line)
+        head = " " * len(head)
+
+
 def emit(line: str) -> None:
     """Put one line of data on stdout."""
     with stdout_named():
         click.echo(line)
 
 
-def emit_hanging(head: str, text: str) -> None:
+def emit_hanging(head: str, text: str, colour: str | None = None) -> None:
     """Put a visible text beside its head on stdout; a terminal wraps it, with its indent."""
     for line in hanging(head, text, terminal_width()):
-        emit(line.rstrip())
+        emit(click.style(line.rstrip(), fg=colour) if colour and line.strip() else line.rstrip())
 
 
 def emit_json(value: Any) -> None:
@@ -68,6 +96,18 @@ def is_terminal() -> bool:
 def terminal_width() -> int | None:
     """Return the terminal's present width in cells; None where stdout is none."""
     return shutil.get_terminal_size().columns if is_terminal() else None
+
+
+def _width_of_stderr() -> int | None:
+    """Its own: stdout may be a pipe beside it."""
+    if not sys.stderr.isatty():
+        return None
+    if os.environ.get("COLUMNS", "").isdecimal():  # as shutil.get_terminal_size() takes it
+        return int(os.environ["COLUMNS"]) or None
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or None
+    except OSError:
+        return None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import click
 
 from nerve.cli.asking import ask, running
 from nerve.cli.journal import has_table, open_journal
-from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.output import emit, emit_json, json_option, say, say_hanging
 from nerve.cli.ownership import asked_here, entry_of, owned_journal
 from nerve.cli.remote import Remote
 from nerve.cli.settings import Settings, config_options
@@ -31,12 +31,12 @@ from nerve.wire.control import MAX_REASON_CHARS, PauseRequest
 
 
 @click.command(
-    epilog="\b\nExample:\n"
+    epilog="\b\nExamples:\n"
     '  nerve pause disk --reason "the array is rebuilt until Friday"\n'
     "  nerve pause web                          all senses of the group web\n"
     "  nerve resume disk                        lets it run again\n"
-    "\b\nWhere a sense and a group have one name, the sense is meant; group:NAME is the group.\n"
-    "A compute that runs comes to its end. What waits, and what comes, is counted as `paused`;\n"
+    "\nWhere a sense and a group have one name, the sense is meant; group:NAME is the group. "
+    "A compute that runs comes to its end. What waits, and what comes, is counted as `paused`; "
     "signals of others are taken up when the sense is resumed, as its reflex says (missed)."
 )
 @click.argument("targets", nargs=-1, required=True, metavar="SENSE|GROUP...")
@@ -65,7 +65,7 @@ def _ask(remote: Remote, request: PauseRequest, *, as_json: bool) -> Exit:
     for sense in facts["running"]:
         say(f"{visible(sense)} runs now, and comes to its end")
     if not reply.is_good:
-        say(visible(reply.message))
+        say_hanging("", visible(reply.message))
     return Exit.OK if reply.is_good else Exit.FOUND
 
 

@@ -55,7 +55,8 @@ Begin with:
   nerve init            write a nerve.yaml that watches this machine
   nerve check           see whether all is well with it
   nerve run             start; Ctrl-C stops
-  nerve logs -f         follow what happens, from a second terminal
+  nerve status          from a second terminal: how it is, and what needs you
+  nerve new sense NAME  write a sense of your own
 """
 
 

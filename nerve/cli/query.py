@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from nerve.cli.numbers import number_option
 from nerve.cli.output import (
     emit_json,
     emit_tab_separated,
@@ -39,15 +40,15 @@ _BEGIN_HINT = "begin with SELECT"
 @click.command(
     epilog="\b\nExamples:\n"
     "  nerve query disk 'SELECT name, sql FROM sqlite_schema'\n"
-    "  nerve query cpu-usage 'SELECT * FROM readings ORDER BY id DESC LIMIT 5' --json"
+    "  nerve query cpu-usage 'SELECT * FROM readings LIMIT 5' --json"
 )
 @click.argument("sense")
 @click.argument("sql")
-@click.option(
+@number_option(
     "--limit",
-    type=click.IntRange(1, MAX_LIMIT),
+    1,
+    MAX_LIMIT,
     default=DEFAULT_LIMIT,
-    metavar="N",
     show_default=True,
     help="At most so many rows.",
 )

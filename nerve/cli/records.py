@@ -16,13 +16,25 @@ from zoneinfo import ZoneInfo
 import click
 
 from nerve.cli.entries import Damaged, Entry
+from nerve.cli.frames import News
 from nerve.cli.moments import parse_moment
-from nerve.cli.output import emit, emit_json, json_option, say, terminal_width
+from nerve.cli.numbers import number_option
+from nerve.cli.output import (
+    emit,
+    emit_hanging,
+    emit_json,
+    is_terminal,
+    json_option,
+    say,
+    say_hanging,
+    terminal_width,
+)
 from nerve.cli.selection import LEVELS, Selection
 from nerve.cli.settings import Settings, config_options
+from nerve.cli.terminal import is_of_nerve, source_cells
 from nerve.cli.timeline import MAX_ID, Page, Timeline, open_timeline
 from nerve.cli.wakeups import Wakeups
-from nerve.cli.wording import hanging, local_time, padded, sentence, visible
+from nerve.cli.wording import hanging, local_time, local_times, padded, sentence, visible
 from nerve.clock import SystemClock
 from nerve.config import Loaded
 from nerve.config.names import closest
@@ -30,6 +42,8 @@ from nerve.errors import Exit, StateError
 
 PARENT = "nerve"
 """What log rows of the parent itself have for a source."""
+_HELP_INDENT_CELLS = 8
+"""Of a hint and of frames: below the entry, and with room for long lines."""
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 100_000
 
@@ -43,24 +57,24 @@ def _paging(command: _Decorated) -> _Decorated:
         click.option("--since", metavar="TIME", help="From 10m or 1h ago, or a date and time, on."),
         click.option("--until", metavar="TIME", help="Up to then, that moment left out."),
         click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C."),
-        click.option(
+        number_option(
             "--since-id",
-            type=click.IntRange(0, MAX_ID),
-            metavar="N",
+            0,
+            MAX_ID,
             help="From after this id on.",
         ),
-        click.option(
+        number_option(
             "--before-id",
-            type=click.IntRange(1, MAX_ID),
-            metavar="N",
+            1,
+            MAX_ID,
             help="The last before this id.",
         ),
-        click.option(
+        number_option(
             "--limit",
-            type=click.IntRange(1, MAX_LIMIT),
+            1,
+            MAX_LIMIT,
             default=DEFAULT_LIMIT,
             show_default=True,
-            metavar="N",
             help="At most so many.",
         ),
         json_option,
@@ -91,7 +105,7 @@ def signals(context: click.Context, /, source: str | None, **paging: Any) -> Exi
 @click.command(
     epilog="\b\nExamples:\n"
     "  nerve logs --level warning --since 1h    what went wrong in the last hour\n"
-    "  nerve logs -f --sense disk               one sense, live, its signals included\n"
+    "  nerve logs -f --sense disk               one sense, live, with its signals\n"
     "  nerve logs --type worker.died --json     every death of a worker"
 )
 @click.option(
@@ -127,7 +141,7 @@ def _run(
     stranger = _stranger(loaded, selection)
     if paging["follow"]:
         if stranger:  # else somebody waits for ever
-            say(click.style("warning: ", fg="yellow") + stranger)
+            say_hanging("warning: ", stranger, "yellow")
         return _follow(loaded, selection, show, paging)
     with open_timeline(loaded, _say_fault) as timeline:
         page, hint = _page(timeline, selection, paging)
@@ -201,12 +215,14 @@ def _shower(loaded: Loaded, *, as_json: bool, show_type: bool) -> _Show:
         as_object = Entry.as_log if show_type else Entry.as_signal
         return lambda entry: emit_json(as_object(entry))
     zone = ZoneInfo(loaded.config.timezone)
-    width = max((len(name) for name in loaded.config.senses), default=0)
-    return lambda entry: _show_line(entry, zone, width, show_type=show_type)
+    width, news = source_cells(loaded), News()
+    return lambda entry: _show_line(entry, zone, width, news, show_type=show_type)
 
 
-def _show_line(entry: Entry, zone: ZoneInfo, width: int, *, show_type: bool) -> None:
+def _show_line(entry: Entry, zone: ZoneInfo, width: int, news: News, *, show_type: bool) -> None:
     text = sentence(entry.payload)
+    if is_of_nerve(entry.type):
+        text = local_times(text, zone)
     if show_type and entry.type != "signal":
         text = f"{visible(entry.type)}: {text}" if text else visible(entry.type)
     level = f"{entry.level}: " if entry.level in _COLOURS else ""
@@ -214,6 +230,13 @@ def _show_line(entry: Entry, zone: ZoneInfo, width: int, *, show_type: bool) -> 
     head = f"{entry.id:>6}  {local_time(entry.at_us, zone)}  {source}  {level}"
     for line in hanging(head, text, terminal_width(), partial(_coloured, entry.level)):
         emit(line)
+    if is_terminal() and entry.level in _COLOURS:
+        hint, frames = news.of(entry.source, entry.type, entry.payload)
+        indent = " " * _HELP_INDENT_CELLS
+        if hint:
+            emit_hanging(f"{indent}hint: ", hint)
+        for frame in frames:
+            emit_hanging(indent, frame)
 
 
 def _coloured(level: str, text: str) -> str:
@@ -236,7 +259,7 @@ def _times(loaded: Loaded, paging: dict[str, Any]) -> dict[str, Any]:
 
 def _say_fault(error: StateError) -> None:
     hint = f"; {error.hint}" if error.hint else ""
-    say(click.style("warning: ", fg="yellow") + visible(str(error)) + hint)
+    say_hanging("warning: ", visible(str(error) + hint), "yellow")
 
 
 def _stranger(loaded: Loaded, selection: Selection) -> str:

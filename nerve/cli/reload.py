@@ -6,7 +6,7 @@ shows what is wrong with it. All that it needs itself is the state directory.
 
 import click
 
-from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.output import emit, emit_json, json_option, say_hanging
 from nerve.cli.remote import connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible, visible_lines
@@ -16,10 +16,10 @@ from nerve.wire.control import DoneReply, ProgressReply, ReloadRequest
 
 @click.command(
     epilog="\b\nExamples:\n"
-    "  nerve reload                             after a change of nerve.yaml or of a sense\n"
-    "  nerve reload --check                     what would be done, and what is wrong\n"
+    "  nerve reload                             after nerve.yaml or a sense changed\n"
+    "  nerve reload --check                     what would be done, or is wrong\n"
     "  nerve reload --json | jq .groups         for another program\n"
-    "Exit codes: 0 all of it is done, 1 a sense did not come up again, 69 no nerve runs, 78 the "
+    "\nExit codes: 0 all of it is done, 1 a sense did not come up again, 69 no nerve runs, 78 the "
     "configuration is at fault and the old one runs on."
 )
 @click.option("--check", is_flag=True, help="Only say what would be done, or what is wrong.")
@@ -45,4 +45,4 @@ def reload(settings: Settings, check: bool, as_json: bool) -> Exit:
 
 
 def _tell(progress: ProgressReply) -> None:
-    say(visible(progress.message))
+    say_hanging("", visible(progress.message))

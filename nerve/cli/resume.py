@@ -14,7 +14,7 @@ import click
 
 from nerve.cli.asking import ask, running
 from nerve.cli.journal import open_journal
-from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.output import emit, emit_json, json_option, say, say_hanging
 from nerve.cli.ownership import asked_here, entry_of, owned_journal
 from nerve.cli.pause import as_object, in_words, paused_in
 from nerve.cli.quarantines import as_json as quarantine_as_json
@@ -36,7 +36,8 @@ from nerve.wire.control import DoneReply, ResumeRequest
     epilog="\b\nExamples:\n"
     "  nerve resume disk                        after it was mended\n"
     "  nerve resume web                         all senses of the group web\n"
-    "\b\nWhere a sense and a group have one name, the sense is meant; group:NAME is the group."
+    "\nWhere a sense and a group have one name, the sense is meant; group:NAME is the group.\n"
+    "\nExit codes: 0 all of them are free, 1 one had none of these."
 )
 @click.argument("targets", nargs=-1, required=True, metavar="SENSE|GROUP...")
 @json_option
@@ -45,8 +46,7 @@ from nerve.wire.control import DoneReply, ResumeRequest
 def resume(settings: Settings, targets: tuple[str, ...], as_json: bool) -> Exit:
     """End the pause, the quarantine and the rest of senses.
 
-    Where nerve runs they may run at once, else with its next start. Exit 1 if one of them has
-    none of these.
+    Where nerve runs they may run at once, else with its next start.
     """
     located = settings.whereabouts()
     if (remote := running(located)) is not None:
@@ -102,7 +102,7 @@ def _ask(
     for one in told:
         _show(one["sense"], ended, zone, as_json=as_json)
     if not reply.is_good and all(one["resumed"] for one in told):
-        say(visible(reply.message))
+        say_hanging("", visible(reply.message))
     return Exit.OK if reply.is_good else Exit.FOUND
 
 

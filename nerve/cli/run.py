@@ -25,7 +25,7 @@ from nerve.cli.wording import counted
 from nerve.clock import MS_PER_S
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
-from nerve.errors import Exit, NerveError
+from nerve.errors import Exit, NerveError, PackageMissing
 from nerve.supervisor.filewatch import is_installed
 from nerve.supervisor.ledger import Tally
 from nerve.version import VERSION
@@ -34,7 +34,7 @@ from nerve.version import VERSION
 @click.command(
     epilog="\b\nExamples:\n"
     "  nerve run                                until Ctrl-C\n"
-    "  nerve run --once                         every sense once, exit 1 if one failed\n"
+    "  nerve run --once                         every sense once; 1 if one failed\n"
     "  nerve run --json | jq .payload           for another program\n"
     "  nerve run --set senses.disk.timeout=20s  with one key changed\n"
     "  nerve run --watch                        while a sense is being written"
@@ -52,10 +52,10 @@ def run(context: click.Context, once: bool, watch: bool, as_json: bool) -> Exit:
     A first Ctrl-C or SIGTERM lets running computes end; a second one ends at once. SIGHUP reads
     nerve.yaml again, as `nerve reload` does, and so does a change of it with --watch.
     """
-    if watch:
-        _require_watchable(once=once)
     announce = Announcer(as_json=as_json, environ=os.environ)
     try:
+        if watch:
+            _require_watchable(once=once)
         return _run(context, announce, once=once, watch=watch, as_json=as_json)
     except NerveError as error:
         announce.explain(error)
@@ -91,7 +91,7 @@ def _require_watchable(*, once: bool) -> None:
     if once:
         raise click.UsageError("--once ends before anything could be reloaded; leave out --watch.")
     if not is_installed():
-        raise click.UsageError("--watch needs a package: pip install 'nerve[watch]'")
+        raise PackageMissing("--watch needs a package", hint="pip install 'nerve[watch]'")
 
 
 def _wording(context: click.Context, loaded: Loaded, *, as_json: bool) -> terminal.Word:
@@ -104,7 +104,7 @@ def _wording(context: click.Context, loaded: Loaded, *, as_json: bool) -> termin
     return terminal.ForPerson(
         zone=ZoneInfo(loaded.config.timezone),
         width=lambda: shutil.get_terminal_size().columns,
-        source_cells=max((len(name) for name in loaded.config.senses), default=0),
+        source_cells=terminal.source_cells(loaded),
         colour=context.color is not False,
     )
 

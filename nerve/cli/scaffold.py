@@ -57,7 +57,7 @@ def new() -> None:
     epilog="\b\nExamples:\n"
     "  nerve new sense load-watch --add         and have nerve.yaml use it\n"
     "  pytest                                   its tests pass at once\n"
-    "  nerve test load-watch                    run it once, for real, on nothing that matters",
+    "  nerve test load-watch                    run it once, on a scratch database",
 )
 @click.argument("name")
 @click.option("--add", is_flag=True, help="Add it to nerve.yaml, with a reflex every 10s.")

@@ -13,8 +13,8 @@ import click
 
 from nerve.cli.asking import ask
 from nerve.cli.journal import open_journal
-from nerve.cli.output import emit, emit_json, json_option, say
-from nerve.cli.remote import Remote, connect
+from nerve.cli.output import emit, emit_json, json_option, say_hanging, say_hint
+from nerve.cli.remote import NotRunning, Remote, connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible
 from nerve.clock import MS_PER_S
@@ -36,7 +36,8 @@ MAX_WAIT_S = 7 * 24 * 3600.0
     epilog="\b\nExamples:\n"
     "  nerve stop                               as SIGTERM does: computes may end\n"
     "  nerve stop --now                         kill what runs\n"
-    "\b\nAs with SIGTERM, a second `nerve stop` stops at once. Ctrl-C ends the waiting alone."
+    "\nAs with SIGTERM, a second `nerve stop` stops at once. Ctrl-C ends the waiting alone.\n"
+    "\nExit codes: 0 it is gone, 1 that takes longer than it should, 69 no nerve runs."
 )
 @click.option("--now", is_flag=True, help="Do not wait for running computes.")
 @click.option("--timeout", metavar="DURATION", help="How long to wait for the end, e.g. 30s.")
@@ -44,18 +45,21 @@ MAX_WAIT_S = 7 * 24 * 3600.0
 @config_options
 @click.pass_obj
 def stop(settings: Settings, now: bool, timeout: str | None, as_json: bool) -> None:
-    """Stop the nerve that runs, and wait until it is gone.
-
-    Exit 0 once it is gone, 1 if that takes longer than it should.
-    """
+    """Stop the nerve that runs, and wait until it is gone."""
     located = settings.whereabouts()
     timeout_s = None if timeout is None else _seconds(timeout)
     began = time.monotonic()
-    with connect(located) as remote:
+    try:
+        connected = connect(located)
+    except NotRunning as error:
+        if StateDir(located.state_dir).holder() is None:
+            error.hint = "there is nothing to stop; `nerve status` tells how it ended"
+        raise
+    with connected as remote:
         gone = _Gone(located, remote)
         with gone:
             reply = ask(remote, StopRequest(now=now))
-            say(visible(reply.message))
+            say_hanging("", visible(reply.message))
             gone.wait(min(_allowed_s(reply) if timeout_s is None else timeout_s, MAX_WAIT_S))
     _show(located, remote.pid, reply, time.monotonic() - began, as_json=as_json)
 
@@ -111,7 +115,7 @@ def _show(located: Located, pid: int, reply: DoneReply, seconds: float, *, as_js
         emit(f"nerve (process {pid}) has stopped, after {seconds:.1f} s")
     else:
         emit(f"nerve (process {pid}) is gone, and has not noted how it ended")
-        say("  hint: the next start sees to what it left; `nerve logs` tells how far it came")
+        say_hint("the next start sees to what it left; `nerve logs` tells how far it came")
 
 
 def _ended(located: Located, boot: str) -> str | None:

@@ -9,26 +9,25 @@ terminal sees it.
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
-from itertools import groupby
+from datetime import tzinfo
 from typing import Any
 
 import click
 
+from nerve.cli.frames import News
 from nerve.cli.wording import (
-    counted,
     cut,
     hanging,
     json_text,
-    local_time,
+    local_times,
     padded,
     sentence,
     visible,
-    visible_lines,
 )
-from nerve.clock import US_PER_S, rfc3339, to_datetime
+from nerve.clock import rfc3339, to_datetime
+from nerve.config import Loaded
 from nerve.store.batch import LogEntry, SignalEntry
 
 ROUTINE = frozenset(
@@ -45,17 +44,22 @@ CONSEQUENCES = frozenset({"sense.resting", "compute.crashed", "compute.killed"})
 """Rows that follow a death and repeat its message, which is not told again."""
 MAX_DEATHS = 32
 """Deaths whose message is remembered for that."""
-MAX_THREADS = 3
-"""Parts of a stack dump that are shown, the last ones: the main thread, which computes, is last."""
-_TELLING = ("Fatal Python error", "Current thread")
-"""How the parts begin that are shown wherever they stand: one of each, at most, in a dump."""
-MAX_THREAD_LINES = 13
-"""Of each part: its heading and the innermost frames, which stand first."""
 _INDENT = " " * 10
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 Entry = SignalEntry | LogEntry
 Word = Callable[[int | None, Entry], str | None]
+
+
+def is_of_nerve(type_: str) -> bool:
+    """Whether a row's sentence is nerve's own, and not what a sense has said, raised or printed."""
+    return type_ not in PLAIN_TYPES and not type_.startswith("compute.") and type_ != "signal"
+
+
+def source_cells(loaded: Loaded) -> int:
+    """Return the width of a column for the names of senses and groups, in cells."""
+    senses = loaded.config.senses
+    return max(map(len, (*senses, *(sense.group for sense in senses.values()))), default=0)
 
 
 def for_json(entry_id: int | None, entry: Entry) -> str:
@@ -87,8 +91,8 @@ class ForPerson:
 
     Attributes:
         zone: whose time of day is shown.
-        width: tells the terminal's present width in cells; routine lines are cut to it, and
-            warnings and errors wrapped.
+        width: tells the terminal's present width in cells; what senses tell is cut to it, and
+            what nerve does is wrapped, as are warnings and errors.
         source_cells: width of the column with the senses' names.
         colour: whether to use colours.
     """
@@ -97,7 +101,7 @@ class ForPerson:
     width: Callable[[], int]
     source_cells: int
     colour: bool
-    _last_alarms: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    _news: News = field(default_factory=News)
     _deaths: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_DEATHS))
 
     def __call__(self, _entry_id: int | None, entry: Entry) -> str | None:
@@ -111,6 +115,8 @@ class ForPerson:
             return "\n".join([*self._alarm(head, told, entry, payload), ""]) if told else None
         if entry.type in ROUTINE:
             return None
+        if is_of_nerve(entry.type):  # rare, and its end matters: what was applied, who asked
+            return "\n".join([*self._hanging(head, told, dim=True), ""])
         return self._styled(cut(head + told, self.width()), dim=True) + "\n"
 
     def _head(self, entry: Entry) -> str:
@@ -125,26 +131,20 @@ class ForPerson:
             self._deaths.append(text)
         if entry.type in CONSEQUENCES:
             text = next((_without(text, death) for death in self._deaths if death in text), text)
-        until_us = _until_us(payload)
-        if until_us is not None:
-            text = text.replace(str(payload["until"]), local_time(until_us, self.zone))
+        if is_of_nerve(entry.type):
+            text = local_times(text, self.zone)
         return text if entry.type in PLAIN_TYPES or not text else f"{visible(entry.type)}: {text}"
 
     def _alarm(self, head: str, told: str, entry: LogEntry, payload: Any) -> list[str]:
         """Word a warning or an error: never cut, and with all that helps when it is new."""
         lines = self._hanging(head, told, fg=_COLOURS[entry.level])
-        help_keys = ("message", "hint", "traceback", "stack")
-        found = payload if isinstance(payload, dict) else {}
-        message, hint, traceback, stack = (str(found.get(key) or "") for key in help_keys)
-        about, is_new = (entry.source, entry.type), [message, hint, traceback, stack]
-        if self._last_alarms.get(about) != is_new:
-            self._last_alarms[about] = is_new
-            lines += self._help(hint, [*visible_lines(traceback), *stack_lines(stack)])
+        hint, frames = self._news.of(entry.source, entry.type, payload)
+        lines += self._help(hint, frames)
         return lines
 
     def _help(self, hint: str, frames: list[str]) -> list[str]:
-        lines = self._hanging(f"{_INDENT}hint: ", visible(hint)) if hint else []
-        for frame in filter(None, frames):
+        lines = self._hanging(f"{_INDENT}hint: ", hint) if hint else []
+        for frame in frames:
             lines += self._hanging(_INDENT, frame, dim=True)
         return lines
 
@@ -155,43 +155,5 @@ class ForPerson:
         return click.style(text, **style) if self.colour and style else text
 
 
-def stack_lines(stack: str) -> list[str]:
-    """Return what a person needs of a stack dump, line by line, and how much that leaves out."""
-    threads = [visible_lines(thread) for thread in stack.strip().split("\n\n") if thread]
-    shown = [t for t in threads[:-MAX_THREADS] if t[0].startswith(_TELLING)]
-    shown += threads[-MAX_THREADS:]
-    left_out = len(threads) - len(shown)
-    lines = [f"({counted(left_out, 'more thread')})"] if left_out else []
-    for thread in shown:
-        lines += _innermost(list(_folded(thread)))
-    return lines
-
-
-def _folded(lines: list[str]) -> Iterator[str]:
-    """Tell a line that follows itself once, as recursion has it, and how often."""
-    for line, same in groupby(lines):
-        yield line
-        if again := len(list(same)) - 1:
-            yield f"  (the same {counted(again, 'more time')})"
-
-
-def _innermost(lines: list[str]) -> list[str]:
-    more = len(lines) - MAX_THREAD_LINES
-    if more <= 0:
-        return lines
-    left_out = f"  ({counted(more, 'more line')}; `nerve logs --json` has all)"
-    return [*lines[:MAX_THREAD_LINES], left_out]
-
-
 def _without(text: str, death: str) -> str:
     return text.removesuffix(death).removesuffix(": ")
-
-
-def _until_us(payload: Any) -> int | None:
-    """The moment under `until`, in UTC microseconds, where there is one."""
-    until = payload.get("until") if isinstance(payload, dict) else None
-    try:
-        moment = datetime.fromisoformat(str(until))
-    except ValueError:
-        return None
-    return int(moment.timestamp()) * US_PER_S if moment.tzinfo else None

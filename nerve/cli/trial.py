@@ -16,7 +16,8 @@ from typing import Any
 
 import click
 
-from nerve.cli.output import emit, emit_json, emit_table, json_option
+from nerve.cli.numbers import number_option
+from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option
 from nerve.cli.query import cell_of, json_value
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.trigger import payload_of
@@ -43,19 +44,19 @@ MAX_CELL_CELLS = 40
 @click.command(
     epilog="\b\nExamples:\n"
     "  nerve test disk                          once\n"
-    "  nerve test disk --times 3                what it makes of its own earlier rows\n"
+    "  nerve test disk --times 3                what it makes of earlier rows\n"
     "  nerve test heat --signal 'disk={\"full\": true}'\n"
     "                                           caused by a signal of another sense\n"
     '  nerve test deploy --payload \'{"version": "1.4"}\'\n'
     "                                           as `nerve trigger` would\n"
-    "Exit code 1 when a run failed."
+    "\nExit codes: 0 no run failed, 1 one did."
 )
 @click.argument("sense")
-@click.option(
+@number_option(
     "--times",
-    type=click.IntRange(1, MAX_TIMES),
+    1,
+    MAX_TIMES,
     default=1,
-    metavar="N",
     help="How often to run it.",
 )
 @click.option(
@@ -204,10 +205,10 @@ def _show_error(result: Result) -> None:
     error = result.error
     assert error is not None  # noqa: S101  only the failed come here
     told = f"{error.kind}: {error.message}\n{error.traceback}"
-    for line in visible_lines(told):
-        emit(click.style(f"  {line}", fg="red"))
+    for line in filter(None, visible_lines(told)):
+        emit_hanging("  ", line, "red")
     if error.hint:
-        emit(f"  hint: {visible(error.hint)}")
+        emit_hanging("  hint: ", visible(error.hint))
 
 
 def _show_heard(logs: tuple[LogLine, ...], printed: str) -> None:

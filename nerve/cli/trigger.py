@@ -6,17 +6,19 @@ and may join one that waits already. With `--wait` the command tells what came o
 
 import json
 import sys
+from datetime import UTC
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from nerve.cli.asking import ask
-from nerve.cli.output import emit, emit_json, json_option, say
+from nerve.cli.output import emit_hanging, emit_json, json_option, say, say_hint
 from nerve.cli.remote import connect
 from nerve.cli.settings import Settings, config_options
-from nerve.cli.wording import json_text, visible, visible_lines
-from nerve.errors import Exit, NerveError
+from nerve.cli.wording import json_text, local_times, visible, visible_lines
+from nerve.errors import ConfigurationInvalid, Exit, NerveError
 from nerve.wire.control import MAX_REQUEST_BYTES, DoneReply, TriggerRequest
 
 
@@ -32,10 +34,11 @@ class BadPayload(NerveError):
     "  nerve trigger disk --wait                and tell what came of it\n"
     '  nerve trigger deploy --wait --payload \'{"version": "1.4"}\'\n'
     "  nerve trigger deploy --payload @request.json\n"
-    "\b\nThrottle, rest, quarantine and pause hold for it as for every other trigger; while the\n"
-    "sense runs or waits it joins the one that waits, with all payloads. Should nerve be killed\n"
-    "before it has run, it is lost. With --wait: exit 0 after a signal or none, else 1; Ctrl-C\n"
-    "ends the waiting, and not the compute."
+    "\nThrottle, rest, quarantine and pause hold for it as for every other trigger; while the "
+    "sense runs or waits it joins the one that waits, with all payloads. Should nerve be killed "
+    "before it has run, it is lost. Ctrl-C ends the waiting, and not the compute.\n"
+    "\nExit codes: 0 it was taken, and with --wait it ended with a signal or none, 1 it was not "
+    "taken, or failed, 69 no nerve runs."
 )
 @click.argument("sense")
 @click.option(
@@ -53,14 +56,15 @@ def trigger(settings: Settings, sense: str, payload: str | None, wait: bool, as_
     value = None if payload is None else payload_of(payload)
     with connect(located) as remote:
         try:
-            reply = ask(remote, TriggerRequest(sense=sense, payload=value, wait=wait))
+            request = TriggerRequest(sense=sense, payload=value, wait=wait)
+            reply = ask(remote, request, lambda told: _standing(settings, told, wait=wait))
         except KeyboardInterrupt:
             say("no longer waited for; what was asked for goes on")
             raise
     if as_json:
         emit_json({**reply.facts, "message": reply.message, "good": reply.is_good})
     else:
-        _show(reply)
+        _show(settings, reply)
     return Exit.OK if reply.is_good else Exit.FOUND
 
 
@@ -92,14 +96,31 @@ def _limited(content: bytes) -> str:
     return content.decode()
 
 
-def _show(reply: DoneReply) -> None:
+def _standing(settings: Settings, told: str, *, wait: bool) -> str:
+    """Say what it waits for, and where that may be long, how not to."""
+    local = _in_our_times(settings, told)
+    return f"{local}; Ctrl-C ends the waiting alone" if wait and local != told else local
+
+
+def _in_our_times(settings: Settings, told: str) -> str:
+    """Write times in the zone of nerve.yaml, which is read for that alone; it may be at fault."""
+    if local_times(told, UTC) == told:
+        return told
+    try:
+        return local_times(told, ZoneInfo(settings.load().config.timezone))
+    except ConfigurationInvalid:
+        return told
+
+
+def _show(settings: Settings, reply: DoneReply) -> None:
     payload = reply.facts.get("payload")
     shown = "" if payload is None else f" {json_text(payload)}"
-    emit(visible(reply.message) + shown)
+    message = reply.message if "outcome" in reply.facts else _in_our_times(settings, reply.message)
+    emit_hanging("", visible(message) + shown)
     fault = reply.facts.get("fault")
     if isinstance(fault, dict):
         if traceback := str(fault.get("traceback", "")).rstrip():
             for line in visible_lines(traceback):
-                emit(f"  {line}")
+                emit_hanging("  ", line)
         if hint := fault.get("hint"):
-            say(f"  hint: {visible(str(hint))}")
+            say_hint(str(hint))

@@ -8,6 +8,7 @@ same record is asked about a moment in the past.
 """
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from nerve.cli.decisions import Run
 from nerve.cli.journal import open_journal
 from nerve.cli.live import Told, doing, holding, told_of
 from nerve.cli.moments import parse_moment
-from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option, say
+from nerve.cli.numbers import number_option
+from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option, say_hanging
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.upcoming import next_of, running
 from nerve.cli.wording import counted, local_time, sentence, visible
@@ -41,7 +43,16 @@ MAX_LAST = 1_000
 MAX_SINCE = len(decisions.REASONS)
 """Runs of reasons shown since the last outcome."""
 _LABEL_CELLS = 8
-_TROUBLES = ("sense.unavailable", "sense.resting", "group.fatal", "worker.boot_timeout")
+_UNAVAILABLE = "sense.unavailable"
+_TROUBLES = (_UNAVAILABLE, "sense.resting", "group.fatal", "worker.boot_timeout")
+
+_SHOWN_BY = {
+    "error": ("sense", "compute.error"),
+    "soft_timeout": ("sense", "compute.soft_timeout"),
+    "killed": ("group", "worker.died"),
+    "crashed": ("group", "worker.died"),
+}
+"""Outcome to the row of the log that tells most of it, and whose that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +70,17 @@ class Next:
 
 @click.command(
     epilog="\b\nExamples:\n"
-    "  nerve why disk                           its last run, what came since, what is next\n"
+    "  nerve why disk                           its last run, and what comes next\n"
     "  nerve why disk --last 50                 more of what became of its triggers\n"
     '  nerve why disk --at "2026-11-26 03:15"   what it did then'
 )
 @click.argument("sense")
-@click.option(
+@number_option(
     "--last",
-    type=click.IntRange(1, MAX_LAST),
+    1,
+    MAX_LAST,
     default=DEFAULT_LAST,
     show_default=True,
-    metavar="N",
     help="How many decisions to show; the same one again and again is one.",
 )
 @click.option("--at", "moment", metavar="TIME", help="Ask about a moment in the past.")
@@ -91,6 +102,7 @@ def why(settings: Settings, sense: str, last: int, moment: str | None, as_json: 
             if told is None:  # it knows what it bundles
                 held += _bundled(loaded, sense, lags)
             answer = _Answer(
+                settings,
                 loaded,
                 sense,
                 runs,
@@ -120,6 +132,7 @@ class _Answer:
         lags: (source, signals of it that it has not answered), where there are any.
     """
 
+    settings: Settings
     loaded: Loaded
     sense: str
     runs: list[Run]
@@ -160,8 +173,20 @@ class _Answer:
             _line("now", told)
         for coming in self.coming or [Next("no reflex runs it", None)]:
             at = f"{local_time(coming.at_us, zone)}, " if coming.at_us is not None else ""
-            _line("next", at + visible(self.loaded.redactor.text(coming.cause)))
+            unless = ", if nothing holds it back by then" if at and self.held else ""
+            _line("next", at + visible(self.loaded.redactor.text(coming.cause)) + unless)
+        if look := _look(self.ran, self.sense, config.group):
+            _line("look", shlex.join(["nerve", *self.settings.words(), *look]))
         _show_runs(self.runs, config, zone)
+
+
+def _look(ran: Run | None, sense: str, group: str) -> list[str]:
+    """Return the command that shows where it failed, if it has: traceback, or stack."""
+    if ran is None or ran.decision not in _SHOWN_BY:
+        return []
+    source, type_ = _SHOWN_BY[ran.decision]
+    named = ["--sense", sense] if source == "sense" else ["--source", group]
+    return ["logs", *named, "--type", type_, "--limit", "1"]
 
 
 def _again(run: Run, zone: ZoneInfo) -> str:
@@ -269,7 +294,7 @@ def _held_back(
     if quarantine := quarantines.held_in(reader).get(sense):
         end = quarantines.end_of(quarantine, SystemClock().now_us(), zone)
         end = "on trial: tried once more" if end == "on trial" else f"in quarantine until {end}"
-        yield f"{end}: {visible(quarantine.reason)}"
+        yield f"{end}: {visible(quarantine.reason)}; `nerve resume {sense}` ends that"
     if told is not None:
         yield from holding(told, zone)
     else:
@@ -318,7 +343,8 @@ def _trouble(
         told = sentence(json.loads(row[2]))
     except ValueError:  # a damaged row
         told = "see the log"
-    yield f"{row[1]} at {local_time(row[0], zone)}: {told}"
+    mended = f"; mend it, then `nerve restart {group}`" if row[1] == _UNAVAILABLE else ""
+    yield f"{row[1]} at {local_time(row[0], zone)}: {told}{mended}"
 
 
 def _lags(loaded: Loaded, reader: sqlite3.Connection, sense: str) -> Iterator[tuple[str, int]]:
@@ -328,7 +354,8 @@ def _lags(loaded: Loaded, reader: sqlite3.Connection, sense: str) -> Iterator[tu
                 try:
                     position = cursor_of(loaded, reader, (sense, source)).position
                 except StateError as error:  # of its own database: perhaps just what is asked about
-                    say(f"nerve: {visible(str(error))}; the journal alone was asked")
+                    told = f"{visible(str(error))}; the journal alone was asked"
+                    say_hanging("nerve: ", told, "red")
                     position = cursors_in(reader).get((sense, source))
                 if position is None:
                     continue

@@ -9,7 +9,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from nerve.clock import MS_PER_S, US_PER_MS, to_datetime
@@ -22,6 +22,8 @@ BELOW_INDENT_CELLS = 4
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_STAMP = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+"""As `nerve.clock.rfc3339` writes them."""
 _TELLING_KEYS = ("summary", "message", "text")
 _WIDE = frozenset("WF")
 _DAY_HOURS = 24
@@ -57,6 +59,18 @@ def sentence(payload: Any) -> str:
 def local_time(at_us: int, zone: tzinfo) -> str:
     """Write recorded microseconds as date and time of a zone, to the second."""
     return to_datetime(at_us).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local_times(text: str, zone: tzinfo) -> str:
+    """Write the recorded times that stand in a sentence of nerve's as `local_time` does."""
+    return _STAMP.sub(lambda found: _local(found[0], zone), text)
+
+
+def _local(stamp: str, zone: tzinfo) -> str:
+    try:
+        return datetime.fromisoformat(stamp).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):  # no such moment
+        return stamp
 
 
 def span(length_us: int) -> str:

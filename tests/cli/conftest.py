@@ -225,12 +225,15 @@ def running(project, background):
 
 @pytest.fixture
 def on_terminal(project):
-    """Run a command on a terminal of 80 columns; return the lines it shows there."""
+    """Run a command on a terminal of 80 columns; return the lines it shows there.
 
-    def run(*arguments, code=0):
+    With `talk=None` those of stderr are among them.
+    """
+
+    def run(*arguments, code=0, talk=subprocess.DEVNULL):
         ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (24, 80))
-        streams = {"stdin": theirs, "stdout": theirs, "stderr": subprocess.DEVNULL}
+        streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs if talk is None else talk}
         done = project.process(*arguments, env={"NO_COLOR": "1"}, **streams)
         os.close(theirs)
         assert done.returncode == code

@@ -26,6 +26,27 @@ def test_an_error_of_ours_is_a_line_and_a_hint_and_its_exit_code(capsys):
     assert err == "nerve: no such thing\n  hint: make one\n"
 
 
+def test_what_is_said_on_stderr_is_wrapped_between_words_beside_its_head(on_terminal, project):
+    """CTL-3"""
+    names = ", ".join(f"sense-{n}: {{}}" for n in range(12))
+    project.write("nerve.yaml", f"senses: {{{names}}}\n")
+    lines = on_terminal("why", "nothing-like-it", code=2, talk=None)
+    assert lines[0] == "nerve: nerve.yaml has no sense 'nothing-like-it'"
+    assert lines[1].startswith("  hint: the senses are: sense-0, sense-1")
+    assert lines[2].startswith("        sense-")
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_fault_of_the_configuration_is_wrapped_beside_its_place(on_terminal, project):
+    """CFG-1"""
+    project.write("nerve.yaml", "senses: {disk: {timeout: five seconds, group: 'Not A Name'}}\n")
+    lines = on_terminal("check", code=78, talk=None)
+    first = next(n for n, line in enumerate(lines) if "senses.disk.group" in line)
+    assert lines[first].startswith("nerve.yaml:1:")
+    assert lines[first + 1].startswith(" " * len("nerve.yaml:1:40: "))
+    assert max(map(len, lines)) <= 80
+
+
 def test_another_parent_ends_in_75(tmp_path):
     error = AlreadyRunning("in use", path=tmp_path, pid=1)
     assert guarded(fail_with(error)) == Exit.ALREADY_RUNNING == 75

@@ -6,6 +6,7 @@ import time_machine
 
 from nerve.clock import SystemClock, rfc3339
 from nerve.reflex.timers import phase_ms
+from tests.cli.conftest import AT_US
 
 
 def test_senses_are_listed_with_what_runs_them_and_how_they_did(project, signal, json_lines):
@@ -177,3 +178,15 @@ def test_a_narrow_terminal_takes_nothing_of_the_next_time(on_terminal):
     lines = on_terminal("list", "reflexes")
     assert any("with a signal" in line for line in lines)
     assert max(map(len, lines)) <= 80
+
+
+def test_the_running_nerve_is_asked_for_the_next_time_of_a_reflex(project, json_lines, monkeypatch):
+    """CTL-2"""
+    config = "senses: {twice: {}, once: {}, calm: {}}\nreflexes:\n"
+    config += "  - {kind: sense, sense: twice, interval: 1h}\n"
+    config += "  - {kind: sense, sense: [twice, once], interval: 2h}\n"
+    project.write("nerve.yaml", config + "  - {kind: sense, sense: calm, on: once}\n")
+    ticks = {"twice": AT_US, "once": AT_US + 1_000_000}
+    monkeypatch.setattr("nerve.cli.listing.next_ticks", lambda _loaded: ticks)
+    listed = json_lines(project.nerve("list", "reflexes", "--json").stdout)
+    assert [one["next"] for one in listed] == [None, rfc3339(AT_US + 1_000_000), None]

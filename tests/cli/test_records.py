@@ -1,3 +1,4 @@
+import json
 import os
 import shlex
 from contextlib import closing
@@ -376,3 +377,19 @@ def test_what_went_wrong_is_found_by_its_index_in_the_order_of_ids(project, log)
             assert b"TEMP B-TREE" not in b" ".join(row[3] for row in plan)
             page = timeline.oldest(Selection(level=level), 9)
             assert [entry.id for entry in page.entries] == expected
+
+
+def test_a_terminal_shows_the_hint_and_the_frames_of_a_failure_and_the_same_ones_once(
+    on_terminal, project, log
+):
+    """LOG-1"""
+    traceback = 'Traceback (most recent call last):\n  File "x.py", line 3\n\x1b[2Jgone'
+    payload = {"message": "OSError: no", "hint": "mend it", "traceback": traceback}
+    failed = {"type_": "compute.error", "level": "error", "payload": json.dumps(payload)}
+    project.record(log(**failed), log(**failed))
+    lines = on_terminal("logs")
+    assert lines.count("        hint: mend it") == 1
+    assert lines.count('          File "x.py", line 3') == 1
+    assert "        \\x1b[2Jgone" in lines
+    assert len([line for line in lines if "compute.error" in line]) == 2
+    assert "File" not in project.nerve("logs").stdout

@@ -137,9 +137,9 @@ def test_on_a_terminal_a_signal_is_a_readable_line_and_an_error_has_its_frames(c
         process.send_signal(signals.SIGINT)
         assert process.wait(30) == 0
     text = shown.decode()
-    assert "disk  compute.error: LookupError: lost" in text
+    assert "disk     compute.error: LookupError: lost" in text
     assert "in compute" in text
-    assert "disk  count 2" in text
+    assert "disk     count 2" in text
     assert "worker.ready" not in text
     assert "\x1b" not in text
 

@@ -178,6 +178,17 @@ def test_each_sense_says_what_it_does_or_when_it_runs_next(what, told):
     assert any(line.endswith("cpu for 1.0s, 2 wait") for line in lines)
 
 
+def test_a_sense_whose_group_was_given_up_is_not_said_to_be_unavailable_itself():
+    lines = shown(picture(sense(blocked="unavailable"), groups=(group(state="fatal"),)))
+    assert lines[-1].endswith("  its group was given up")
+
+
+def test_a_message_has_three_lines_of_80_columns_where_there_is_room_and_its_end_is_seen():
+    failed = Ran("error", NOW_US, 3, 3, NOW_US - 9 * US_PER_S, 3, "no answer " * 7)
+    found = picture(files=Recorded(ran={"disk": failed}))
+    assert "3 times since" in " ".join(" ".join(shown(found, height=22)).split())
+
+
 def crowd(number):
     senses = [sense(f"sense-{n:05}", next_us=NOW_US + US_PER_S) for n in range(number)]
     broken = sense("zebra", blocked="unavailable", why="import it\x1b[31m " + "x" * 300)
@@ -300,6 +311,8 @@ def test_a_journal_that_cannot_be_read_is_what_needs_a_person(project):
     assert done.exit_code == 69
     assert "nerve doctor" in done.stdout
     assert "is no SQLite database" in " ".join(done.stdout.split())
+    assert "what it did last is not known" in done.stdout
+    assert "never" not in done.stdout
 
 
 def test_a_fault_elsewhere_in_the_configuration_is_told_where_no_nerve_runs(project):

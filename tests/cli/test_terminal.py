@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from nerve.cli.frames import stack_lines
 from nerve.cli.outlet import Outlet
-from nerve.cli.terminal import ForPerson, for_json, for_pipe, stack_lines
+from nerve.cli.terminal import ForPerson, for_json, for_pipe
 
 
 @pytest.fixture
@@ -33,6 +34,21 @@ def test_a_line_is_cut_to_the_terminal_and_an_error_never(person, signal, log):
     error = person(width=40)(1, log(level="error", payload=long))
     assert error.count("x") == 200
     assert max(map(len, error.splitlines())) <= 40
+
+
+def test_what_nerve_does_is_wrapped_with_its_times_in_the_zone_of_the_reader(person, log):
+    paused = "its pause since 2026-11-21T01:03:18.318013Z was ended by `nerve resume`"
+    told = log(type_="sense.resumed", payload=json.dumps({"message": paused}))
+    first, *rest = person()(1, told).splitlines()
+    assert rest
+    assert "since 2026-11-21 02:03:18 was ended by `nerve resume`" in " ".join(
+        " ".join([first, *rest]).split()
+    )
+
+
+def test_what_a_sense_says_has_its_times_as_it_wrote_them(person, log):
+    said = log(payload=json.dumps({"message": "at 2026-11-21T01:03:18Z"}))
+    assert "at 2026-11-21T01:03:18Z" in person()(1, said)
 
 
 def test_a_long_hint_is_wrapped_below_itself(person, log):

@@ -80,7 +80,22 @@ def test_it_is_told_what_holds_a_sense_back_and_what_will_run_it(record):
     assert "now:     nerve does not run" in shown
     assert "in quarantine until" in shown
     assert "signal 11 (SIGSEGV)" in shown
+    assert "`nerve resume disk` ends that" in shown
     assert "next:    every 10s" in shown
+    assert "look:    nerve logs --source host --type worker.died --limit 1" in shown
+
+
+def test_a_failure_is_told_with_the_command_that_shows_its_traceback(record):
+    """SIG-8"""
+    failed = record(("error", 60, 1, "OSError: no answer"))
+    assert "nerve logs --sense disk --type compute.error --limit 1" in why(failed)
+    again = why(failed, "--set", "timezone=UTC")
+    assert "look:    nerve --set timezone=UTC logs --sense disk" in again
+
+
+def test_nothing_is_to_be_looked_at_where_it_has_not_failed(record):
+    """SIG-8"""
+    assert "look:" not in why(record(("error", 60, 1, "no"), ("signal", 30, 1, "")))
 
 
 def test_a_moment_in_the_past_is_answered_from_the_same_record(record):

@@ -1,4 +1,5 @@
 import json
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from nerve.cli.wording import (
     cut,
     hanging,
     json_text,
+    local_times,
     padded,
     sentence,
     visible,
@@ -113,3 +115,9 @@ def test_columns_are_aligned_by_cells(capsys):
 )
 def test_nouns_are_counted(number, noun, said):
     assert counted(number, noun) == said
+
+
+def test_recorded_times_in_a_sentence_are_told_in_the_zone_of_the_reader():
+    told = "until 2026-11-26T19:49:23.585790Z, not 2026-99-26T19:49:23Z"
+    expected = "until 2026-11-26 20:49:23, not 2026-99-26T19:49:23Z"
+    assert local_times(told, ZoneInfo("Europe/Berlin")) == expected

@@ -1,7 +1,6 @@
 """docs/commands.md, from the commands of click and what they say with --help."""
 
 import inspect
-import re
 
 import click
 
@@ -10,7 +9,6 @@ from tests.docs.markdown import anchor, table
 
 EVERYWHERE = {"config", "set", "help"}
 """Options of most commands: the head of the page tells what they do."""
-ENDLESS = re.compile(rf"(\d+)<=x<={2**63 - 1}")
 
 
 def made():
@@ -54,7 +52,7 @@ def _options(command, context):
     for parameter in command.params:
         record = parameter.get_help_record(context)
         if record and record[1] and parameter.name not in EVERYWHERE:
-            yield f"`{record[0]}`", ENDLESS.sub(r"x>=\1", record[1])
+            yield f"`{record[0]}`", record[1]
 
 
 def _epilog(epilog):

@@ -165,7 +165,9 @@ def test_what_is_waited_for_while_nerve_stops_is_told(started, nerve, project):
     (stop,) = running.log("nerve.stopping")
     assert stop["payload"]["by"]["command"] == "nerve stop"
     assert outcomes(project, "next") == {"stopped": 1}
-    assert "no nerve runs in" in nerve("stop", code=69).stderr
+    said = nerve("stop", code=69).stderr
+    assert "no nerve runs in" in said
+    assert "there is nothing to stop" in said
 
 
 def test_a_stop_from_a_second_terminal_is_at_once(started, nerve, project):
@@ -270,6 +272,7 @@ def test_a_restart_of_a_group_loads_a_changed_sense_and_is_no_crash(started, ner
     (project.root / "senses/slow/__init__.py").write_text("raise RuntimeError('half written')\n")
     broken = nerve("restart", "web", "--json", code=1)
     assert "half written" in json.loads(broken.stdout)["groups"][0]["senses"]["slow"]
+    assert "`nerve status web` tells what is the matter" in nerve("restart", "web", code=1).stderr
     assert "did you mean" in nerve("restart", "hostt", code=2).stderr
 
 
@@ -345,5 +348,6 @@ def test_without_a_running_nerve_what_to_do_is_said(project, nerve, arguments):
     project.sense("disk", GIVEN)
     project.config("senses: {disk: {group: host}}")
     done = nerve(*arguments, code=69)
-    assert "start it with: nerve run" in done.stderr
+    hint = "there is nothing to stop" if arguments == ("stop",) else "start it with: nerve run"
+    assert hint in done.stderr
     assert not (project.state / "lock").exists()

@@ -10,9 +10,9 @@ from nerve.cli.doctor.examination import Step, examine
 from nerve.cli.doctor.finding import NEEDS_DOING, WORST_FIRST, Finding, Severity
 from nerve.cli.doctor.patient import Patient
 from nerve.cli.doctor.steps import CONFIGURATION, DIRECTORY, STEPS
-from nerve.cli.output import emit, emit_json, json_option, say, terminal_width
+from nerve.cli.output import emit, emit_json, json_option, say, say_hanging, terminal_width
 from nerve.cli.settings import Settings, config_options
-from nerve.cli.wording import counted, cut, hanging, padded, visible
+from nerve.cli.wording import counted, hanging, padded, visible
 from nerve.errors import Exit
 
 MAX_SHOWN = 10
@@ -27,8 +27,8 @@ Found = tuple[Step, Finding]
 @click.command(
     epilog="\b\nExamples:\n"
     "  nerve doctor                             with nerve running or not\n"
-    "  nerve doctor --json                      for a monitor: one object for each thing\n"
-    "Exit codes: 0 all is sound, 1 something is to be done, 78 the configuration is at fault."
+    "  nerve doctor --json                      for a monitor: an object a thing\n"
+    "\nExit codes: 0 all is sound, 1 something is to be done, 78 the configuration is at fault."
 )
 @json_option
 @config_options
@@ -104,8 +104,8 @@ def _show_one(name: str, finding: Finding) -> None:
     head = f"{severity}  {padded(name, _NAME_CELLS)}  "
     width = terminal_width()
     if finding.severity is Severity.OK:
-        line = (head + visible(finding.message)).rstrip()
-        emit(click.style(line if width is None else cut(line, width), dim=True))
+        for line in hanging(head, visible(finding.message), width):
+            emit(click.style(line.rstrip(), dim=True))
         return
     text = visible("; ".join(filter(None, (finding.message, finding.why))))
     colour = _COLOURS.get(finding.severity)
@@ -126,6 +126,6 @@ def _sum_up(severities: list[Severity]) -> None:
     told = [counted(number[Severity.NOTE], "note"), f"{number[Severity.OK]:,} sound"]
     if doing:
         thing = "thing needs" if doing == 1 else "things need"
-        say(click.style("nerve: ", fg="red") + ", ".join([f"{doing:,} {thing} doing", *told]))
+        say_hanging("nerve: ", ", ".join([f"{doing:,} {thing} doing", *told]), "red")
     else:
         say(", ".join(["nothing is to be done", *told]))

@@ -39,13 +39,13 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
 
 
 @click.command(
-    epilog="\b\n"
-    "Exit code: 0 it runs and all is well, 1 it runs and something needs you, 69 it does not run.\n"
-    "\n\b\nExamples:\n"
+    epilog="\b\nExamples:\n"
     "  nerve status                   how everything is, what needs you first\n"
     "  nerve status web disk          a group with its senses, and a sense\n"
     "  nerve status --watch           the same again and again, until Ctrl-C\n"
-    "  nerve status --json            an object a line: nerve, needs, groups, senses"
+    "  nerve status --json            for a program: one object for each thing\n"
+    "\nExit codes: 0 it runs and all is well, 1 it runs and something needs you, "
+    "69 it does not run."
 )
 @click.argument("targets", nargs=-1, metavar="[SENSE|GROUP]...")
 @click.option(

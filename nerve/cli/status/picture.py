@@ -119,13 +119,17 @@ def _is_changed(located: Located, nerve: StatusReply) -> bool:
 
 
 def _without_nerve(settings: Settings, targets: Collection[str], absence: NotRunning) -> Picture:
+    from nerve.config.names import closest
+
     loaded = settings.load()
     senses = _configured(loaded.config)
     groups = sorted({sense.group for sense in senses})
     known = {*groups, *(sense.name for sense in senses)}
     if strangers := [name for name in targets if name not in known]:
+        guess = closest(strangers[0], known)
+        hint = f'did you mean "{guess}"?' if guess else "`nerve list senses` shows the senses"
         message = f"no sense and no group has the name {', '.join(strangers)}"
-        raise NoSuchTarget(message, hint="`nerve list senses` shows all")
+        raise NoSuchTarget(message, hint=hint)
     if targets:
         senses = [sense for sense in senses if {sense.name, sense.group}.intersection(targets)]
         groups = sorted({sense.group for sense in senses})

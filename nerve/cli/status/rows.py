@@ -29,7 +29,9 @@ def group_now(picture: Picture, group: GroupStatus) -> str:
 def last_of(picture: Picture, sense: SenseStatus) -> str:
     """Say how the last compute of a sense ended, and when."""
     ran = picture.files.ran.get(sense.name)
-    return f"{ran.last} {span(picture.now_us - ran.last_us)} ago" if ran else "never ran"
+    if ran is None:
+        return "not known" if picture.fault else "never ran"
+    return f"{ran.last} {span(picture.now_us - ran.last_us)} ago"
 
 
 def took(sense: SenseStatus) -> str:
@@ -44,7 +46,7 @@ def late(sense: SenseStatus) -> str:
 
 def sense_now(picture: Picture, sense: SenseStatus, groups: Mapping[str, GroupStatus]) -> str:
     """Say what a sense does now, or when it runs next."""
-    held = _held(picture, sense)
+    held = _held(picture, sense, groups)
     group = groups.get(sense.group)
     if sense.phase == "running":
         since_us = sense.started_us or picture.now_us
@@ -62,7 +64,7 @@ def sense_now(picture: Picture, sense: SenseStatus, groups: Mapping[str, GroupSt
     return ", ".join(parts) or NOTHING
 
 
-def _held(picture: Picture, sense: SenseStatus) -> str:
+def _held(picture: Picture, sense: SenseStatus, groups: Mapping[str, GroupStatus]) -> str:
     """Say what keeps it from running; empty where nothing does."""
     waiting = sum(lag.number for lag in picture.files.lags.get(sense.name, ()))
     lag = f", {counted(waiting, 'signal')} wait" if waiting else ""
@@ -71,6 +73,9 @@ def _held(picture: Picture, sense: SenseStatus) -> str:
     quarantine = picture.files.quarantined.get(sense.name)
     if quarantine and quarantine.until_us > picture.now_us:
         return f"quarantine, {span(quarantine.until_us - picture.now_us)} more{lag}"
+    group = groups.get(sense.group)
+    if group is not None and group.state == "fatal":
+        return f"its group was given up{lag}"
     if sense.blocked:
         return f"{sense.blocked}{lag}"
     if sense.held_until_us is not None and sense.held_until_us > picture.now_us:

@@ -16,6 +16,8 @@ from nerve.wire.status import GroupStatus, SenseStatus
 
 PARTS = 3
 """Of a screen: what needs a person has one, groups half of one, senses what is left."""
+MAX_TEXT_LINES = 3
+"""Of what one thing needs: enough for most messages on 80 columns."""
 _SENSES_AROUND = 3
 """Lines around the rows of senses: an empty one, the columns' names, how many are left out."""
 _STATES = {"fatal": "error", "backoff": "error", "starting": "warning", "stopping": "warning"}
@@ -56,6 +58,8 @@ def _absent(picture: Picture) -> tuple[Cell, Cell]:
 
 def _ended(picture: Picture) -> str:
     boot = picture.files.boot
+    if picture.fault:
+        return "what it did last is not known"
     if boot is None:
         return "nothing has run here yet"
     if boot.ended == "stopped" and boot.ended_us is not None:
@@ -66,12 +70,12 @@ def _ended(picture: Picture) -> str:
 
 
 def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
-    """Lay out what needs a person, with the command; a text has two lines, or one of many."""
+    """Lay out what needs a person, with the command; of many each text has one line."""
     room = sheet.room((sheet.height or 0) * (PARTS - 1) // PARTS)
     shown = needs[:room]
     if not shown:
         return []
-    most = None if room is None else 1 if 2 * len(needs) > room else 2
+    most = None if room is None else max(1, min(MAX_TEXT_LINES, room // len(needs)))
     texts = ((need.word, need.about, need.command) for need in shown)
     widths = [max(map(cells, column)) for column in zip(*texts, strict=True)]
     widths[1] = min(widths[1], MAX_NAME_CELLS)
@@ -99,11 +103,9 @@ def _limited(text: str, width: int, most: int | None) -> list[str]:
     if width < MIN_TEXT_CELLS or most == 1:
         return [text]
     lines = wrapped(text, width)
-    return (
-        lines
-        if most is None or len(lines) <= most
-        else [lines[0], cut(f"{lines[1]} {lines[2]}", width)]
-    )
+    if most is None or len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], cut(" ".join(lines[most - 1 : most + 1]), width)]
 
 
 def _groups(picture: Picture, sheet: Sheet) -> list[str]:

@@ -28,7 +28,10 @@ PIPE_CELLS, PIPE_LINES = 120, 60
 
 
 @click.command(
-    epilog="\b\nKeys: b busy, m memory, r runs, t how long it took, l late, f failures, n name;\n"
+    epilog="\b\nExamples:\n"
+    "  nerve top                                until q\n"
+    "  nerve top | cat                          one table\n"
+    "\nKeys: b busy, m memory, r runs, t how long it took, l late, f failures, n name; "
     "q or Ctrl-C ends it. Without a terminal it prints one table.\n"
 )
 @json_option
