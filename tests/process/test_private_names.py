@@ -16,7 +16,9 @@ from nerve.process.kernel import handler_of, set_handler
 
 def test_the_fork_server_can_be_found_and_its_alive_pipe_closed():
     server = forkserver._forkserver
-    assert {"_forkserver_pid", "_forkserver_alive_fd"} <= set(vars(server))
+    names = {"_forkserver_pid", "_forkserver_alive_fd", "_forkserver_address"}
+    assert names <= set(vars(server))
+    assert isinstance(multiprocessing.process.current_process()._config, dict)
     source = inspect.getsource(forkserver._serve_one)
     assert "_forkserver_alive_fd" in source  # a worker inherits its copy under this name
 

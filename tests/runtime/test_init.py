@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from functools import cache
 
 import psutil
 import pytest
@@ -21,6 +22,7 @@ reflexes: [{kind: sense, sense: leaving, interval: 50ms}]
 """
 
 
+@cache
 def may_be_alone():
     try:
         return subprocess.run([*ALONE, "true"], capture_output=True, timeout=60).returncode == 0
