@@ -148,12 +148,12 @@ class Group:
             return
         if self._is_used_up:
             self._begin_anew()
-        elif (
-            self._queue
-            and not self._in_flight.suspects  # their outcomes are on the way
-            and self._hub.may_dispatch()
-        ):
+        elif self._queue and not self._awaits_outcome(self._worker) and self._hub.may_dispatch():
             self._dispatch_next(self._worker)
+
+    def _awaits_outcome(self, worker: Generation) -> bool:
+        """Whether the outcome of a suspect is on the way: not of one that is not loaded."""
+        return any(sense in worker.spec.senses for sense in self._in_flight.suspects)
 
     def _dispatch_next(self, worker: Generation) -> None:
         sense = self._queue.popleft()
@@ -401,6 +401,14 @@ class Group:
         else:
             self._retry_s = RETRY_FIRST_S
 
+    def _bring_in_suspects(self) -> None:
+        """Have senses loaded, once they have rested, whose databases have an outcome to tell."""
+        loaded = self._worker.spec.senses if self._worker is not None else {}
+        left_out = [sense for sense in self._in_flight.suspects if sense not in loaded]
+        if left_out:
+            rests_s = min(map(self._hub.rests_s, left_out))
+            self._after(rests_s + RETRY_WHEN_BUSY_S, self._renew)
+
     def _renew(self) -> None:
         """Replace the worker as soon as it is idle."""
         if self.state is WorkerState.IDLE and self._worker is not None and self._worker.is_usable:
@@ -490,6 +498,7 @@ class Group:
         self._in_flight.resolve(ready)
         if self.state is not WorkerState.STOPPING:  # it may be BUSY by now
             self._settle(ready)
+            self._bring_in_suspects()
             self._try_again_later(ready)
 
     def _settle(self, ready: ReadyMessage | None) -> None:

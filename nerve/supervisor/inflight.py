@@ -4,7 +4,8 @@ Parent. A compute that was under way when its worker died becomes the *suspect*:
 been committed all the same. The replacement looks into the sense's database; what was committed
 has its outcome there, what was not is `crashed`, or `killed` where the parent was the reason.
 Until that is known nothing else of the group is started, so one at most runs, and of each sense
-one at most is suspect: more than one of a group only where a reload has moved a sense to it.
+one at most is suspect: more than one of a group only where a reload has moved a sense to it, or
+where a sense has to rest before it is loaded again; for that its neighbours do not wait.
 """
 
 from collections.abc import Callable, Container
@@ -72,14 +73,19 @@ class InFlight:
         return suspect
 
     def resolve(self, ready: ReadyMessage) -> None:
-        """The replacement says what is in the suspects' databases."""
+        """The replacement says what is in the suspects' databases.
+
+        Not of those whose sense it has not loaded, as that rests: they stay suspect until one has.
+        """
         if not self.suspects:
             return
         reports = {report.name: report for report in ready.senses}
         for suspect in list(self.suspects.values()):
             report = reports.get(suspect.sense)
             key = (self._ledger.boot, suspect.trigger_id)
-            if report is None or (report.boot, report.trigger_id) != key:
+            if report is None:
+                continue
+            if (report.boot, report.trigger_id) != key:
                 self._end_badly(suspect)
             elif not report.signalled:  # else the signal follows from the outbox: the outcome
                 del self.suspects[suspect.sense]

@@ -473,8 +473,12 @@ class Supervisor:
             self.reloading.take_report(report)
         self._muster.came_up(name, ready)
         self._operations.replacing.came_up(name, ready)
-        if not self._once:
-            asyncio.get_running_loop().call_later(REPLENISH_AFTER_S, self._replenish)
+        loop = asyncio.get_running_loop()
+        if self._once:  # a sense that rests too long is not waited for, nor what it left unclear
+            lost = frozenset(self.triggers.unavailable)
+            loop.call_soon(self._groups[name].give_up_on, lost)
+        else:
+            loop.call_later(REPLENISH_AFTER_S, self._replenish)
 
     def _replenish(self) -> None:
         if not self._stopping.is_set():

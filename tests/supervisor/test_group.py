@@ -11,6 +11,7 @@ from nerve.errors import WireError
 from nerve.process.slate import Line, Phase
 from nerve.reflex.causes import Cause, PendingTrigger
 from nerve.sense import TriggerKind
+from nerve.supervisor import group as group_module
 from nerve.supervisor.child import ChildEvents, Threads
 from nerve.supervisor.generation import Generation, GenerationEvents
 from nerve.supervisor.group import Group
@@ -674,6 +675,39 @@ def test_the_outcome_of_a_sense_that_moved_is_found_by_its_new_group(play):
         assert hub.outcomes == []
         group._on_message(ready(2, boot="boot", trigger_id=1))
         assert hub.outcomes == [("no_signal", 1)]
+
+    play(scene)
+
+
+def test_the_outcome_of_a_sense_that_rests_before_it_is_loaded_is_found_when_it_is(
+    play, monkeypatch
+):
+    """SIG-2: its replacement has died while it loaded the sense."""
+    monkeypatch.setattr(group_module, "RETRY_WHEN_BUSY_S", 0.01)
+
+    async def scene(grouped, group, hub):
+        group.senses["heat"] = SenseConfig()
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        group._worker.spec = grouped._spec(2, {"heat"})
+        hub.resting["disk"] = 0.01
+        group._on_message(ReadyMessage(generation=2, preloaded=True, senses=()))
+        assert hub.outcomes == []
+        group.enqueue("heat")
+        assert group.running == "heat", "its neighbours do not wait"
+        group._on_message(
+            NoSignalMessage(generation=2, sense="heat", trigger_id=1, at_us=1, duration_us=1)
+        )
+        hub.resting.clear()
+        while group.state is not WorkerState.STOPPING:  # noqa: ASYNC110  the group tells nobody
+            await asyncio.sleep(0.001)
+        group._on_exit(Exit(0))
+        await grouped.restarted()
+        group._on_message(ready(3, boot="boot", trigger_id=1))
+        assert hub.outcomes == [("no_signal", 1), ("no_signal", 1)]
+        assert group.is_quiet
 
     play(scene)
 
