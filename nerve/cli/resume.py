@@ -14,7 +14,7 @@ import click
 
 from nerve.cli.asking import ask, running
 from nerve.cli.journal import open_journal
-from nerve.cli.output import emit, emit_json, json_option, say, say_hanging
+from nerve.cli.output import emit, emit_json, json_option, say, say_hanging, say_hint
 from nerve.cli.ownership import asked_here, entry_of, owned_journal
 from nerve.cli.pause import as_object, in_words, paused_in
 from nerve.cli.quarantines import as_json as quarantine_as_json
@@ -149,3 +149,4 @@ def _show(sense: str, ended: Ended, zone: ZoneInfo, *, as_json: bool) -> None:
         emit(f"{sense} is free again; it rested, as its worker had died over it")
     if sense not in ended.senses:
         say(f"{sense} is neither paused nor in quarantine")
+        say_hint(f"`nerve why {sense}` says what holds it back")

@@ -56,9 +56,9 @@ class Result:
 
     def __str__(self) -> str:
         if self.ready is None:
-            return f"group {self.group}: no worker is ready yet; `nerve status` tells more"
+            return f"{self.group}: no worker is ready yet; `nerve status {self.group}` tells more"
         missing = "".join(f"; {name} did not come up: {why}" for name, why in self.missing.items())
-        return f"group {self.group}: ready in generation {self.ready.generation}{missing}"
+        return f"{self.group}: worker {self.ready.generation} is ready{missing}"
 
 
 class Handover:

@@ -191,13 +191,13 @@ class ShortLived:
         self._launched.process.join(EXIT_TIMEOUT_S)
         names = ", ".join(self._spec.senses)
         printed = self.printed.strip()[-MAX_LAST_WORDS_CHARS:]
-        hint = f"its last words: {printed}" if printed else "it printed nothing"
+        last_words = f"its last words: {printed}" if printed else ""
         slate, folder = self._spec.slate, self._spec.folder
         stack = readable(read_stacks(Path(slate)), folder) if slate else ""
         return WorkerDied(
             f"the worker of {names} {Exit(self._launched.process.exitcode)}"
             + (f"; it was here:\n{stack}" if stack else ""),
-            hint=hint,
+            hint=last_words,
         )
 
     def _read_output(self, descriptor: int) -> None:

@@ -40,7 +40,7 @@ def test_a_reload_prints_what_was_applied_and_a_fault_with_its_place(project, ru
     assert (foreseen.returncode, foreseen.stdout) == (0, "group default: new worker (senses.disk.timeout)\n")  # fmt: skip
     done = project.process("reload")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "group default: ready in generation 2 (senses.disk.timeout)\n"
+    assert done.stdout == "default: worker 2 is ready (senses.disk.timeout)\n"
     project.write("nerve.yaml", CONFIG.replace("50ms", "soon"))
     refused = project.process("reload")
     assert (refused.returncode, refused.stdout) == (78, "")

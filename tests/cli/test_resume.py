@@ -108,7 +108,8 @@ def test_a_sense_that_is_free_is_told_and_the_others_are_resumed(quarantined, js
     done = project.here("resume", "cpu-usage", "disk", "--json")
     assert done.returncode == 1
     assert [line["resumed"] for line in json_lines(done.stdout)] == [False, True]
-    assert done.stderr == "cpu-usage is neither paused nor in quarantine\n"
+    assert done.stderr.startswith("cpu-usage is neither paused nor in quarantine\n")
+    assert "nerve why cpu-usage" in done.stderr
     assert stored(project, "SELECT * FROM quarantine") == []
 
 

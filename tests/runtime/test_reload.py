@@ -87,7 +87,7 @@ def test_a_changed_option_restarts_its_group_alone_and_signals_flow_on(chain):
     running.wait_for(
         lambda e: e["kind"] == "signal" and e["payload"].get("options") == {"word": "second"}
     )
-    assert reply.message == "group one: ready in generation 2 (senses.source.options)"
+    assert reply.message == "one: worker 2 is ready (senses.source.options)"
     (logged,) = running.log("config.reloaded")
     assert logged["payload"]["message"] == reply.message
     assert (logged["payload"]["by"], logged["payload"]["groups"]) == ("nerve reload", reply.facts["groups"])  # fmt: skip

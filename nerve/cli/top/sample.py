@@ -1,7 +1,7 @@
 """What everything has used up at one moment, and what that makes since another. Commands.
 
-Memory is the resident size of a worker and of all below it, as nerve itself looks at it for a
-group's limits (`supervisor.watch`): what processes share counts once for each.
+Memory is what a worker and all below it hold that is no page of a file, each page divided by those
+who share it, as nerve itself weighs it for a group's limits (`supervisor.watch`).
 """
 
 import time
@@ -12,7 +12,7 @@ import psutil
 
 from nerve.cli.status.picture import Picture
 from nerve.clock import US_PER_S
-from nerve.supervisor.watch import look
+from nerve.supervisor.watch import look, weigh
 from nerve.wire.status import SenseStatus
 
 MAX_PROCESSES = 1_000
@@ -151,7 +151,7 @@ def _usage(pid: int | None, name: str) -> Usage:
     # Below nerve itself are all the workers, and they are counted where they belong.
     looked = look(pid, most=MAX_PROCESSES if name else 0)
     cpu_s = sum(_cpu_s(process, with_ended=bool(name)) for process in looked.pids)
-    return Usage(pid, cpu_s, looked.resident_bytes, len(looked.pids))
+    return Usage(pid, cpu_s, weigh(looked.pids), len(looked.pids))
 
 
 def _cpu_s(pid: int, *, with_ended: bool) -> float:
