@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Tests that kill and wait leave the processors idle much of the time.
+# Tests that kill and wait leave the processors idle much of the time; whoever is done first takes
+# of what others have not begun, as the long ones stand together.
 TEST_PROCESSES ?= 4
 # Of a storm; the same seed decides the same kills. Without one it takes another each time.
 # HANDS=1: operators pause, trigger, restart and reload meanwhile.
@@ -24,7 +25,7 @@ run: $(READY)
 	@exec $(BIN)/nerve run
 
 test: $(READY)
-	$(BIN)/pytest -q -n $(TEST_PROCESSES)
+	$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist worksteal
 
 # What a compute costs, counted anew: tests/budget/budget.json. `make test` compares with it.
 budget: $(READY)
