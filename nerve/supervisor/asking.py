@@ -113,10 +113,10 @@ MAX_LISTED = 10
 """Names in one sentence; the facts of the reply have all of them."""
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], most: int = MAX_LISTED) -> str:
     """Name some, and say how many more there are."""
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def asked_by(command: str, answer: Answer) -> dict[str, Any]:

@@ -42,11 +42,7 @@ MAX_DETAIL_CHARS = 500
 
 
 class Recorder:
-    """Collects entries, and has them committed.
-
-    Attributes:
-        trouble: why the last batch could not be written yet; empty where it was.
-    """
+    """Collects entries, and has them committed."""
 
     def __init__(
         self,
@@ -63,8 +59,7 @@ class Recorder:
 
         `troubled` at the first failure of a row of them and where another fault follows,
         `recovered` after the last; `restored` when a deleted journal was written back;
-        `filled` when so much waits that no worker should be read until `committed`. `trouble` is
-        why nothing can be written, and empty while it can.
+        `filled` when so much waits that no worker should be read until `committed`.
         """
         self._journal = journal
         self._loop = loop
@@ -77,14 +72,12 @@ class Recorder:
         self._flush: asyncio.Handle | None = None
         self._counting: asyncio.TimerHandle | None = None
         self._are_counts_due = False
-        self._fault = ""
+        self._failure: StateError | None = None
         self._awaited: list[Callable[[], None]] = []
         self._awaited_in_hand: list[Callable[[], None]] = []
         self._slow_until = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
-        self.is_healthy = True
-        self.trouble = ""
         self.left_out = 0
         self._thread = JournalThread(
             journal,
@@ -94,6 +87,16 @@ class Recorder:
             left_out=self._on_left_out,
             restored=restored,
         )
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the last batch could be written."""
+        return self._failure is None
+
+    @property
+    def trouble(self) -> str:
+        """Why the last batch could not be written yet; empty where it was."""
+        return "" if self._failure is None else str(self._failure)
 
     def signal(self, entry: SignalEntry) -> None:
         """Record a signal with this turn's batch."""
@@ -267,7 +270,7 @@ class Recorder:
         assert self._in_hand is not None  # noqa: S101  it was submitted
         batch, self._in_hand = self._in_hand, None
         if not self.is_healthy:
-            self.is_healthy, self._fault, self.trouble = True, "", ""
+            self._failure = None
             self._recovered()
         try:
             self._committed(batch, ids)
@@ -292,9 +295,8 @@ class Recorder:
             self._idle.set()
 
     def _on_failure(self, error: StateError) -> None:
-        self.trouble = str(error)
-        if self.is_healthy or error.fault != self._fault:
-            self.is_healthy, self._fault, self.trouble = False, error.fault, str(error)
+        before, self._failure = self._failure, error
+        if before is None or error.fault != before.fault:
             self._troubled(error)
 
     def _on_left_out(self, entries: int) -> None:

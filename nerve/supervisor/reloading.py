@@ -29,6 +29,7 @@ from pydantic import JsonValue
 from nerve.config import ConfigFaults, Loaded
 from nerve.errors import Exit, NerveError
 from nerve.supervisor.answers import Answer, done, refused
+from nerve.supervisor.asking import listed
 from nerve.supervisor.group import Group
 from nerve.supervisor.handover import PROGRESS_EVERY_S, Handover, Result
 from nerve.supervisor.ledger import Ledger
@@ -265,7 +266,7 @@ class Reloading:
         level = "info" if is_good else "warning"
         self._host.ledger.log("nerve", "config.reloaded", level, payload)
         if found.left:
-            told = f"takes effect when nerve is started again: {listed(found.left)}"
+            told = f"takes effect when nerve is started again: {listed(found.left, MAX_TOLD)}"
             payload = {"message": told, "keys": list(found.left)}
             self._host.ledger.log("nerve", "config.restart_needed", "warning", payload)
         done(answer, "\n".join(lines), is_good=is_good, **facts)
@@ -277,17 +278,18 @@ def in_words(found: Found, results: Sequence[Result] | None) -> list[str]:
     if not changes:
         lines.append("nothing has changed")
     if changes.at_once:
-        lines.append(
-            f"{'applied' if results is not None else 'applies'}: {listed(changes.at_once)}"
-        )
+        word = "applied" if results is not None else "applies"
+        lines.append(f"{word}: {listed(changes.at_once, MAX_TOLD)}")
     for result in results or ():
-        lines.append(f"{result} ({listed(result.why)})")
+        lines.append(f"{result} ({listed(result.why, MAX_TOLD)})")
     if results is None:
-        lines += [f"group {g}: new worker ({listed(why)})" for g, why in changes.groups.items()]
+        lines += [
+            f"group {g}: new worker ({listed(why, MAX_TOLD)})" for g, why in changes.groups.items()
+        ]
     lines += [f"group {group}: ends, it has no senses any more" for group in changes.gone]
     lines += [f"{name} still cannot be loaded: {why}" for name, why in found.still.items()]
     if found.left:
-        lines.append(f"takes effect when nerve is started again: {listed(found.left)}")
+        lines.append(f"takes effect when nerve is started again: {listed(found.left, MAX_TOLD)}")
     return lines
 
 
@@ -306,12 +308,6 @@ def _tell_trial(answer: Answer, found: Found) -> None:
 def _facts_of(result: Result) -> dict[str, Any]:
     generation = result.ready.generation if result.ready is not None else None
     return {"generation": generation, "why": list(result.why), "unavailable": result.missing}
-
-
-def listed(items: Sequence[str]) -> str:
-    """Name at most MAX_TOLD of them, and how many more there are."""
-    more = len(items) - MAX_TOLD
-    return ", ".join(items[:MAX_TOLD]) + (f", and {more} more" if more > 0 else "")
 
 
 async def _in_steps(
