@@ -26,7 +26,7 @@ from nerve.supervisor.deadline import Deadline
 from nerve.supervisor.deaths import Deaths, Loss
 from nerve.supervisor.generation import Generation, GenerationEvents
 from nerve.supervisor.hub import Hub, Running
-from nerve.supervisor.inflight import InFlight
+from nerve.supervisor.inflight import InFlight, may_pass
 from nerve.supervisor.inquest import Exit, Killing, Reason, Verdict
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.states import IllegalMove, WorkerEvent, WorkerState, move
@@ -52,8 +52,6 @@ from nerve.wire.messages import (
 STOP_MARGIN_S = 5.0
 """For a checkpoint and a clean exit, beyond the running compute's hard deadline."""
 
-PASSING_FAULTS = frozenset({"disk_full", "read_only", "forbidden", "locked", "io_error"})
-"""Of a sense's database at the start of its worker; the others do not go away by themselves."""
 RETRY_FIRST_S = 10.0
 RETRY_MAX_S = 600.0
 RETRY_WHEN_BUSY_S = 1.0
@@ -148,12 +146,10 @@ class Group:
             return
         if self._is_used_up:
             self._begin_anew()
-        elif self._queue and not self._awaits_outcome(self._worker) and self._hub.may_dispatch():
+        elif self._in_flight.awaits_outcome(self._worker.spec.senses):
+            return  # of what an earlier worker died over
+        elif self._queue and self._hub.may_dispatch():
             self._dispatch_next(self._worker)
-
-    def _awaits_outcome(self, worker: Generation) -> bool:
-        """Whether the outcome of a suspect is on the way: not of one that is not loaded."""
-        return any(sense in worker.spec.senses for sense in self._in_flight.suspects)
 
     def _dispatch_next(self, worker: Generation) -> None:
         sense = self._queue.popleft()
@@ -348,8 +344,7 @@ class Group:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing runs, waits, or is being found out about."""
-        waits = self._queue or self._early
-        return not (waits or self._in_flight.running or self._in_flight.suspects)
+        return not (self._queue or self._early or self._in_flight.is_unclear)
 
     # --- starting -------------------------------------------------------------------
 
@@ -394,8 +389,7 @@ class Group:
 
         That costs its neighbours a restart of their worker, so the pauses grow.
         """
-        faults = (report.fault for report in ready.senses if report.fault)
-        if any(fault.kind in PASSING_FAULTS for fault in faults):
+        if any(map(may_pass, ready.senses)):
             self._after(self._retry_s, self._renew)
             self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
         else:

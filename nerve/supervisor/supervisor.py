@@ -13,11 +13,9 @@ checkpoint and exit, the journal is drained and closed.
 """
 
 import asyncio
-import contextlib
 import gc
 import os
 import secrets
-import threading
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +26,6 @@ from nerve.clock import Clock
 from nerve.config import Loaded
 from nerve.config.models import Config, WorkflowReflex
 from nerve.errors import StateDeleted, StateError
-from nerve.process.launch import end_fork_server
 from nerve.process.notify import Notifier
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
@@ -40,18 +37,13 @@ from nerve.store.state_dir import StateDir
 from nerve.supervisor.answers import Handlers
 from nerve.supervisor.asking import Parent
 from nerve.supervisor.bereaved import Bereaved
-from nerve.supervisor.bounds import (
-    DRAIN_TIMEOUT_S,
-    LAUNCHES_PATIENCE_S,
-    gate_patience_s,
-    longest_stop_s,
-)
+from nerve.supervisor.bounds import gate_patience_s, longest_stop_s
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
+from nerve.supervisor.closing import Closing
 from nerve.supervisor.control import Control
 from nerve.supervisor.group import Group
 from nerve.supervisor.herald import Condition, Herald
 from nerve.supervisor.housekeeping import Housekeeping
-from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.listening import Listening
 from nerve.supervisor.lookout import Lookout
@@ -60,20 +52,19 @@ from nerve.supervisor.muster import Muster
 from nerve.supervisor.operations import Operations
 from nerve.supervisor.patrol import Patrol
 from nerve.supervisor.recorder import Recorder
-from nerve.supervisor.recovery import clear_slates, recover
+from nerve.supervisor.recovery import recover
 from nerve.supervisor.reloading import Reloading
 from nerve.supervisor.reserve import Reserve
 from nerve.supervisor.roster import Roster
 from nerve.supervisor.states import WorkerState
 from nerve.supervisor.status import Status
+from nerve.supervisor.stopping import Stopping
 from nerve.supervisor.survey import Found
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
 from nerve.wire.messages import PlacedMessage, ReadyMessage
 
-HURRY_AFTER_S = 0.5
-"""A second request to stop sooner than this is the same one, sent twice."""
 STARTER_THREADS = 4
 """Workers started at the same time, so that many groups do not fork all at once."""
 ENDER_THREADS = 4
@@ -145,6 +136,12 @@ class Supervisor:
             threads=self._threads,
         )
         self._groups = self._roster.groups
+        self._stopping = Stopping(
+            self._groups,
+            self.ledger,
+            clock=clock,
+            begun=lambda: self.herald.stopping(longest_stop_s(self._loaded.config)),
+        )
         self.triggers = Triggers(
             loaded.config,
             clock=clock,
@@ -184,7 +181,7 @@ class Supervisor:
             self.ledger,
             clock=clock,
             newest_id=lambda: journal.newest_id,
-            is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
+            is_stopping=lambda: self._stopping.is_asked,
             opened=self._open_gate,
         )
         self.reloading = Reloading(self, loaded, environ)
@@ -205,8 +202,6 @@ class Supervisor:
         self._last_seen_us: int | None = None
         self._stored_cursors: dict[tuple[str, str], int] = {}
         self._trigger_id = 0
-        self._stopping = asyncio.Event()
-        self._asked_to_stop_at = 0.0
         self._is_paused = False
         self.herald = Herald(
             clock=clock,
@@ -230,7 +225,7 @@ class Supervisor:
         self._patrol.begin()
         self._muster.begin(gate_patience_s(self._loaded.config))
         self._lookout.begin()
-        await self._stopping.wait()
+        await self._stopping.asked()
         self._muster.end()
         self._lookout.end()
         await self._stop()
@@ -239,24 +234,7 @@ class Supervisor:
         self, reason: str, *, at_once: bool = False, by: Mapping[str, Any] | None = None
     ) -> None:
         """Stop in an orderly way; a second time, at once. `by` is who asked, where it is known."""
-        asked = {"by": dict(by)} if by else {}
-        now = self._clock.monotonic()
-        if not self._stopping.is_set():
-            self._asked_to_stop_at = now
-            message = f"{reason}: nothing new starts, what runs may end"
-            self.ledger.log("nerve", "nerve.stopping", "info", {"message": message, **asked})
-            self._stopping.set()
-            self.herald.stopping(longest_stop_s(self._loaded.config))
-            if at_once:  # after the groups have been told to stop, or they would start others
-                asyncio.get_running_loop().call_soon(self._hurry, reason, asked)
-        elif at_once or now - self._asked_to_stop_at >= HURRY_AFTER_S:
-            self._hurry(f"{reason} again", asked)
-
-    def _hurry(self, reason: str, asked: dict[str, Any]) -> None:
-        message = f"{reason}: stopping at once, running computes are killed"
-        self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message, **asked})
-        for group in self._groups.values():
-            group.kill(Reason.HURRY, "was killed, as nerve stops at once,")
+        self._stopping.request(reason, at_once=at_once, by=by)
 
     async def _stop(self) -> None:
         self.reloading.end()
@@ -269,36 +247,19 @@ class Supervisor:
         await asyncio.gather(*(group.stopped.wait() for group in self._groups.values()))
         payload = {"signals": self.ledger.tally.signals, "failures": self.ledger.tally.failures}
         self.ledger.log("nerve", "nerve.stopped", "info", payload)
-        drained = await self._recorder.drain(self._drain_timeout_s())
-        # Only now: the threads of ended workers may still have handed over log records.
-        loop = asyncio.get_running_loop()
-        await self._end_threads()
-        self._control.take_no_more()
-        drained = drained and await self._recorder.drain(self._drain_timeout_s())
-        await loop.run_in_executor(None, self._recorder.close)
-        if drained:
-            # One that cannot be written is a crash to the next start, which loses nothing.
-            with contextlib.suppress(StateError):
-                self._journal.end_boot(self.ledger.boot, how="stopped", at_us=self._clock.now_us())
-        self._journal.close()
-        if self.lost is None:  # else they are another nerve's by now
-            clear_slates(self._state)
-        self._control.end()
-        self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
+        closing = Closing(
+            self._state,
+            self._journal,
+            self._recorder,
+            self.ledger,
+            self._control,
+            self._housekeeping,
+            self._lookout,
+            self._threads,
+            self._clock,
+        )
+        await closing.run()
         self.herald.end()
-
-    async def _end_threads(self) -> None:
-        """Wait for what they still do; a launch that does not come to its end is ended."""
-        loop = asyncio.get_running_loop()
-        starting = loop.run_in_executor(None, self._threads.starting.shutdown)
-        done, _ = await asyncio.wait([starting], timeout=LAUNCHES_PATIENCE_S)
-        if not done:
-            threading.Thread(target=end_fork_server, daemon=True).start()
-            await asyncio.wait([starting], timeout=LAUNCHES_PATIENCE_S)
-        await loop.run_in_executor(None, self._housekeeping.join)
-        self._threads.ending.submit(self._threads.reserve.end)
-        for executor in (self._threads.ending, self._threads.sweeping):
-            await loop.run_in_executor(None, executor.shutdown)
 
     def _log_start(self) -> None:
         now_us, pid = self._clock.now_us(), os.getpid()
@@ -350,7 +311,7 @@ class Supervisor:
             newest_id=lambda: self._journal.newest_id,
             is_ready=lambda: self._muster.is_complete,
             is_reloading=lambda: self.reloading.is_under_way,
-            is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
+            is_stopping=lambda: self._stopping.is_asked,
             call_later=asyncio.get_running_loop().call_later,
         )
 
@@ -398,7 +359,7 @@ class Supervisor:
             return
         groups = (g for g in self._groups.values() if g.state is not WorkerState.FATAL)
         is_quiet = self.triggers.are_quiet and all(group.is_quiet for group in groups)
-        if is_quiet and not self._stopping.is_set():
+        if is_quiet and not self._stopping.is_asked:
             self.request_stop("every sense has run once")
 
     # --- another configuration (reloading.Host) -------------------------------------
@@ -415,7 +376,7 @@ class Supervisor:
 
     def not_now(self) -> str:
         """Why no configuration can be changed now; empty where it can."""
-        if self._stopping.is_set():
+        if self._stopping.is_asked:
             return "nerve stops"
         if self._once:
             return "every sense runs once, and then nerve ends"
@@ -454,7 +415,7 @@ class Supervisor:
 
     def may_dispatch(self) -> bool:
         """Whether anything may be started: not before the gate, at the stop, in trouble."""
-        goes_on = self._muster.is_complete and not self._stopping.is_set()
+        goes_on = self._muster.is_complete and not self._stopping.is_asked
         return goes_on and self._recorder.is_healthy
 
     def start_trigger(self, sense: str) -> tuple[int, PendingTrigger]:
@@ -481,7 +442,7 @@ class Supervisor:
             loop.call_later(REPLENISH_AFTER_S, self._replenish)
 
     def _replenish(self) -> None:
-        if not self._stopping.is_set():
+        if not self._stopping.is_asked:
             self._threads.starting.submit(self._threads.reserve.replenish)
 
     def failed(self, name: str) -> None:
@@ -549,7 +510,7 @@ class Supervisor:
     def _on_signal(self, signal_id: int, entry: SignalEntry) -> None:
         self.ledger.tally.signals += 1
         self._operations.by_hand.signalled(signal_id, entry)
-        if not self._muster.is_complete or self._stopping.is_set():
+        if not self._muster.is_complete or self._stopping.is_asked:
             return  # the gate will take it up from the journal, or the next start will
         self._listening.hear(signal_id, entry)
 
@@ -577,9 +538,6 @@ class Supervisor:
     def lost(self) -> StateDeleted | None:
         """Why the state directory is not ours any more; None while it is."""
         return self._lookout.lost
-
-    def _drain_timeout_s(self) -> float:
-        return DRAIN_TIMEOUT_S if self.lost is None else 0
 
     def _on_recovery(self) -> None:
         payload: dict[str, Any] = {"message": "the journal can be written again"}

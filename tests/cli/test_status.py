@@ -66,6 +66,13 @@ def test_all_is_well_is_said_in_the_first_line():
     assert about == "since 02:48:18, 1 group, 1 sense, /srv/nerve.yaml"
 
 
+def test_a_sense_that_has_just_run_for_the_first_time_is_not_said_to_have_never_run():
+    """CTL-2: how it ended is written within a second."""
+    lines = "\n".join(shown(picture(sense(runs=1, took_us=1_000))))
+    assert "just now" in lines
+    assert "never ran" not in lines
+
+
 def test_a_start_under_way_is_no_trouble_at_first_and_needs_somebody_after_a_minute():
     starting = picture(is_ready=False)
     assert needs_of(starting)[0].word == "starting"

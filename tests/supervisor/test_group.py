@@ -24,8 +24,10 @@ from nerve.wire.messages import (
     NoSignalMessage,
     ReadyMessage,
     SenseReport,
+    SignalMessage,
     StopMessage,
     StoppedMessage,
+    StoredCause,
     UpdateMessage,
     WorkerSpec,
 )
@@ -476,6 +478,23 @@ def test_a_death_between_computes_is_held_against_nobody_and_five_are_fatal(play
     play(scene)
 
 
+def test_a_trigger_that_no_worker_lives_to_begin_is_tried_until_the_group_is_fatal(play):
+    """RUN-8: its attempts are not counted, and the deaths are."""
+
+    async def scene(grouped, group, hub):
+        for generation in range(1, 6):
+            group._on_message(ready(generation))
+            group.enqueue("disk")  # as the ledger has it offered again
+            grouped.children[-1].doing = Line(Phase.IDLE, "", 0, 0.0)
+            group._on_exit(Exit(-9))
+            if generation < 5:
+                await grouped.restarted()
+        assert (group.state, hub.given_up, group.is_quiet) == (WorkerState.FATAL, ["g"], True)
+        assert hub.outcomes == [("crashed", 1)] * 5
+
+    play(scene)
+
+
 def test_workers_that_go_with_the_fork_server_are_nobodys_fault(play):
     """RUN-7"""
 
@@ -708,6 +727,72 @@ def test_the_outcome_of_a_sense_that_rests_before_it_is_loaded_is_found_when_it_
         group._on_message(ready(3, boot="boot", trigger_id=1))
         assert hub.outcomes == [("no_signal", 1), ("no_signal", 1)]
         assert group.is_quiet
+
+    play(scene)
+
+
+def test_the_outcome_of_a_sense_that_cannot_be_loaded_any_more_is_what_was_committed(play):
+    """SIG-2: its database is read all the same."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        fault = Fault(kind="import_raised", message="no such library")
+        group._on_message(ready(2, fault=fault, boot="boot", trigger_id=1, signalled=True))
+        assert hub.outcomes == []  # the signal follows
+        cause = StoredCause(kind=TriggerKind.MANUAL, boot="boot", trigger=1, depth=0)
+        signal = {"sense": "disk", "epoch": "e", "seq": 1, "at_us": 1, "payload": 1}
+        group._on_message(SignalMessage(generation=2, cause=cause, **signal))
+        ((outcome, running),) = hub.outcomes
+        assert (outcome, running.trigger_id) == ("signal", 1)
+
+    play(scene)
+
+
+def test_the_outcome_of_a_sense_whose_database_is_out_of_reach_is_found_when_it_is_not(
+    play, monkeypatch
+):
+    """SIG-2: its neighbours do not wait for that, nor does a run that is to end."""
+    monkeypatch.setattr("nerve.supervisor.group.RETRY_FIRST_S", 0.0)
+
+    async def scene(grouped, group, hub):
+        group.senses["heat"] = SenseConfig()
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        fault = Fault(kind="forbidden", message="no access")
+        report = SenseReport(name="disk", fault=fault)
+        group._on_message(ReadyMessage(generation=2, preloaded=True, senses=(report,)))
+        assert (hub.outcomes, group.is_quiet) == ([], True)
+        group.enqueue("heat")
+        assert group.running == "heat"
+        group._on_message(
+            NoSignalMessage(generation=2, sense="heat", trigger_id=1, at_us=1, duration_us=1)
+        )
+        while group.state is not WorkerState.STOPPING:  # noqa: ASYNC110  the group tells nobody
+            await asyncio.sleep(0)
+        group._on_exit(Exit(0))
+        await grouped.restarted()
+        group._on_message(ready(3, boot="boot", trigger_id=1))
+        assert hub.outcomes == [("no_signal", 1), ("no_signal", 1)]
+
+    play(scene)
+
+
+def test_the_compute_of_a_sense_whose_database_is_damaged_has_crashed(play):
+    """RUN-7, BOOT-6: nobody will ever know better."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        report = SenseReport(name="disk", fault=Fault(kind="corrupt", message="is damaged"))
+        group._on_message(ReadyMessage(generation=2, preloaded=True, senses=(report,)))
+        assert hub.outcomes == [("crashed", 1)]
 
     play(scene)
 
