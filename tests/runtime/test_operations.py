@@ -16,6 +16,7 @@ from nerve.cli.program import program
 from nerve.clock import SystemClock
 from nerve.store.batch import Batch, LogEntry, Quarantine
 from nerve.store.journal import Journal
+from tests.runtime.conftest import DIES_BETWEEN
 
 NEVER = "0 0 1 1 *"
 PATIENCE_S = 60
@@ -276,13 +277,13 @@ def test_a_restart_of_a_group_loads_a_changed_sense_and_is_no_crash(started, ner
     assert "did you mean" in nerve("restart", "hostt", code=2).stderr
 
 
-DEADLY = """
-import os, threading
+DEADLY = f"""
+{DIES_BETWEEN}
 from pathlib import Path
 def compute(db, peers, ctx):
     if Path("mended").exists():
         return "well"
-    threading.Timer(0.05, os._exit, [3]).start()  # between two computes
+    die_between()
 """
 
 
@@ -301,7 +302,7 @@ def test_a_group_that_was_given_up_is_started_again_with_its_deaths_forgotten(
     (project.root / "mended").unlink()
     assert len(running.log("group.fatal", 2)) == 2
     died = [e for e in running.said if e.get("type") == "worker.died"]
-    assert len(died) >= 10, "five deaths again, and not one"  # one over a compute does not count
+    assert len(died) == 10, "five deaths again, and not one"
 
 
 def test_a_cursor_is_set_while_nerve_runs(started, nerve, project):

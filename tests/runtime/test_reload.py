@@ -12,6 +12,7 @@ import pytest
 from nerve.cli.remote import Refused, connect_to
 from nerve.store.state_dir import StateDir
 from nerve.wire.control import ProgressReply, ReloadRequest
+from tests.runtime.conftest import DIES_BETWEEN
 
 TABLE = 'op.create_table("seen", sa.Column("n", sa.Integer, primary_key=True))'
 COUNTING = """
@@ -278,10 +279,7 @@ def test_while_a_sense_hangs_the_others_are_reloaded_and_it_is_said_what_is_wait
 
 def test_a_group_that_was_given_up_begins_at_once_with_the_new_code(chain):
     """CTL-4, RUN-8"""
-    chain.sense(
-        "dies",
-        "import os, threading\ndef compute(db, peers, ctx): threading.Timer(0.02, os._exit, [3]).start()",
-    )
+    chain.sense("dies", DIES_BETWEEN)
     text = config().replace("  echo:", "  dies: {group: ill}\n  echo:")
     chain.config(text + "  - {kind: sense, sense: dies, interval: 250ms}\n")
     running = started(chain)

@@ -8,6 +8,8 @@ from itertools import pairwise
 import psutil
 import pytest
 
+from tests.runtime.conftest import DIES_BETWEEN
+
 TABLE = 'op.create_table("seen", sa.Column("n", sa.Integer, primary_key=True))'
 COUNTING = """
 from sqlalchemy import text
@@ -211,14 +213,7 @@ def test_a_worker_that_dies_is_told_with_what_it_ran_and_replaced(project):
 
 def test_five_deaths_that_nobody_answers_for_are_fatal_for_that_group_alone(project):
     """RUN-8"""
-    project.sense(
-        "deadly",
-        """
-        import os, threading
-        def compute(db, peers, ctx):
-            threading.Timer(0.02, os._exit, [3]).start()
-        """,
-    )
+    project.sense("deadly", DIES_BETWEEN)
     project.sense("healthy", QUIET.replace("None", "1"))
     project.config(
         """
