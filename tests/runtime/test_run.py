@@ -358,10 +358,10 @@ def test_throttled_triggers_become_one_deferred_run(project):
         """
     )
     running = project.start()
-    first, second, third = running.signals("slow", 3)[:3]
+    # Not each of them: while a machine stands still no signals are made, and the window passes.
+    running.wait_for(lambda e: e.get("sense") == "slow" and len(e["payload"]) > 3, count=2)
     running.stop()
-    assert len(second["payload"]) > 3
-    covered = first["payload"] + second["payload"] + third["payload"]
+    covered = [i for e in running.said if e.get("sense") == "slow" for i in e["payload"]]
     fast = [e["id"] for e in running.said if e.get("sense") == "fast"]
     assert covered == fast[: len(covered)]
     reasons = dict(
