@@ -36,6 +36,13 @@ def compute(db, peers, ctx):
     print("hangs", flush=True)
     deque(repeat(None), maxlen=0)
 """
+LOADS_WHEN_TOLD = """
+import time
+from pathlib import Path
+while not Path(__file__).parents[2].joinpath("go").exists():
+    time.sleep(0.01)
+def compute(db, peers, ctx): return None
+"""
 CONFIG = """
 senses:
   source: {{group: {home}, options: {{word: {word}}}}}
@@ -294,7 +301,7 @@ def test_a_group_that_was_given_up_begins_at_once_with_the_new_code(chain):
 
 def test_one_reload_at_a_time_and_a_stop_wins(chain):
     """CTL-4"""
-    chain.sense("slow", "import time\ntime.sleep(1.0)\ndef compute(db, peers, ctx): return None")
+    chain.sense("slow", LOADS_WHEN_TOLD)
     running = started(chain)
     chain.config(config().replace("  echo:", "  slow: {group: slow}\n  echo:"))
     first, second = connect_to(StateDir(chain.state)), connect_to(StateDir(chain.state))
@@ -305,6 +312,7 @@ def test_one_reload_at_a_time_and_a_stop_wins(chain):
         assert refusal.value.kind == "busy"
         for _ in range(3):
             running.process.send_signal(signal.SIGHUP)
+        (chain.root / "go").touch()
         while isinstance(reply := first._reply(None), ProgressReply):
             pass
         assert reply.is_good
@@ -312,6 +320,7 @@ def test_one_reload_at_a_time_and_a_stop_wins(chain):
     chain.config(config())
     running.process.send_signal(signal.SIGHUP)
     running.log("config.reloaded", 3)
+    (chain.root / "go").unlink()
     chain.config(config().replace("  echo:", "  slow: {group: slow}\n  echo:"))
     running.process.send_signal(signal.SIGHUP)
     assert running.stop() == 0
