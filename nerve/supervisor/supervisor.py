@@ -25,6 +25,7 @@ from typing import Any
 from nerve.clock import Clock
 from nerve.config import Loaded
 from nerve.config.models import Config, WorkflowReflex
+from nerve.config.references import WORKFLOWS_DO_NOT_RUN
 from nerve.errors import StateDeleted, StateError
 from nerve.process.notify import Notifier
 from nerve.reflex.causes import PendingTrigger
@@ -292,10 +293,9 @@ class Supervisor:
         """Say of each reflex that runs a workflow, and is not known yet, that it does not."""
         for reflex in config.reflexes:
             if isinstance(reflex, WorkflowReflex) and not (known and reflex in known.reflexes):
-                message = "workflows do not run in this version; this reflex does nothing"
-                self.ledger.log(
-                    reflex.workflow, "workflow.not_run", "warning", {"message": message}
-                )
+                # The warning is one of nerve.yaml, which is told with all others of it.
+                row = {"message": WORKFLOWS_DO_NOT_RUN}
+                self.ledger.log(reflex.workflow, "workflow.not_run", "info", row)
 
     def _parent(self) -> Parent:
         return Parent(
