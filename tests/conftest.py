@@ -1,4 +1,4 @@
-"""A second user, where the tests run as root."""
+"""A second user, where the tests run as root; and a path that a socket's address has room for."""
 
 import os
 import shutil
@@ -37,6 +37,14 @@ class OtherUser:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+
+@pytest.fixture
+def short_path(tmp_path):
+    """`tmp_path` in a few characters, as long as this process lives: an address holds 107 bytes."""
+    descriptor = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    yield Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+    os.close(descriptor)
 
 
 @pytest.fixture
