@@ -77,14 +77,20 @@ def test_a_command_of_another_version_is_told_which_of_both_is_older(served, loa
             remote.ask(StatusRequest(protocol=protocol))
 
 
-def test_without_a_nerve_it_says_how_to_start_one(loaded, project):
+@pytest.fixture
+def address(project, short_path):
+    """Of the control socket."""
+    return str(short_path / project.state.socket_path.relative_to(project.folder))
+
+
+def test_without_a_nerve_it_says_how_to_start_one(loaded, address):
     """CTL-2"""
     with pytest.raises(NotRunning) as caught:
         connect(loaded)
     assert caught.value.exit_code == 69
     assert "nerve run" in caught.value.hint
     with closing(socket.socket(socket.AF_UNIX)) as left:  # by a nerve that was killed
-        left.bind(str(project.state.socket_path))
+        left.bind(address)
     with pytest.raises(NotRunning, match="no nerve runs"):
         connect(loaded)
 
@@ -153,7 +159,7 @@ def test_status_is_not_waited_for_longer_than_its_time(served, loaded, monkeypat
         remote.ask(StatusRequest())
 
 
-def test_a_nerve_that_is_stopped_is_not_waited_for(project, loaded, monkeypatch):
+def test_a_nerve_that_is_stopped_is_not_waited_for(loaded, address, monkeypatch):
     monkeypatch.setattr(remote_module, "LOOK_EVERY_S", 0.05)
     code = (
         "import socket, sys\n"
@@ -163,7 +169,7 @@ def test_a_nerve_that_is_stopped_is_not_waited_for(project, loaded, monkeypatch)
         "print(flush=True)\n"
         "listening.accept()[0].recv(1)\n"
     )
-    command = [sys.executable, "-c", code, str(project.state.socket_path)]
+    command = [sys.executable, "-c", code, address]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             process.stdout.readline()
@@ -184,9 +190,9 @@ def test_a_request_that_is_too_long_is_not_sent(served, loaded):
 
 
 @pytest.mark.parametrize("said", [b"what?\n", b'{"type": "news", "newest_id": 3}\n'])
-def test_an_answer_that_is_none_says_that_the_versions_may_differ(loaded, project, said):
+def test_an_answer_that_is_none_says_that_the_versions_may_differ(loaded, address, said):
     with closing(socket.socket(socket.AF_UNIX)) as listening:
-        listening.bind(str(project.state.socket_path))
+        listening.bind(address)
         listening.listen()
         with connect(loaded) as remote:
             answering, _ = listening.accept()

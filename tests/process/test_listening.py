@@ -57,14 +57,14 @@ def test_at_no_instant_others_could_connect(path, monkeypatch):
         ]
 
 
-def test_what_a_dead_process_has_left_is_replaced(path):
+def test_what_a_dead_process_has_left_is_replaced(path, short_path):
     """CTL-1"""
     with closing(socket.socket(socket.AF_UNIX)) as dead:
-        dead.bind(str(path))
+        dead.bind(str(short_path / path.name))
     cradle = path.with_name("nerve.sock.new")
     cradle.mkdir()
     with closing(socket.socket(socket.AF_UNIX)) as dead:
-        dead.bind(str(cradle / "nerve.sock"))
+        dead.bind(str(short_path / cradle.name / path.name))
     with closing(Listening(path)), closing(reach(path, PATIENCE_S)):
         assert not cradle.exists()
 
