@@ -34,10 +34,11 @@ def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     of = f"{counted(len(picture.groups), 'group')}, {counted(len(picture.senses), 'sense')}"
     nerve = picture.nerve
     if nerve is None:
-        return [styled([*_absent(picture)], sheet), of]
+        return [styled([*_absent(picture)], sheet), f"{of}, times in {picture.zone}"]
     up = span(picture.now_us - nerve.started_us)
     head = f"nerve {visible(nerve.version)}, process {nerve.pid}, up {up}: "
-    since = f"since {moment(nerve.started_us, picture)}, {of}, {visible(nerve.config)}"
+    started = f"{moment(nerve.started_us, picture)} {picture.zone}"
+    since = f"since {started}, {of}, {visible(nerve.config)}"
     return [styled([Cell(head, "bold"), Cell(told, style)], sheet), cut(since, sheet.width)]
 
 
