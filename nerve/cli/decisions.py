@@ -5,10 +5,12 @@ any has none.
 """
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import tzinfo
 
 from nerve.cli.journal import has_table
-from nerve.cli.wording import counted, visible
+from nerve.cli.wording import counted, local_times, visible
 from nerve.clock import rfc3339
 from nerve.config.durations import format_duration
 from nerve.config.models import SenseConfig
@@ -129,16 +131,31 @@ def first_after(reader: sqlite3.Connection, sense: str, at_us: int) -> Run | Non
     return Run(*row) if row else None
 
 
-def in_words(run: Run, config: SenseConfig) -> str:
-    """Say what became of it, e.g. `it failed: no such host` or `joined one that waited already`."""
+def together(runs: Sequence[Run]) -> list[Run]:
+    """Make one of runs that say the same, such as those on both sides of a restart of nerve."""
+    same: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        same.setdefault((run.decision, run.detail), []).append(run)
+    return [
+        replace(of[0], count=sum(run.count for run in of), first_us=of[-1].first_us)
+        for of in same.values()
+    ]
+
+
+def in_words(run: Run, config: SenseConfig, zone: tzinfo) -> str:
+    """Say what became of it, e.g. `it failed: no such host` or `joined one that waited already`.
+
+    Of a failure the detail is the author's; of a reason it is nerve's, and has recorded times.
+    """
     throttle = format_duration(config.throttle_ms or 0)
     told = OUTCOMES.get(run.decision) or REASONS.get(run.decision) or visible(run.decision)
-    detail = f": {visible(run.detail)}" if run.detail else ""
+    said = run.detail if run.is_outcome else local_times(run.detail, zone)
+    detail = f": {visible(said)}" if said else ""
     return told.format(throttle=throttle) + detail
 
 
-def with_number(run: Run, config: SenseConfig) -> str:
+def with_number(run: Run, config: SenseConfig, zone: tzinfo) -> str:
     """Say it with how often, e.g. `3 triggers joined one that waited already`."""
     if run.is_outcome:
-        return f"{in_words(run, config)}, {counted(run.count, 'time')}"
-    return f"{counted(run.count, 'trigger')} {in_words(run, config)}"
+        return f"{in_words(run, config, zone)}, {counted(run.count, 'time')}"
+    return f"{counted(run.count, 'trigger')} {in_words(run, config, zone)}"

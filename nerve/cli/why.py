@@ -28,7 +28,7 @@ from nerve.cli.numbers import number_option
 from nerve.cli.output import emit, emit_hanging, emit_json, emit_table, json_option, say_hanging
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.upcoming import next_of, running
-from nerve.cli.wording import counted, local_time, sentence, visible
+from nerve.cli.wording import counted, local_time, local_times, sentence, visible
 from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S, SystemClock, rfc3339
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
@@ -72,7 +72,7 @@ class Next:
     epilog="\b\nExamples:\n"
     "  nerve why disk                           its last run, and what comes next\n"
     "  nerve why disk --last 50                 more of what became of its triggers\n"
-    '  nerve why disk --at "2026-11-26 03:15"   what it did then'
+    '  nerve why disk --at 03:15                what it did then, or --at "2026-11-26 03:15"'
 )
 @click.argument("sense")
 @number_option(
@@ -154,15 +154,15 @@ class _Answer:
 
     def show(self, zone: ZoneInfo, now_us: int) -> None:
         config = self.loaded.config.senses[self.sense]
-        emit(click.style(self.sense, bold=True) + f", group {config.group}")
+        emit(click.style(self.sense, bold=True) + f", group {config.group}; times in {zone}")
         if self.ran is None:
             _line("last", "it has not run yet")
         else:
             ago = format_duration(max(0, now_us - self.ran.last_us) // US_PER_S * MS_PER_S)
-            told = decisions.in_words(self.ran, config) + _again(self.ran, zone)
+            told = decisions.in_words(self.ran, config, zone) + _again(self.ran, zone)
             _line("last", f"{local_time(self.ran.last_us, zone)} ({ago} ago): {told}")
-        for run in self.since:
-            told = decisions.with_number(run, config)
+        for run in decisions.together(self.since):
+            told = decisions.with_number(run, config, zone)
             _line("since", f"{told} (the last at {local_time(run.last_us, zone)})")
         if self.ran is not None and not self.since:
             _line("since", "no trigger that did not run")
@@ -204,7 +204,7 @@ def _show_runs(runs: list[Run], config: Any, zone: ZoneInfo) -> None:
             local_time(run.first_us, zone),
             local_time(run.last_us, zone) if run.last_us != run.first_us else "",
             f"{run.count:,}",
-            decisions.in_words(run, config),
+            decisions.in_words(run, config, zone),
         )
         for run in runs
     ]
@@ -236,17 +236,19 @@ def _tell_past(
             }
         )
         return
-    emit(click.style(sense, bold=True) + f" at {local_time(at_us, zone)}")
+    emit(click.style(sense, bold=True) + f" at {local_time(at_us, zone)} {zone}")
     _line("nerve", ran)
     around = [run for run in runs if run.last_us >= at_us]
     for run in around:
         span = f"from {local_time(run.first_us, zone)} to {local_time(run.last_us, zone)}"
-        _line("then", f"{span}: {decisions.with_number(run, config)}")
+        _line("then", f"{span}: {decisions.with_number(run, config, zone)}")
     before = next((run for run in runs if run.last_us < at_us), None)
     if before is not None:
-        _line("before", f"{local_time(before.last_us, zone)}: {decisions.in_words(before, config)}")
+        told = decisions.in_words(before, config, zone)
+        _line("before", f"{local_time(before.last_us, zone)}: {told}")
     if after is not None:
-        _line("after", f"{local_time(after.first_us, zone)}: {decisions.in_words(after, config)}")
+        told = decisions.in_words(after, config, zone)
+        _line("after", f"{local_time(after.first_us, zone)}: {told}")
     if not (around or before or after):
         _line("then", "nothing is recorded of it")
     _show_runs(runs, config, zone)
@@ -287,8 +289,10 @@ def _held_back(
     told: Told | None,
 ) -> Iterator[str]:
     """Say all that keeps a sense from running now; without the nerve's word, as files have it."""
-    if told is None and StateDir(loaded.state_dir).holder() is None:
-        yield "nerve does not run"
+    if told is None:
+        pid = StateDir(loaded.state_dir).holder()
+        runs = f"the nerve that runs, process {pid}, tells nothing: `nerve doctor` says why"
+        yield "nerve does not run" if pid is None else runs
     if paused := pause.paused_in(loaded).get(sense):
         yield f"{pause.in_words(paused, zone)}; `nerve resume {sense}` ends that"
     if quarantine := quarantines.held_in(reader).get(sense):
@@ -340,10 +344,13 @@ def _trouble(
     if row is None or (ran is not None and ran.last_us > row[0]):
         return
     try:
-        told = sentence(json.loads(row[2]))
+        payload = json.loads(row[2])
+        told, hint = local_times(sentence(payload), zone), visible(payload.get("hint") or "")
     except ValueError:  # a damaged row
-        told = "see the log"
-    mended = f"; mend it, then `nerve restart {group}`" if row[1] == _UNAVAILABLE else ""
+        told, hint = "see the log", ""
+    mended = ""
+    if row[1] == _UNAVAILABLE:
+        mended = f"; {hint or 'mend it'}; then `nerve restart {group}`"
     yield f"{row[1]} at {local_time(row[0], zone)}: {told}{mended}"
 
 

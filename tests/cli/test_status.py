@@ -63,7 +63,7 @@ def shown(found, width=80, height=None, paint=lambda text, style: text):
 def test_all_is_well_is_said_in_the_first_line():
     head, about, *_ = shown(picture())
     assert head == "nerve 0.1.0, process 4700, up 15m: all is well"
-    assert about == "since 02:48:18, 1 group, 1 sense, /srv/nerve.yaml"
+    assert about == "since 02:48:18 Europe/Berlin, 1 group, 1 sense, /srv/nerve.yaml"
 
 
 def test_a_sense_that_has_just_run_for_the_first_time_is_not_said_to_have_never_run():

@@ -34,10 +34,13 @@ def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     of = f"{counted(len(picture.groups), 'group')}, {counted(len(picture.senses), 'sense')}"
     nerve = picture.nerve
     if nerve is None:
-        return [styled([*_absent(picture)], sheet), *_wordless(picture, sheet), of]
+        head = [*_absent(picture)]
+        of = f"{of}, times in {picture.zone}"
+        return [styled(head, sheet), *_wordless(picture, sheet), of]
     up = span(picture.now_us - nerve.started_us)
     head = f"nerve {visible(nerve.version)}, process {nerve.pid}, up {up}: "
-    since = f"since {moment(nerve.started_us, picture)}, {of}, {visible(nerve.config)}"
+    started = f"{moment(nerve.started_us, picture)} {picture.zone}"
+    since = f"since {started}, {of}, {visible(nerve.config)}"
     return [styled([Cell(head, "bold"), Cell(told, style)], sheet), cut(since, sheet.width)]
 
 
