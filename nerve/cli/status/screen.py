@@ -34,9 +34,8 @@ def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     of = f"{counted(len(picture.groups), 'group')}, {counted(len(picture.senses), 'sense')}"
     nerve = picture.nerve
     if nerve is None:
-        head = [*_absent(picture)]
-        of = f"{of}, times in {picture.zone}"
-        return [styled(head, sheet), *_wordless(picture, sheet), of]
+        told = f"{of}, times in {picture.zone}"
+        return [styled([*_absent(picture)], sheet), *_wordless(picture, sheet), told]
     up = span(picture.now_us - nerve.started_us)
     head = f"nerve {visible(nerve.version)}, process {nerve.pid}, up {up}: "
     started = f"{moment(nerve.started_us, picture)} {picture.zone}"
