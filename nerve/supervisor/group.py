@@ -142,7 +142,9 @@ class Group:
 
     def pump(self) -> None:
         """Dispatch the next compute, if the worker is free and there is one."""
-        if self.state is not WorkerState.IDLE or self._worker is None or not self._worker.is_usable:
+        if not (self._queue or self._is_used_up) or self.state is not WorkerState.IDLE:
+            return
+        if self._worker is None or not self._worker.is_usable:
             return
         if self._is_used_up:
             self._begin_anew()
