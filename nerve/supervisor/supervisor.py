@@ -19,20 +19,16 @@ import secrets
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import Any
 
 from nerve.clock import Clock
 from nerve.config import Loaded
-from nerve.config.models import Config, WorkflowReflex
 from nerve.errors import StateDeleted, StateError
 from nerve.process.notify import Notifier
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
 from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
-from nerve.store.journal_reading import pauses
-from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.answers import Handlers
 from nerve.supervisor.asking import Parent
@@ -41,7 +37,6 @@ from nerve.supervisor.bounds import gate_patience_s, longest_stop_s
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
 from nerve.supervisor.closing import Closing
 from nerve.supervisor.control import Control
-from nerve.supervisor.group import Group
 from nerve.supervisor.herald import Condition, Herald
 from nerve.supervisor.housekeeping import Housekeeping
 from nerve.supervisor.ledger import Ledger
@@ -59,7 +54,7 @@ from nerve.supervisor.roster import Roster
 from nerve.supervisor.states import WorkerState
 from nerve.supervisor.status import Status
 from nerve.supervisor.stopping import Stopping
-from nerve.supervisor.survey import Found
+from nerve.supervisor.switching import Switching, warn_of_workflows
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
@@ -97,7 +92,6 @@ class Supervisor:
         `observe` is called for every entry once it is durable; and with the id None for
         what cannot be recorded because the journal itself is in trouble.
         """
-        self._loaded = loaded
         self._state = state
         self._journal = journal
         self._clock = clock
@@ -140,7 +134,7 @@ class Supervisor:
             self._groups,
             self.ledger,
             clock=clock,
-            begun=lambda: self.herald.stopping(longest_stop_s(self._loaded.config)),
+            begun=lambda: self.herald.stopping(longest_stop_s(self._switching.loaded.config)),
         )
         self.triggers = Triggers(
             loaded.config,
@@ -184,10 +178,20 @@ class Supervisor:
             is_stopping=lambda: self._stopping.is_asked,
             opened=self._open_gate,
         )
-        self.reloading = Reloading(self, loaded, environ)
-        self._operations = Operations(
-            self._parent(), self._housekeeping, request_stop=self.request_stop
+        parent = self._parent()
+        self._operations = Operations(parent, self._housekeeping, request_stop=self.request_stop)
+        self._switching = Switching(
+            loaded,
+            state,
+            parent,
+            self._roster,
+            self._listening,
+            self._housekeeping,
+            self.status,
+            self.meters,
+            self._operations.pauses,
         )
+        self.reloading = Reloading(parent, self._switching, environ, once=once)
         self._control = Control(
             state.socket_path,
             self._handlers(),
@@ -223,7 +227,7 @@ class Supervisor:
         for group in self._groups.values():
             group.start()
         self._patrol.begin()
-        self._muster.begin(gate_patience_s(self._loaded.config))
+        self._muster.begin(gate_patience_s(self._switching.loaded.config))
         self._lookout.begin()
         await self._stopping.asked()
         self._muster.end()
@@ -273,8 +277,8 @@ class Supervisor:
             "pid": pid,
             "version": VERSION,
             "installation": installation,
-            "config": str(self._loaded.path),
-            "senses": len(self._loaded.config.senses),
+            "config": str(self._switching.loaded.path),
+            "senses": len(self._switching.loaded.config.senses),
             "groups": len(self._groups),
         }
         self.ledger.log("nerve", "nerve.started", "info", started)
@@ -284,22 +288,13 @@ class Supervisor:
             self.ledger,
             self._warden,
             crashes,
-            self._loaded.config.senses,
+            self._switching.loaded.config.senses,
         )
-        self._warn_of_workflows(self._loaded.config)
-
-    def _warn_of_workflows(self, config: Config, known: Config | None = None) -> None:
-        """Say of each reflex that runs a workflow, and is not known yet, that it does not."""
-        for reflex in config.reflexes:
-            if isinstance(reflex, WorkflowReflex) and not (known and reflex in known.reflexes):
-                message = "workflows do not run in this version; this reflex does nothing"
-                self.ledger.log(
-                    reflex.workflow, "workflow.not_run", "warning", {"message": message}
-                )
+        warn_of_workflows(self.ledger, self._switching.loaded.config)
 
     def _parent(self) -> Parent:
         return Parent(
-            config=lambda: self._loaded.config,
+            config=lambda: self._switching.loaded.config,
             groups=self._groups,
             triggers=self.triggers,
             recorder=self._recorder,
@@ -322,7 +317,7 @@ class Supervisor:
 
     def _open_gate(self) -> None:
         """Every group has reported: take up what nobody answered yet, and begin to tick."""
-        self._listening.take_up(self._loaded.config.senses)
+        self._listening.take_up(self._switching.loaded.config.senses)
         if self._once:
             self.triggers.begin_once()
             self._stop_if_done()
@@ -342,7 +337,8 @@ class Supervisor:
         """How nerve is, in few words."""
         groups = {name: group.state for name, group in self._groups.items()}
         ailing = {*self.triggers.unavailable, *self._warden.quarantined()}
-        return Condition(len(self._loaded.config.senses), groups, self._recorder.trouble, ailing)
+        senses = len(self._switching.loaded.config.senses)
+        return Condition(senses, groups, self._recorder.trouble, ailing)
 
     def _take_up_live(self, targets: AbstractSet[str], source: str) -> None:
         if self._muster.is_complete:  # else the gate does it
@@ -361,55 +357,6 @@ class Supervisor:
         is_quiet = self.triggers.are_quiet and all(group.is_quiet for group in groups)
         if is_quiet and not self._stopping.is_asked:
             self.request_stop("every sense has run once")
-
-    # --- another configuration (reloading.Host) -------------------------------------
-
-    @property
-    def groups(self) -> Mapping[str, Group]:
-        """All groups by name."""
-        return self._groups
-
-    @property
-    def unavailable(self) -> Mapping[str, str]:
-        """Senses that cannot run, and why."""
-        return self.triggers.unavailable
-
-    def not_now(self) -> str:
-        """Why no configuration can be changed now; empty where it can."""
-        if self._stopping.is_asked:
-            return "nerve stops"
-        if self._once:
-            return "every sense runs once, and then nerve ends"
-        return "" if self._muster.is_complete else "nerve is still starting"
-
-    def switch(self, found: Found) -> None:
-        """Go on with another configuration, as far as that needs no worker.
-
-        Raises NerveError, with nothing changed, where the journal cannot be read.
-        """
-        with closing(open_reader(self._state.journal_path)) as reader:
-            paused = pauses(reader)
-        old, self._loaded = self._loaded, found.loaded
-        config, changes = found.loaded.config, found.changes
-        # What was secret until now may still be on its way here.
-        self.ledger.mask({*old.redactor.values, *found.loaded.redactor.values})
-        self._roster.switch(found.loaded, changes)
-        self.triggers.adopt(config)
-        self._listening.adopt(config, self._journal.newest_id)
-        self._housekeeping.adopt(found.loaded)
-        self.status.adopt(found.loaded)
-        self._warn_of_workflows(config, old.config)
-        self._operations.pauses.restore(p for p in paused if p.sense in changes.came)
-
-    def let_go(self, found: Found) -> None:
-        """Forget what the new configuration has not, its workers being gone."""
-        went = found.changes.went
-        self.triggers.let_go(went)
-        self._roster.let_go(found.changes)
-        self._warden.forget(went)
-        self.meters.forget(went)
-        self._operations.pauses.forget(went)
-        self.ledger.tally.unavailable -= went
 
     # --- what groups ask and tell (Hub) ---------------------------------------------
 

@@ -12,6 +12,25 @@ from nerve.testing import Running
 from nerve.testing.running import sweep
 
 ENTRY = Path(__file__).with_name("entry.py")
+DIES_BETWEEN = """
+import os, threading
+from nerve.worker.reins import Reins
+
+def die_between():
+    # A thread that is left behind ends this worker when the compute is over and told. No timer:
+    # on a busy machine it would fall upon a compute, and that sense would answer for it.
+    over, end = threading.Event(), Reins.end
+    def ended(*arguments):
+        end(*arguments)
+        over.set()
+        threading.Event().wait(60)
+    Reins.end = ended
+    threading.Thread(target=lambda: over.wait() and os._exit(3)).start()
+
+def compute(db, peers, ctx):
+    die_between()
+"""
+"""Of a sense whose worker dies each time after its compute, and never during one."""
 
 
 class Project:

@@ -23,19 +23,19 @@ from nerve.supervisor import (
     housekeeping,
     lookout,
     stopping,
-    supervisor,
     timekeeping,
 )
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.switching import Switching
 
 POINTS = {
     "report": (Ledger, "take_signal"),
     "commit": (Journal, "commit"),
     "acknowledge": (Group, "acknowledge"),
-    "switch": (supervisor.Supervisor, "switch"),
+    "switch": (Switching, "switch"),
     "take-over": (Group, "take_over"),
-    "let-go": (supervisor.Supervisor, "let_go"),
+    "let-go": (Switching, "let_go"),
 }
 
 

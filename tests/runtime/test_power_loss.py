@@ -1,5 +1,6 @@
 """What is made of it when logs.db has lost its last commits and the senses' databases have not."""
 
+import os
 import shutil
 import signal
 
@@ -39,6 +40,7 @@ def test_after_a_power_loss_no_id_stands_for_two_signals_and_each_new_one_is_ans
     running = project.start()
     running.signals("source")
     running.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, running.process.pid, os.WSTOPPED | os.WNOWAIT)
     for name in written:
         shutil.copy(project.state / name, kept)
     running.process.send_signal(signal.SIGCONT)

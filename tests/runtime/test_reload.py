@@ -12,6 +12,7 @@ import pytest
 from nerve.cli.remote import Refused, connect_to
 from nerve.store.state_dir import StateDir
 from nerve.wire.control import ProgressReply, ReloadRequest
+from tests.runtime.conftest import DIES_BETWEEN
 
 TABLE = 'op.create_table("seen", sa.Column("n", sa.Integer, primary_key=True))'
 COUNTING = """
@@ -34,6 +35,13 @@ from itertools import repeat
 def compute(db, peers, ctx):
     print("hangs", flush=True)
     deque(repeat(None), maxlen=0)
+"""
+LOADS_WHEN_TOLD = """
+import time
+from pathlib import Path
+while not Path(__file__).parents[2].joinpath("go").exists():
+    time.sleep(0.01)
+def compute(db, peers, ctx): return None
 """
 CONFIG = """
 senses:
@@ -278,10 +286,7 @@ def test_while_a_sense_hangs_the_others_are_reloaded_and_it_is_said_what_is_wait
 
 def test_a_group_that_was_given_up_begins_at_once_with_the_new_code(chain):
     """CTL-4, RUN-8"""
-    chain.sense(
-        "dies",
-        "import os, threading\ndef compute(db, peers, ctx): threading.Timer(0.02, os._exit, [3]).start()",
-    )
+    chain.sense("dies", DIES_BETWEEN)
     text = config().replace("  echo:", "  dies: {group: ill}\n  echo:")
     chain.config(text + "  - {kind: sense, sense: dies, interval: 250ms}\n")
     running = started(chain)
@@ -296,7 +301,7 @@ def test_a_group_that_was_given_up_begins_at_once_with_the_new_code(chain):
 
 def test_one_reload_at_a_time_and_a_stop_wins(chain):
     """CTL-4"""
-    chain.sense("slow", "import time\ntime.sleep(1.0)\ndef compute(db, peers, ctx): return None")
+    chain.sense("slow", LOADS_WHEN_TOLD)
     running = started(chain)
     chain.config(config().replace("  echo:", "  slow: {group: slow}\n  echo:"))
     first, second = connect_to(StateDir(chain.state)), connect_to(StateDir(chain.state))
@@ -307,6 +312,7 @@ def test_one_reload_at_a_time_and_a_stop_wins(chain):
         assert refusal.value.kind == "busy"
         for _ in range(3):
             running.process.send_signal(signal.SIGHUP)
+        (chain.root / "go").touch()
         while isinstance(reply := first._reply(None), ProgressReply):
             pass
         assert reply.is_good
@@ -314,6 +320,7 @@ def test_one_reload_at_a_time_and_a_stop_wins(chain):
     chain.config(config())
     running.process.send_signal(signal.SIGHUP)
     running.log("config.reloaded", 3)
+    (chain.root / "go").unlink()
     chain.config(config().replace("  echo:", "  slow: {group: slow}\n  echo:"))
     running.process.send_signal(signal.SIGHUP)
     assert running.stop() == 0
