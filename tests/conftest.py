@@ -1,7 +1,8 @@
-"""A second user, where the tests run as root; and a path that a socket's address has room for."""
+"""A second user, where the tests run as root; signals as a terminal leaves them; short paths."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,10 @@ BECOME = """\
 import os, socket, sys, traceback
 os.setgroups([]); os.setgid({uid}); os.setuid({uid})
 """
+
+# A shell without job control ignores SIGINT for what it starts in the background, and all that
+# descends from it would ignore it too: the tests that press Ctrl-C would wait in vain.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class OtherUser:

@@ -44,10 +44,10 @@ class Announcer:
         for line in visible_lines(text):
             say(self._prefix(level) + head + line)
 
-    def explain(self, error: NerveError) -> None:
+    def explain(self, error: NerveError, **facts: object) -> None:
         """Say why it ends, and what to do."""
         if self._as_json:
-            self(str(error), "error", hint=error.hint, exit_code=int(error.exit_code))
+            self(str(error), "error", hint=error.hint, exit_code=int(error.exit_code), **facts)
         elif self._is_journal:
             self(f"nerve: {error}", "error")
             if error.hint:

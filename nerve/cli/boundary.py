@@ -104,19 +104,35 @@ def _input_output(error: OSError) -> Exit:
     discard_stdout()
     if isinstance(error, BrokenPipeError):
         return Exit.OK
-    where = f"{error.filename}: " if error.filename else ""
-    say_hanging("nerve: ", visible(f"{where}{error.strerror or error}"), "red")
+    explain(as_ours(error))
     return Exit.INPUT_OUTPUT
 
 
 def _internal(error: Exception) -> Exit:
-    first, *rest = visible_lines(f"an error of nerve itself: {type(error).__name__}: {error}")
-    say_hanging("nerve: ", first, "red")
-    for line in rest:
-        say_hanging("", line)
-    if os.environ.get(DEBUG_VARIABLE):
-        say(traceback.format_exc())
-    else:
-        hint = f"with {DEBUG_VARIABLE}=1 in the environment it shows the traceback; report it"
-        say_hint(hint)
+    explain(as_ours(error))
+    if told := traceback_wanted(error):
+        say(told)
     return Exit.INTERNAL
+
+
+def as_ours(error: Exception) -> NerveError:
+    """Say in our words what nobody has foreseen: a refusal of the system, or a fault of nerve."""
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        refused = NerveError(f"{where}{error.strerror or error}")
+        refused.exit_code = Exit.INPUT_OUTPUT
+        return refused
+    hint = f"with {DEBUG_VARIABLE}=1 in the environment it shows the traceback; report it"
+    fault = NerveError(
+        f"an error of nerve itself: {type(error).__name__}: {error}",
+        hint="" if traceback_wanted(error) else hint,
+    )
+    fault.exit_code = Exit.INTERNAL
+    return fault
+
+
+def traceback_wanted(error: Exception) -> str:
+    """Return the traceback of an error of nerve itself where it is asked for, else nothing."""
+    if isinstance(error, OSError) or not os.environ.get(DEBUG_VARIABLE):
+        return ""
+    return "".join(traceback.format_exception(error))

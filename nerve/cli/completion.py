@@ -53,10 +53,13 @@ ARGUMENTS = {
     "senses": Kind.SENSE,
     "group": Kind.GROUP,
     "groups": Kind.GROUP,
-    "target": Kind.SENSE | Kind.GROUP,
+    "target": Kind.SENSE,
+    "source": Kind.SENSE,
     "targets": Kind.SENSE | Kind.GROUP,
 }
 """What an argument of this name takes, of any other command."""
+SPLIT_AT_ALL, SPLIT_AT_FIRST = 'string split ","', 'string split --max 1 ","'
+"""In fish: what an answer is taken apart with, its kind before the comma."""
 _CONFIG = ("-c", "--config")
 _NAMED = ("--sense", "--source")
 
@@ -67,7 +70,7 @@ _NAMED = ("--sense", "--source")
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 def completion(shell: str) -> None:
     """Print what makes a shell complete commands, options and names of senses."""
-    first, _, rest = _shell(shell).source_template.partition("\n")
+    first, _, rest = _template(shell).partition("\n")
     if not first.startswith("#"):  # zsh has to find its own word in the first line
         first, rest = f"# To install it, {SHELLS[shell]}", f"{first}\n{rest}"
     else:
@@ -75,6 +78,11 @@ def completion(shell: str) -> None:
     emit(f"{first}\n{rest}" % _shell(shell).source_vars())
     if is_terminal():
         say(f"to install it, {SHELLS[shell]}")
+
+
+def _template(shell: str) -> str:
+    # click's function for fish takes a text for several where it has a comma, and shows the first.
+    return _shell(shell).source_template.replace(SPLIT_AT_ALL, SPLIT_AT_FIRST)
 
 
 def complete() -> None:
@@ -159,6 +167,9 @@ def _as_click(
         if not isinstance(command, click.Group):
             break
         command = command.get_command(click.Context(command), word)
+    kind = Kind(0)
     for parameter in command.params if command is not None else ():
-        if isinstance(parameter, click.Argument) and parameter.name in ARGUMENTS:
-            yield from _names(words, incomplete, ARGUMENTS[parameter.name])
+        if isinstance(parameter, click.Argument):
+            kind |= ARGUMENTS.get(parameter.name or "", Kind(0))
+    if kind:
+        yield from _names(words, incomplete, kind)

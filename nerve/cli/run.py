@@ -17,7 +17,7 @@ import click
 from nerve.app import run as run_app
 from nerve.cli import terminal
 from nerve.cli.announcing import Announcer, for_journal, leads_to_journal, with_priority
-from nerve.cli.boundary import discard_stdout
+from nerve.cli.boundary import as_ours, discard_stdout, traceback_wanted
 from nerve.cli.outlet import Outlet
 from nerve.cli.output import is_terminal, json_option
 from nerve.cli.settings import config_options
@@ -60,6 +60,14 @@ def run(context: click.Context, once: bool, watch: bool, as_json: bool) -> Exit:
     except NerveError as error:
         announce.explain(error)
         return error.exit_code
+    except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+        raise  # of a command line that is wrong, click tells
+    except Exception as error:
+        if not as_json:
+            raise
+        found = as_ours(error)
+        announce.explain(found, traceback=traceback_wanted(error))
+        return found.exit_code
 
 
 def _run(

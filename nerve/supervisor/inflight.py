@@ -5,7 +5,8 @@ been committed all the same. The replacement looks into the sense's database; wh
 has its outcome there, what was not is `crashed`, or `killed` where the parent was the reason.
 Until that is known nothing else of the group is started, so one at most runs, and of each sense
 one at most is suspect: more than one of a group only where a reload has moved a sense to it, or
-where a sense has to rest before it is loaded again; for that its neighbours do not wait.
+where a sense has to rest before it is loaded again, or where its database is out of reach for a
+while; for that its neighbours do not wait.
 """
 
 from collections.abc import Callable, Container
@@ -14,9 +15,18 @@ from nerve.clock import Clock
 from nerve.supervisor.hub import Running
 from nerve.supervisor.inquest import Death, Verdict, is_overdue
 from nerve.supervisor.ledger import Ledger
-from nerve.wire.messages import FailedMessage, Fault, NoSignalMessage, ReadyMessage, SignalMessage
+from nerve.wire.messages import (
+    FailedMessage,
+    Fault,
+    NoSignalMessage,
+    ReadyMessage,
+    SenseReport,
+    SignalMessage,
+)
 
 CRASHED = Fault(kind="crashed", message="the worker died while this ran")
+PASSING_FAULTS = frozenset({"disk_full", "read_only", "forbidden", "locked", "io_error"})
+"""Of a sense's database at the start of its worker; the others do not go away by themselves."""
 
 
 class InFlight:
@@ -26,6 +36,7 @@ class InFlight:
         """`ended(sense)` is called when the worker itself has told an outcome."""
         self.running: Running | None = None
         self.suspects: dict[str, Running] = {}
+        self._out_of_reach: set[str] = set()
         self._ledger = ledger
         self._clock = clock
         self._ended = ended
@@ -75,21 +86,32 @@ class InFlight:
     def resolve(self, ready: ReadyMessage) -> None:
         """The replacement says what is in the suspects' databases.
 
-        Not of those whose sense it has not loaded, as that rests: they stay suspect until one has.
+        Not of those whose sense it has not loaded, as that rests, nor of those whose database it
+        could not read for the time being: they stay suspect until one can tell.
         """
         if not self.suspects:
             return
+        self._out_of_reach = {r.name for r in ready.senses if is_out_of_reach(r)}
         reports = {report.name: report for report in ready.senses}
         for suspect in list(self.suspects.values()):
             report = reports.get(suspect.sense)
             key = (self._ledger.boot, suspect.trigger_id)
-            if report is None:
+            if report is None or suspect.sense in self._out_of_reach:
                 continue
             if (report.boot, report.trigger_id) != key:
                 self._end_badly(suspect)
             elif not report.signalled:  # else the signal follows from the outbox: the outcome
                 del self.suspects[suspect.sense]
                 self._ledger.take_outcome(suspect, "no_signal", self._clock.now_us())
+
+    def awaits_outcome(self, loaded: Container[str]) -> bool:
+        """Whether a worker that has loaded these senses is yet to tell of a suspect."""
+        return any(s in loaded and s not in self._out_of_reach for s in self.suspects)
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether an outcome is still to come, and not only once a fault of storage is over."""
+        return self.running is not None or not self.suspects.keys() <= self._out_of_reach
 
     def give_up(self, senses: Container[str] | None = None) -> None:
         """No replacement follows, of all or of these senses: what is unclear has ended badly."""
@@ -122,3 +144,13 @@ class InFlight:
             running.trigger_id,
             self._ledger.boot,
         )
+
+
+def may_pass(report: SenseReport) -> bool:
+    """Whether a sense is unavailable by a fault of storage that may be over at a later start."""
+    return report.fault is not None and report.fault.kind in PASSING_FAULTS
+
+
+def is_out_of_reach(report: SenseReport) -> bool:
+    """Whether its database could not even be read, and may be later."""
+    return may_pass(report) and not report.epoch

@@ -18,63 +18,28 @@ only at a start of nerve is named each time, until it has.
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from traceback import format_exc
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 from pydantic import JsonValue
 
-from nerve.config import ConfigFaults, Loaded
+from nerve.config import ConfigFaults
 from nerve.errors import Exit, NerveError
 from nerve.supervisor.answers import Answer, done, refused
-from nerve.supervisor.asking import listed
-from nerve.supervisor.group import Group
-from nerve.supervisor.handover import PROGRESS_EVERY_S, Handover, Result
-from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.asking import Parent
+from nerve.supervisor.handover import Handover, Result
+from nerve.supervisor.reloaded import facts, in_words, is_good, needs_restart
 from nerve.supervisor.roster import by_group
-from nerve.supervisor.survey import TRIAL_TIMEOUT_S, Found, Survey
+from nerve.supervisor.survey import Found, Survey
+from nerve.supervisor.surveying import Surveying
+from nerve.supervisor.switching import Switching
 from nerve.wire.control import DoneReply, RefusedReply, ReloadRequest
 from nerve.wire.messages import Code, SenseReport
 from nerve.wire.status import StatusReply
 
-STEP_TIMEOUT_S = TRIAL_TIMEOUT_S + 30.0
-"""For one step of the survey; longer than each has itself, so that its own word comes first."""
-MAX_TOLD = 50
-"""Keys, groups and senses that one sentence or row names; of more the number is told."""
-
-
 Asked = dict[str, JsonValue]
 """Who has asked for a reload, as log rows have it."""
-
-
-class Host(Protocol):
-    """What a reload needs of the supervisor."""
-
-    ledger: Ledger
-
-    @property
-    def groups(self) -> Mapping[str, Group]:
-        """All groups by name."""
-        ...
-
-    @property
-    def unavailable(self) -> Mapping[str, str]:
-        """Senses that cannot run, and why."""
-        ...
-
-    def not_now(self) -> str:
-        """Why no configuration can be changed now; empty where it can."""
-        ...
-
-    def switch(self, found: Found) -> None:
-        """Go on with another configuration, as far as that needs no worker."""
-        ...
-
-    def let_go(self, found: Found) -> None:
-        """Forget what the new configuration has not, its workers being gone."""
-        ...
 
 
 class Reloading:
@@ -85,14 +50,18 @@ class Reloading:
         on_change: called with True as a reload begins, and with False as it ends, in whatever way.
     """
 
-    def __init__(self, host: Host, loaded: Loaded, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, parent: Parent, switching: Switching, environ: Mapping[str, str], *, once: bool
+    ) -> None:
         """`environ` is the environment of the start, for nerve.yaml and for the senses."""
-        self._host = host
-        self._started = self._current = loaded
+        self._parent = parent
+        self._switching = switching
+        self._started = switching.loaded
+        self._once = once
         self._environ = environ
         self._codes: dict[str, Code] = {}
         self._task: asyncio.Task[None] | None = None
-        self._is_surveying = False
+        self._surveying = Surveying(is_free=self.go_on)
         self._handover: Handover | None = None
         self._wanted_by = ""
         self._has_ended = False
@@ -141,9 +110,13 @@ class Reloading:
     def _why_not(self) -> str:
         if self._task is not None:
             return "another one is under way"
-        if self._is_surveying:
+        if self._surveying.is_under_way:
             return "the last one still waits for a disk"
-        return self._host.not_now()
+        if self._parent.is_stopping():
+            return "nerve stops"
+        if self._once:
+            return "every sense runs once, and then nerve ends"
+        return "" if self._parent.is_ready() else "nerve is still starting"
 
     def _begin(self, answer: Answer, by: str, *, is_trial: bool = False) -> None:
         asked: Asked = {"by": by, **answer.by}
@@ -165,7 +138,7 @@ class Reloading:
             for warning in found.loaded.warnings:
                 answer.progress(f"warning: {warning}", "warning")
             if is_trial:
-                _tell_trial(answer, found)
+                done(answer, "\n".join(in_words(found, None)), **facts(found, None))
             else:
                 await self._carry_out(answer, found, asked)
         except NerveError as error:
@@ -176,58 +149,35 @@ class Reloading:
         except Exception as error:  # noqa: BLE001  whoever asked must have an answer
             message = f"an error of nerve itself, at a reload: {error!r}"
             payload = {"message": message, "hint": "please report it", "stack": format_exc()}
-            self._host.ledger.log("nerve", "config.refused", "error", payload)
+            self._parent.ledger.log("nerve", "config.refused", "error", payload)
             refused(answer, "internal", message, exit_code=int(Exit.INTERNAL))
 
     # --- survey ---------------------------------------------------------------------
 
     async def _surveyed(self, answer: Answer) -> Found:
         """Have a survey made; raises ConfigFaults, NerveError."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[Found] = loop.create_future()
-        steps: asyncio.Queue[str] = asyncio.Queue()
+        current, codes = self._switching.loaded, dict(self._codes)
+        unavailable = frozenset(self._parent.triggers.unavailable)
 
-        def tell(callback: Callable[..., None], *arguments: Any) -> None:
-            with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(callback, *arguments)
+        def work(told: Callable[[str], None], is_over: Callable[[], bool]) -> Found:
+            return Survey(
+                self._started,
+                current,
+                self._environ,
+                codes,
+                unavailable,
+                lambda: self._has_ended or is_over(),
+                told,
+            ).run()
 
-        survey = Survey(
-            self._started,
-            self._current,
-            self._environ,
-            dict(self._codes),
-            frozenset(self._host.unavailable),
-            lambda: self._has_ended or ended.done(),
-            lambda step: tell(steps.put_nowait, step),
-        )
-
-        def work() -> None:
-            try:
-                result: Found | Exception = survey.run()
-            except Exception as error:  # noqa: BLE001  the thread's end; it is raised on the loop
-                result = error
-            tell(self._on_surveyed, ended, result)
-
-        # Of its own, and a daemon: it may hang on a dead disk for ever, and nobody must wait then.
-        self._is_surveying = True
-        threading.Thread(target=work, name="reload", daemon=True).start()
-        return await _in_steps(ended, steps, answer.progress)
-
-    def _on_surveyed(self, ended: "asyncio.Future[Found]", result: Found | Exception) -> None:
-        self._is_surveying = False
-        if ended.done():  # it was given up
-            self.go_on()
-        elif isinstance(result, Exception):
-            ended.set_exception(result)
-        else:
-            ended.set_result(result)
+        return await self._surveying.run(work, answer.progress)
 
     def _refuse(self, answer: Answer, error: NerveError, asked: Asked, *, is_trial: bool) -> None:
         """Nothing has changed; everything that is wrong is told at once."""
         hint = "the old configuration runs on; mend it and reload again"
         if not is_trial:
             payload = {"message": f"not reloaded: {error}", **asked, "hint": hint}
-            self._host.ledger.log("nerve", "config.refused", "error", payload)
+            self._parent.ledger.log("nerve", "config.refused", "error", payload)
         code = Exit.CONFIGURATION if isinstance(error, ConfigFaults) else error.exit_code
         refused(answer, "invalid", str(error), hint=error.hint or hint, exit_code=int(code))
 
@@ -235,101 +185,26 @@ class Reloading:
 
     async def _carry_out(self, answer: Answer, found: Found, asked: Asked) -> None:
         loaded, changes = found.loaded, found.changes
-        self._host.switch(found)
-        self._current, self.left = loaded, found.left
-        self._handover = Handover(changes, self._host.groups, by_group(loaded), answer.progress)
+        self._switching.switch(found)
+        self.left = found.left
+        groups = self._parent.groups
+        self._handover = Handover(changes, groups, by_group(loaded), answer.progress)
         results = await self._handover.run()
-        self._host.let_go(found)
+        self._switching.let_go(found)
         for sense in changes.went:
             self._codes.pop(sense, None)
         self._tell(answer, found, results, asked)
 
-    def _tell(
-        self,
-        answer: Answer,
-        found: Found,
-        results: Sequence[Result],
-        asked: Asked,
-    ) -> None:
-        missing = {name: why for result in results for name, why in result.missing.items()}
-        not_ready = [result.group for result in results if result.ready is None]
-        lines = in_words(found, results)
-        is_good = not missing and not not_ready
-        facts: dict[str, Any] = {
-            "applied": list(found.changes.at_once),
-            "groups": {result.group: _facts_of(result) for result in results},
-            "removed_groups": list(found.changes.gone),
-            "unavailable": missing | dict(found.still),
-            "needs_restart": list(found.left),
-        }
-        payload = {"message": "; ".join(lines), **asked, **facts}
-        level = "info" if is_good else "warning"
-        self._host.ledger.log("nerve", "config.reloaded", level, payload)
+    def _tell(self, answer: Answer, found: Found, results: Sequence[Result], asked: Asked) -> None:
+        lines, known = in_words(found, results), facts(found, results)
+        good = is_good(results)
+        payload = {"message": "; ".join(lines), **asked, **known}
+        level = "info" if good else "warning"
+        self._parent.ledger.log("nerve", "config.reloaded", level, payload)
         if found.left:
-            told = f"takes effect when nerve is started again: {listed(found.left, MAX_TOLD)}"
-            payload = {"message": told, "keys": list(found.left)}
-            self._host.ledger.log("nerve", "config.restart_needed", "warning", payload)
-        done(answer, "\n".join(lines), is_good=is_good, **facts)
-
-
-def in_words(found: Found, results: Sequence[Result] | None) -> list[str]:
-    """Say what was done, or without results what would be, one thing a line."""
-    changes, lines = found.changes, list[str]()
-    if not changes:
-        lines.append("nothing has changed")
-    if changes.at_once:
-        word = "applied" if results is not None else "applies"
-        lines.append(f"{word}: {listed(changes.at_once, MAX_TOLD)}")
-    for result in results or ():
-        lines.append(f"{result} ({listed(result.why, MAX_TOLD)})")
-    if results is None:
-        lines += [
-            f"group {g}: new worker ({listed(why, MAX_TOLD)})" for g, why in changes.groups.items()
-        ]
-    lines += [f"group {group}: ends, it has no senses any more" for group in changes.gone]
-    lines += [f"{name} still cannot be loaded: {why}" for name, why in found.still.items()]
-    if found.left:
-        lines.append(f"takes effect when nerve is started again: {listed(found.left, MAX_TOLD)}")
-    return lines
-
-
-def _tell_trial(answer: Answer, found: Found) -> None:
-    done(
-        answer,
-        "\n".join(in_words(found, None)),
-        applied=list(found.changes.at_once),
-        groups={group: {"why": list(why)} for group, why in found.changes.groups.items()},
-        removed_groups=list(found.changes.gone),
-        unavailable=dict(found.still),
-        needs_restart=list(found.left),
-    )
-
-
-def _facts_of(result: Result) -> dict[str, Any]:
-    generation = result.ready.generation if result.ready is not None else None
-    return {"generation": generation, "why": list(result.why), "unavailable": result.missing}
-
-
-async def _in_steps(
-    ended: "asyncio.Future[Found]", steps: "asyncio.Queue[str]", told: Callable[[str], None]
-) -> Found:
-    """Wait for the end of a survey, as long as it gets on; tell a step that takes its time."""
-    doing, left_s = "the survey", STEP_TIMEOUT_S
-    while left_s > 0:
-        step = asyncio.ensure_future(steps.get())
-        both: set[asyncio.Future[Any]] = {ended, step}
-        await asyncio.wait(both, timeout=PROGRESS_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-        if step.done():
-            doing, left_s = step.result(), STEP_TIMEOUT_S
-            continue
-        step.cancel()
-        if ended.done():
-            return ended.result()
-        left_s -= PROGRESS_EVERY_S
-        told(doing)
-    ended.cancel()
-    hint = "nothing was changed; look at the disk, and at `nerve check`"
-    raise NerveError(f"{doing} takes longer than {STEP_TIMEOUT_S:.0f} s", hint=hint)
+            payload = {"message": needs_restart(found), "keys": list(found.left)}
+            self._parent.ledger.log("nerve", "config.restart_needed", "warning", payload)
+        done(answer, "\n".join(lines), is_good=good, **known)
 
 
 class _Nobody:

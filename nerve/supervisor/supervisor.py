@@ -13,45 +13,32 @@ checkpoint and exit, the journal is drained and closed.
 """
 
 import asyncio
-import contextlib
 import gc
 import os
 import secrets
-import threading
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import Any
 
 from nerve.clock import Clock
 from nerve.config import Loaded
-from nerve.config.models import Config, WorkflowReflex
 from nerve.errors import StateDeleted, StateError
-from nerve.process.launch import end_fork_server
 from nerve.process.notify import Notifier
 from nerve.reflex.causes import PendingTrigger
 from nerve.reflex.flow import Decision
 from nerve.store.batch import Batch, LogEntry, SignalEntry
 from nerve.store.journal import Journal
-from nerve.store.journal_reading import pauses
-from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
 from nerve.supervisor.answers import Handlers
 from nerve.supervisor.asking import Parent
 from nerve.supervisor.bereaved import Bereaved
-from nerve.supervisor.bounds import (
-    DRAIN_TIMEOUT_S,
-    LAUNCHES_PATIENCE_S,
-    gate_patience_s,
-    longest_stop_s,
-)
+from nerve.supervisor.bounds import gate_patience_s, longest_stop_s
 from nerve.supervisor.child import ENTRY, ENTRY_IN_RESERVE, Threads
+from nerve.supervisor.closing import Closing
 from nerve.supervisor.control import Control
-from nerve.supervisor.group import Group
 from nerve.supervisor.herald import Condition, Herald
 from nerve.supervisor.housekeeping import Housekeeping
-from nerve.supervisor.inquest import Reason
 from nerve.supervisor.ledger import Ledger
 from nerve.supervisor.listening import Listening
 from nerve.supervisor.lookout import Lookout
@@ -60,20 +47,19 @@ from nerve.supervisor.muster import Muster
 from nerve.supervisor.operations import Operations
 from nerve.supervisor.patrol import Patrol
 from nerve.supervisor.recorder import Recorder
-from nerve.supervisor.recovery import clear_slates, recover
+from nerve.supervisor.recovery import recover
 from nerve.supervisor.reloading import Reloading
 from nerve.supervisor.reserve import Reserve
 from nerve.supervisor.roster import Roster
 from nerve.supervisor.states import WorkerState
 from nerve.supervisor.status import Status
-from nerve.supervisor.survey import Found
+from nerve.supervisor.stopping import Stopping
+from nerve.supervisor.switching import Switching, warn_of_workflows
 from nerve.supervisor.triggers import Triggers
 from nerve.supervisor.warden import Warden
 from nerve.version import VERSION
 from nerve.wire.messages import PlacedMessage, ReadyMessage
 
-HURRY_AFTER_S = 0.5
-"""A second request to stop sooner than this is the same one, sent twice."""
 STARTER_THREADS = 4
 """Workers started at the same time, so that many groups do not fork all at once."""
 ENDER_THREADS = 4
@@ -106,7 +92,6 @@ class Supervisor:
         `observe` is called for every entry once it is durable; and with the id None for
         what cannot be recorded because the journal itself is in trouble.
         """
-        self._loaded = loaded
         self._state = state
         self._journal = journal
         self._clock = clock
@@ -145,6 +130,12 @@ class Supervisor:
             threads=self._threads,
         )
         self._groups = self._roster.groups
+        self._stopping = Stopping(
+            self._groups,
+            self.ledger,
+            clock=clock,
+            begun=lambda: self.herald.stopping(longest_stop_s(self._switching.loaded.config)),
+        )
         self.triggers = Triggers(
             loaded.config,
             clock=clock,
@@ -184,13 +175,23 @@ class Supervisor:
             self.ledger,
             clock=clock,
             newest_id=lambda: journal.newest_id,
-            is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
+            is_stopping=lambda: self._stopping.is_asked,
             opened=self._open_gate,
         )
-        self.reloading = Reloading(self, loaded, environ)
-        self._operations = Operations(
-            self._parent(), self._housekeeping, request_stop=self.request_stop
+        parent = self._parent()
+        self._operations = Operations(parent, self._housekeeping, request_stop=self.request_stop)
+        self._switching = Switching(
+            loaded,
+            state,
+            parent,
+            self._roster,
+            self._listening,
+            self._housekeeping,
+            self.status,
+            self.meters,
+            self._operations.pauses,
         )
+        self.reloading = Reloading(parent, self._switching, environ, once=once)
         self._control = Control(
             state.socket_path,
             self._handlers(),
@@ -205,8 +206,6 @@ class Supervisor:
         self._last_seen_us: int | None = None
         self._stored_cursors: dict[tuple[str, str], int] = {}
         self._trigger_id = 0
-        self._stopping = asyncio.Event()
-        self._asked_to_stop_at = 0.0
         self._is_paused = False
         self.herald = Herald(
             clock=clock,
@@ -228,9 +227,9 @@ class Supervisor:
         for group in self._groups.values():
             group.start()
         self._patrol.begin()
-        self._muster.begin(gate_patience_s(self._loaded.config))
+        self._muster.begin(gate_patience_s(self._switching.loaded.config))
         self._lookout.begin()
-        await self._stopping.wait()
+        await self._stopping.asked()
         self._muster.end()
         self._lookout.end()
         await self._stop()
@@ -239,24 +238,7 @@ class Supervisor:
         self, reason: str, *, at_once: bool = False, by: Mapping[str, Any] | None = None
     ) -> None:
         """Stop in an orderly way; a second time, at once. `by` is who asked, where it is known."""
-        asked = {"by": dict(by)} if by else {}
-        now = self._clock.monotonic()
-        if not self._stopping.is_set():
-            self._asked_to_stop_at = now
-            message = f"{reason}: nothing new starts, what runs may end"
-            self.ledger.log("nerve", "nerve.stopping", "info", {"message": message, **asked})
-            self._stopping.set()
-            self.herald.stopping(longest_stop_s(self._loaded.config))
-            if at_once:  # after the groups have been told to stop, or they would start others
-                asyncio.get_running_loop().call_soon(self._hurry, reason, asked)
-        elif at_once or now - self._asked_to_stop_at >= HURRY_AFTER_S:
-            self._hurry(f"{reason} again", asked)
-
-    def _hurry(self, reason: str, asked: dict[str, Any]) -> None:
-        message = f"{reason}: stopping at once, running computes are killed"
-        self.ledger.log("nerve", "nerve.hurried", "warning", {"message": message, **asked})
-        for group in self._groups.values():
-            group.kill(Reason.HURRY, "was killed, as nerve stops at once,")
+        self._stopping.request(reason, at_once=at_once, by=by)
 
     async def _stop(self) -> None:
         self.reloading.end()
@@ -269,36 +251,19 @@ class Supervisor:
         await asyncio.gather(*(group.stopped.wait() for group in self._groups.values()))
         payload = {"signals": self.ledger.tally.signals, "failures": self.ledger.tally.failures}
         self.ledger.log("nerve", "nerve.stopped", "info", payload)
-        drained = await self._recorder.drain(self._drain_timeout_s())
-        # Only now: the threads of ended workers may still have handed over log records.
-        loop = asyncio.get_running_loop()
-        await self._end_threads()
-        self._control.take_no_more()
-        drained = drained and await self._recorder.drain(self._drain_timeout_s())
-        await loop.run_in_executor(None, self._recorder.close)
-        if drained:
-            # One that cannot be written is a crash to the next start, which loses nothing.
-            with contextlib.suppress(StateError):
-                self._journal.end_boot(self.ledger.boot, how="stopped", at_us=self._clock.now_us())
-        self._journal.close()
-        if self.lost is None:  # else they are another nerve's by now
-            clear_slates(self._state)
-        self._control.end()
-        self.ledger.tally.unrecorded = self._recorder.waiting_entries + self._recorder.left_out
+        closing = Closing(
+            self._state,
+            self._journal,
+            self._recorder,
+            self.ledger,
+            self._control,
+            self._housekeeping,
+            self._lookout,
+            self._threads,
+            self._clock,
+        )
+        await closing.run()
         self.herald.end()
-
-    async def _end_threads(self) -> None:
-        """Wait for what they still do; a launch that does not come to its end is ended."""
-        loop = asyncio.get_running_loop()
-        starting = loop.run_in_executor(None, self._threads.starting.shutdown)
-        done, _ = await asyncio.wait([starting], timeout=LAUNCHES_PATIENCE_S)
-        if not done:
-            threading.Thread(target=end_fork_server, daemon=True).start()
-            await asyncio.wait([starting], timeout=LAUNCHES_PATIENCE_S)
-        await loop.run_in_executor(None, self._housekeeping.join)
-        self._threads.ending.submit(self._threads.reserve.end)
-        for executor in (self._threads.ending, self._threads.sweeping):
-            await loop.run_in_executor(None, executor.shutdown)
 
     def _log_start(self) -> None:
         now_us, pid = self._clock.now_us(), os.getpid()
@@ -312,8 +277,8 @@ class Supervisor:
             "pid": pid,
             "version": VERSION,
             "installation": installation,
-            "config": str(self._loaded.path),
-            "senses": len(self._loaded.config.senses),
+            "config": str(self._switching.loaded.path),
+            "senses": len(self._switching.loaded.config.senses),
             "groups": len(self._groups),
         }
         self.ledger.log("nerve", "nerve.started", "info", started)
@@ -323,22 +288,13 @@ class Supervisor:
             self.ledger,
             self._warden,
             crashes,
-            self._loaded.config.senses,
+            self._switching.loaded.config.senses,
         )
-        self._warn_of_workflows(self._loaded.config)
-
-    def _warn_of_workflows(self, config: Config, known: Config | None = None) -> None:
-        """Say of each reflex that runs a workflow, and is not known yet, that it does not."""
-        for reflex in config.reflexes:
-            if isinstance(reflex, WorkflowReflex) and not (known and reflex in known.reflexes):
-                message = "workflows do not run in this version; this reflex does nothing"
-                self.ledger.log(
-                    reflex.workflow, "workflow.not_run", "warning", {"message": message}
-                )
+        warn_of_workflows(self.ledger, self._switching.loaded.config)
 
     def _parent(self) -> Parent:
         return Parent(
-            config=lambda: self._loaded.config,
+            config=lambda: self._switching.loaded.config,
             groups=self._groups,
             triggers=self.triggers,
             recorder=self._recorder,
@@ -350,7 +306,7 @@ class Supervisor:
             newest_id=lambda: self._journal.newest_id,
             is_ready=lambda: self._muster.is_complete,
             is_reloading=lambda: self.reloading.is_under_way,
-            is_stopping=lambda: self._stopping.is_set(),  # noqa: PLW0108  it is made later
+            is_stopping=lambda: self._stopping.is_asked,
             call_later=asyncio.get_running_loop().call_later,
         )
 
@@ -361,7 +317,7 @@ class Supervisor:
 
     def _open_gate(self) -> None:
         """Every group has reported: take up what nobody answered yet, and begin to tick."""
-        self._listening.take_up(self._loaded.config.senses)
+        self._listening.take_up(self._switching.loaded.config.senses)
         if self._once:
             self.triggers.begin_once()
             self._stop_if_done()
@@ -381,7 +337,8 @@ class Supervisor:
         """How nerve is, in few words."""
         groups = {name: group.state for name, group in self._groups.items()}
         ailing = {*self.triggers.unavailable, *self._warden.quarantined()}
-        return Condition(len(self._loaded.config.senses), groups, self._recorder.trouble, ailing)
+        senses = len(self._switching.loaded.config.senses)
+        return Condition(senses, groups, self._recorder.trouble, ailing)
 
     def _take_up_live(self, targets: AbstractSet[str], source: str) -> None:
         if self._muster.is_complete:  # else the gate does it
@@ -398,63 +355,14 @@ class Supervisor:
             return
         groups = (g for g in self._groups.values() if g.state is not WorkerState.FATAL)
         is_quiet = self.triggers.are_quiet and all(group.is_quiet for group in groups)
-        if is_quiet and not self._stopping.is_set():
+        if is_quiet and not self._stopping.is_asked:
             self.request_stop("every sense has run once")
-
-    # --- another configuration (reloading.Host) -------------------------------------
-
-    @property
-    def groups(self) -> Mapping[str, Group]:
-        """All groups by name."""
-        return self._groups
-
-    @property
-    def unavailable(self) -> Mapping[str, str]:
-        """Senses that cannot run, and why."""
-        return self.triggers.unavailable
-
-    def not_now(self) -> str:
-        """Why no configuration can be changed now; empty where it can."""
-        if self._stopping.is_set():
-            return "nerve stops"
-        if self._once:
-            return "every sense runs once, and then nerve ends"
-        return "" if self._muster.is_complete else "nerve is still starting"
-
-    def switch(self, found: Found) -> None:
-        """Go on with another configuration, as far as that needs no worker.
-
-        Raises NerveError, with nothing changed, where the journal cannot be read.
-        """
-        with closing(open_reader(self._state.journal_path)) as reader:
-            paused = pauses(reader)
-        old, self._loaded = self._loaded, found.loaded
-        config, changes = found.loaded.config, found.changes
-        # What was secret until now may still be on its way here.
-        self.ledger.mask({*old.redactor.values, *found.loaded.redactor.values})
-        self._roster.switch(found.loaded, changes)
-        self.triggers.adopt(config)
-        self._listening.adopt(config, self._journal.newest_id)
-        self._housekeeping.adopt(found.loaded)
-        self.status.adopt(found.loaded)
-        self._warn_of_workflows(config, old.config)
-        self._operations.pauses.restore(p for p in paused if p.sense in changes.came)
-
-    def let_go(self, found: Found) -> None:
-        """Forget what the new configuration has not, its workers being gone."""
-        went = found.changes.went
-        self.triggers.let_go(went)
-        self._roster.let_go(found.changes)
-        self._warden.forget(went)
-        self.meters.forget(went)
-        self._operations.pauses.forget(went)
-        self.ledger.tally.unavailable -= went
 
     # --- what groups ask and tell (Hub) ---------------------------------------------
 
     def may_dispatch(self) -> bool:
         """Whether anything may be started: not before the gate, at the stop, in trouble."""
-        goes_on = self._muster.is_complete and not self._stopping.is_set()
+        goes_on = self._muster.is_complete and not self._stopping.is_asked
         return goes_on and self._recorder.is_healthy
 
     def start_trigger(self, sense: str) -> tuple[int, PendingTrigger]:
@@ -481,7 +389,7 @@ class Supervisor:
             loop.call_later(REPLENISH_AFTER_S, self._replenish)
 
     def _replenish(self) -> None:
-        if not self._stopping.is_set():
+        if not self._stopping.is_asked:
             self._threads.starting.submit(self._threads.reserve.replenish)
 
     def failed(self, name: str) -> None:
@@ -549,7 +457,7 @@ class Supervisor:
     def _on_signal(self, signal_id: int, entry: SignalEntry) -> None:
         self.ledger.tally.signals += 1
         self._operations.by_hand.signalled(signal_id, entry)
-        if not self._muster.is_complete or self._stopping.is_set():
+        if not self._muster.is_complete or self._stopping.is_asked:
             return  # the gate will take it up from the journal, or the next start will
         self._listening.hear(signal_id, entry)
 
@@ -577,9 +485,6 @@ class Supervisor:
     def lost(self) -> StateDeleted | None:
         """Why the state directory is not ours any more; None while it is."""
         return self._lookout.lost
-
-    def _drain_timeout_s(self) -> float:
-        return DRAIN_TIMEOUT_S if self.lost is None else 0
 
     def _on_recovery(self) -> None:
         payload: dict[str, Any] = {"message": "the journal can be written again"}

@@ -20,7 +20,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -35,7 +35,6 @@ from nerve.process.kernel import name_process
 from nerve.process.slate import Phase
 from nerve.sense import SoftTimeout
 from nerve.store.blobs import BlobStore
-from nerve.store.outbox import Identity, OutboxRow
 from nerve.wire.channel import LOST_CHANNEL_EXIT, BlockingChannel, ChannelClosed
 from nerve.wire.messages import (
     Acknowledged,
@@ -52,15 +51,12 @@ from nerve.wire.messages import (
     PlaceMessage,
     ReadyMessage,
     SenseReport,
-    SignalMessage,
     StopMessage,
     StoppedMessage,
-    StoredCause,
     UpdateMessage,
     UpMessage,
     WorkerSpec,
     parse_down,
-    parse_up,
 )
 from nerve.wire.model import dump
 from nerve.worker import limits
@@ -73,6 +69,7 @@ from nerve.worker.orphans import reap_orphans, set_aside
 from nerve.worker.rehearsal import rehearse
 from nerve.worker.reins import Reins
 from nerve.worker.resident import Resident
+from nerve.worker.retelling import Retelling, reading_alone
 from nerve.worker.sources import code_of
 from nerve.worker.traces import describe_exception, writable
 
@@ -159,29 +156,49 @@ class Worker:
         """Bring up every sense of the group, and say how each came up."""
         if not self._spec.open_databases:
             return
-        reports = tuple(self._bring_up(name) for name in self._spec.senses)
-        set_aside()
-        self._reins.write(Phase.IDLE)
-        preloaded = guard.guarded_by(os.getppid())
-        self._send(
-            ReadyMessage(generation=self._spec.generation, preloaded=preloaded, senses=reports)
-        )
-        for resident in self._residents.values():
-            self._repeat_outbox(resident)
+        tellers: list[Retelling] = []
+        with ExitStack() as readers:
+            reports = tuple(self._bring_up(name, tellers, readers) for name in self._spec.senses)
+            set_aside()
+            self._reins.write(Phase.IDLE)
+            preloaded = guard.guarded_by(os.getppid())
+            self._send(
+                ReadyMessage(generation=self._spec.generation, preloaded=preloaded, senses=reports)
+            )
+            for teller in tellers:
+                for signal in teller.signals():
+                    self._send(signal)
 
-    def _bring_up(self, name: str) -> SenseReport:
+    def _bring_up(self, name: str, tellers: list[Retelling], readers: ExitStack) -> SenseReport:
         try:
             resident = self._resident(name)
-            report = self._report(resident)
+            teller = Retelling(name, resident.outbox, generation=self._spec.generation)
+            report = self._report(resident, teller)
         except (Exception, SoftTimeout) as error:  # noqa: BLE001  author's code: import, migrations
             fault = describe_exception(error, self._redactor, self._spec.folder)
             self._faults[name] = limits.name_limit(
                 fault, error, self._spec.group, self._spec.limits
             )
-            return SenseReport(
-                name=name, fault=self._faults[name], code=self._codes.get(name, Code())
-            )
+            fault_and_code = {"fault": self._faults[name], "code": self._codes.get(name, Code())}
+            report = self._report_unloaded(name, tellers, readers)
+            return report.model_copy(update=fault_and_code)
         self._residents[name] = resident
+        tellers.append(teller)
+        return report
+
+    def _report_unloaded(
+        self, name: str, tellers: list[Retelling], readers: ExitStack
+    ) -> SenseReport:
+        """Say what is committed all the same; nothing where the database cannot be read."""
+        try:
+            with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
+                received = self._spec.received.get(name, {})
+                outbox = readers.enter_context(reading_alone(self._databases[name], received))
+                teller = Retelling(name, outbox, generation=self._spec.generation)
+                report = teller.report()
+        except Exception:  # noqa: BLE001  the fault that is told already says what there is to do
+            return SenseReport(name=name)
+        tellers.append(teller)
         return report
 
     def serve(self) -> None:
@@ -323,60 +340,20 @@ class Worker:
             self._deadline.disarm()
             raise _too_long(phase, timeout_ms) from error
 
-    def _report(self, resident: Resident) -> SenseReport:
+    def _report(self, resident: Resident, teller: Retelling) -> SenseReport:
         if resident.outbox.begin_anew_if_behind(self._spec.received.get(resident.name, {})):
             logging.getLogger(f"sense.{resident.name}").warning(
                 "its database is older than what was recorded of it: restored, or cut by a power "
                 "loss; its signals are counted anew"
             )
-        identity = resident.outbox.identity()
-        return SenseReport(
-            name=resident.name,
-            epoch=identity.epoch,
-            boot=identity.boot,
-            trigger_id=identity.trigger_id,
-            positions=resident.outbox.positions(),
-            signalled=self._signalled(resident, identity),
-            waiting=resident.outbox.count(),
-            migrated=tuple(resident.migrated),
-            kept_ms={rule.table: rule.keep_ms for rule in resident.retention},
-            code=self._codes[resident.name],
+        return teller.report().model_copy(
+            update={
+                "positions": resident.outbox.positions(),
+                "migrated": tuple(resident.migrated),
+                "kept_ms": {rule.table: rule.keep_ms for rule in resident.retention},
+                "code": self._codes[resident.name],
+            }
         )
-
-    def _signalled(self, resident: Resident, identity: Identity) -> bool:
-        rows = resident.outbox.rows_of(identity.trigger_id)
-        messages = (self._message_of(resident, row) for row in rows)
-        return any(message and message.cause.boot == identity.boot for message in messages)
-
-    def _repeat_outbox(self, resident: Resident) -> None:
-        for row in resident.outbox.waiting():
-            if message := self._message_of(resident, row):
-                self._send(message)
-            else:
-                logging.getLogger(f"sense.{resident.name}").error(
-                    "row %d of nerve_outbox is damaged; it was skipped and left in place", row.seq
-                )
-
-    def _message_of(self, resident: Resident, row: OutboxRow) -> SignalMessage | None:
-        """Make the message of a stored signal; None for a damaged one.
-
-        Parsed once more, as the parent will: what it refuses would end this worker, at every
-        start again.
-        """
-        try:
-            message = SignalMessage(
-                generation=self._spec.generation,
-                sense=resident.name,
-                epoch=resident.outbox.epoch,
-                seq=row.seq,
-                at_us=row.at_us,
-                payload=row.payload,
-                cause=StoredCause.model_validate_json(row.cause),
-            )
-            parse_up(dump(message))
-        except (ValueError, MessageInvalid, RecursionError):
-            return None
-        return message
 
     def _stop(self) -> None:
         for resident in self._residents.values():

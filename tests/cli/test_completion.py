@@ -1,6 +1,7 @@
 """What a shell is answered, and what it costs nobody."""
 
 import importlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ def test_names_of_senses_and_groups_come_from_nerve_yaml(complete):
     assert complete("nerve status disk ") == ["plain,cpu-usage", "plain,host", "plain,default"]
     assert complete("nerve logs --sense d") == ["plain,disk"]
     assert complete("nerve db upgrade d") == ["plain,disk"]
+    assert complete("nerve cursor set disk ") == ["plain,cpu-usage"]
 
 
 def test_options_are_completed(complete):
@@ -94,6 +96,24 @@ def test_bash_itself_completes_with_the_script(project):
         check=True,
     )
     assert done.stdout == "disk\n"
+
+
+def test_fish_itself_shows_what_a_command_does_up_to_the_end(project):
+    script = project.nerve("completion", "fish").stdout
+    assert script.count("string split") == 1
+    assert 'string split --max 1 "," $completion' in script
+    if shutil.which("fish") is None:
+        return
+    (project.folder / "completion.fish").write_text(script)
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", "source completion.fish; complete -C 'nerve stat'"],
+        cwd=project.folder,
+        env={**project.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"status\t{COMMANDS['status'][1]}\n"
 
 
 def test_each_command_that_takes_names_completes_them():

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 
 from nerve.cli import remote as remote_module
-from nerve.cli.remote import NotRunning, Refused, connect
+from nerve.cli.asking import running
+from nerve.cli.remote import NotRunning, Refused, RunsElsewhere, connect
 from nerve.cli.wakeups import POLL_S, Wakeups
 from nerve.config import load_config
 from nerve.errors import Exit, NerveError, StateForbidden
@@ -91,6 +93,34 @@ def test_without_a_nerve_it_says_how_to_start_one(loaded, address):
         left.bind(address)
     with pytest.raises(NotRunning, match="no nerve runs"):
         connect(loaded)
+
+
+@pytest.mark.parametrize("change", ["state_dir was changed", "the directory was moved"])
+def test_a_nerve_that_has_this_configuration_and_another_directory_is_named(
+    loaded, project, change
+):
+    """CTL-2: in a directory that nerve.yaml does not name any more it would not be found."""
+    there = project.state.root
+    with pytest.raises(NotRunning) as caught:
+        connect(loaded)
+    assert not isinstance(caught.value, RunsElsewhere)
+    lock = project.state.lock(project.config)
+    try:
+        if change == "the directory was moved":
+            there = there.rename(project.folder / "elsewhere")
+        else:
+            loaded = load_config(project.config, environ={}, overrides=["state_dir=new"])
+        with pytest.raises(RunsElsewhere, match=f"process {os.getpid()} runs one") as caught:
+            connect(loaded)
+        assert f"NERVE_STATE_DIR={there} nerve stop" in caught.value.hint
+        assert running(loaded) is None
+        other = load_config(project.write("other.yaml", "senses: {}\n"), environ={})
+        other = replace(other, state_dir=project.folder / "new")
+        with pytest.raises(NotRunning, match="no nerve runs") as caught:
+            connect(other)
+        assert not isinstance(caught.value, RunsElsewhere)
+    finally:
+        os.close(lock)
 
 
 def test_a_nerve_that_cannot_be_asked_is_named(loaded, project):

@@ -70,6 +70,30 @@ def test_with_json_a_refusal_is_a_json_line_too(counting, json_lines):
     assert "nerve.yaml:1:26: senses.disk.timeout" in said["payload"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (LookupError("lost"), 70, "an error of nerve itself: LookupError: lost"),
+        (OSError(5, "Input/output error", "/srv/x"), 74, "/srv/x: Input/output error"),
+    ],
+)
+def test_with_json_what_nobody_has_foreseen_is_a_json_line_too(
+    counting, json_lines, monkeypatch, error, code, said
+):
+    """CTL-3"""
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("nerve.cli.run._run", fail)
+    monkeypatch.setenv("NERVE_DEBUG", "1")
+    done = counting.nerve("run", "--json")
+    assert (done.exit_code, done.stdout) == (code, "")
+    (told,) = json_lines(done.stderr)
+    assert (told["payload"]["message"], told["payload"]["exit_code"]) == (said, code)
+    assert ("traceback" in told["payload"]) == (code == 70)
+
+
 @pytest.fixture
 def to_journal(counting):
     """Run nerve once with both streams as systemd connects them to its journal."""

@@ -13,7 +13,7 @@ from nerve.cli.sheet import Sheet
 from nerve.cli.status.needs import needs_of
 from nerve.cli.status.objects import objects
 from nerve.cli.status.picture import Picture
-from nerve.cli.status.recorded import Lag, Ran, Recorded
+from nerve.cli.status.recorded import Boot, Lag, Ran, Recorded
 from nerve.cli.status.screen import screen
 from nerve.cli.wording import cells
 from nerve.clock import US_PER_S
@@ -64,6 +64,22 @@ def test_all_is_well_is_said_in_the_first_line():
     head, about, *_ = shown(picture())
     assert head == "nerve 0.1.0, process 4700, up 15m: all is well"
     assert about == "since 02:48:18, 1 group, 1 sense, /srv/nerve.yaml"
+
+
+def test_a_sense_that_has_just_run_for_the_first_time_is_not_said_to_have_never_run():
+    """CTL-2: how it ended is written within a second."""
+    lines = "\n".join(shown(picture(sense(runs=1, took_us=1_000))))
+    assert "just now" in lines
+    assert "never ran" not in lines
+
+
+def test_a_nerve_that_noted_no_end_is_not_said_to_have_been_killed():
+    """BOOT-4: it may have lost its directory, and then it has ended by itself."""
+    boot = Boot(4700, "0.1.0", NOW_US - 900 * US_PER_S, None, None)
+    absent = replace(picture(files=Recorded(boot=boot)), nerve=None)
+    head, about, *_ = shown(absent)
+    assert head == "nerve does not run: the one started at 02:48:18 ended without a word"
+    assert about.startswith("killed, its machine went down, or this directory was moved")
 
 
 def test_a_start_under_way_is_no_trouble_at_first_and_needs_somebody_after_a_minute():

@@ -16,17 +16,26 @@ from nerve.config import load_config
 from nerve.errors import NerveError
 from nerve.store.batch import SignalEntry
 from nerve.store.journal import Journal
-from nerve.supervisor import bounds, conduct, herald, housekeeping, lookout, supervisor, timekeeping
+from nerve.supervisor import (
+    bounds,
+    conduct,
+    herald,
+    housekeeping,
+    lookout,
+    stopping,
+    timekeeping,
+)
 from nerve.supervisor.group import Group
 from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.switching import Switching
 
 POINTS = {
     "report": (Ledger, "take_signal"),
     "commit": (Journal, "commit"),
     "acknowledge": (Group, "acknowledge"),
-    "switch": (supervisor.Supervisor, "switch"),
+    "switch": (Switching, "switch"),
     "take-over": (Group, "take_over"),
-    "let-go": (supervisor.Supervisor, "let_go"),
+    "let-go": (Switching, "let_go"),
 }
 
 
@@ -73,7 +82,7 @@ def main():
     owners = {
         "GATE_PATIENCE_S": bounds,
         "HELD_UP_S": timekeeping,
-        "HURRY_AFTER_S": supervisor,
+        "HURRY_AFTER_S": stopping,
         "STATE_CHECK_EVERY_S": lookout,
         "STUCK_AFTER_S": herald,
     }

@@ -206,3 +206,43 @@ def test_a_parent_killed_at_any_step_loses_and_doubles_nothing(chain):
     assert code == 0, said
     assert any(entry.get("type") == "nerve.crashed" for entry in said)
     assert_all_agrees(chain)
+
+
+LAST_WORDS = """
+import os, signal
+from pathlib import Path
+from nerve.worker.resident import Resident
+
+commit = Resident.commit
+
+def commit_and_die(self, **told):
+    commit(self, **told)
+    Path(__file__).write_text("raise RuntimeError('half a deployment')")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Resident.commit = commit_and_die
+
+def compute(db, peers, ctx):
+    return "committed"
+"""
+
+
+def test_what_was_committed_is_the_outcome_though_the_sense_is_not_loaded_any_more(project):
+    """SIG-2, one trigger, one outcome"""
+    project.sense("fragile", LAST_WORDS)
+    project.sense("listener", "def compute(db, peers, ctx): return ctx.trigger.signals[0].payload")
+    project.config(
+        """
+        senses: {fragile: {group: one}, listener: {group: two}}
+        reflexes:
+          - {kind: sense, sense: fragile, interval: 1h}
+          - {kind: sense, sense: listener, on: fragile}
+        """
+    )
+    running = project.start(RESTS_S="0")
+    running.log("sense.unavailable", source="fragile")
+    (heard,) = running.signals("listener")
+    assert heard["payload"] == "committed"
+    assert running.stop() == 0, running.errors()
+    assert project.query("logs", "SELECT type FROM logs WHERE type LIKE 'compute.%'") == []
+    assert project.query("logs", "SELECT count(*) FROM signals WHERE sense = 'fragile'") == [(1,)]

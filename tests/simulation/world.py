@@ -182,7 +182,7 @@ class Parent:
         self.journal._raw.close()
 
     def reload(self, config):
-        """Go on with another configuration of the same senses; as `Supervisor.switch` does."""
+        """Go on with another configuration of the same senses; as `Switching.switch` does."""
         waiting = [sense for queue in self.queues.values() for sense in queue]
         self.world.config = Config(**config)
         groups = {sense.group for sense in self.world.config.senses.values()}

@@ -132,7 +132,7 @@ def test_a_peer_that_is_not_there_yet_is_an_error_that_names_it(owner, peers, tm
     """DB-7"""
     with pytest.raises(PeerError, match="'late' has no database yet") as missing:
         peers["late"]
-    assert "late" in missing.value.hint
+    assert "`nerve check`" in missing.value.hint
     assert not (tmp_path / "late.db").exists()
     owner("late.db").execute("CREATE TABLE t (x)")
     assert number(peers["late"]) == 0

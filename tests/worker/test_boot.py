@@ -105,6 +105,25 @@ def test_an_unacknowledged_signal_is_told_again_at_the_next_start(bench):
     assert (again.epoch, again.seq, again.payload) == (told.epoch, told.seq, told.payload)
 
 
+@pytest.mark.parametrize("source", ["raise RuntimeError('no such library')", HEALTHY])
+def test_a_sense_that_does_not_load_any_more_tells_what_it_has_committed(bench, source):
+    """SIG-2: its worker has died after the commit, and its module or its migrations are at fault."""
+    bench.sense("kept", HEALTHY)
+    bench.start(boot="boot")
+    told = bench.run("kept")
+    bench.close()
+    folder = bench.root / "senses/kept"
+    (folder / "__init__.py").write_text(source)
+    (folder / "migrations").mkdir()
+    (folder / "migrations/first.py").write_text("revision = 'first'\nnonsense")
+    report = bench.start(boot="later")["kept"]
+    assert report.fault is not None
+    mark = (report.epoch, report.boot, report.trigger_id, report.signalled)
+    assert mark == (told.epoch, "boot", 1, True)
+    again = bench.worker.receive(30)
+    assert (again.epoch, again.seq, again.payload) == (told.epoch, told.seq, told.payload)
+
+
 def test_a_damaged_outbox_row_is_skipped_named_and_left(bench):
     """BOOT-6"""
     bench.sense("kept", HEALTHY)

@@ -30,7 +30,10 @@ def last_of(picture: Picture, sense: SenseStatus) -> str:
     """Say how the last compute of a sense ended, and when."""
     ran = picture.files.ran.get(sense.name)
     if ran is None:
-        return "not known" if picture.fault else "never ran"
+        if picture.fault:
+            return "not known"
+        # The file is written once a second, and the outcome stands there.
+        return "just now" if sense.runs else "never ran"
     return f"{ran.last} {span(picture.now_us - ran.last_us)} ago"
 
 

@@ -34,7 +34,7 @@ def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     of = f"{counted(len(picture.groups), 'group')}, {counted(len(picture.senses), 'sense')}"
     nerve = picture.nerve
     if nerve is None:
-        return [styled([*_absent(picture)], sheet), of]
+        return [styled([*_absent(picture)], sheet), *_wordless(picture, sheet), of]
     up = span(picture.now_us - nerve.started_us)
     head = f"nerve {visible(nerve.version)}, process {nerve.pid}, up {up}: "
     since = f"since {moment(nerve.started_us, picture)}, {of}, {visible(nerve.config)}"
@@ -66,7 +66,16 @@ def _ended(picture: Picture) -> str:
         ago = span(picture.now_us - boot.ended_us)
         return f"stopped at {moment(boot.ended_us, picture)}, {ago} ago"
     started = moment(boot.started_us, picture)
-    return f"the one started at {started} was killed, or its machine went down"
+    return f"the one started at {started} ended without a word"
+
+
+def _wordless(picture: Picture, sheet: Sheet) -> list[str]:
+    """Say what may have kept the last one from noting its end."""
+    boot = picture.files.boot
+    if picture.holder is not None or boot is None or boot.ended is not None:
+        return []
+    told = "killed, its machine went down, or this directory was moved or full; see nerve doctor"
+    return [cut(told, sheet.width)]
 
 
 def _needs(needs: Sequence[Need], sheet: Sheet) -> list[str]:
