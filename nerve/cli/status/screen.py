@@ -16,6 +16,7 @@ from nerve.wire.status import GroupStatus, SenseStatus
 
 PARTS = 3
 """Of a screen: what needs a person has one, groups half of one, senses what is left."""
+SHOW_ALL = "nerve status --all"
 MAX_TEXT_LINES = 3
 """Of what one thing needs: enough for most messages on 80 columns."""
 _SENSES_AROUND = 3
@@ -26,7 +27,8 @@ _STATES = {"fatal": "error", "backoff": "error", "starting": "warning", "stoppin
 def screen(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     """Lay a picture out, and what needs a person in it."""
     lines = [*_head(picture, needs, sheet), *_needs(needs, sheet), *_groups(picture, sheet)]
-    return [*lines, *_senses(picture, needs, sheet.room(len(lines) + _SENSES_AROUND), sheet)]
+    lines += _senses(picture, needs, sheet.room(len(lines) + _SENSES_AROUND), sheet)
+    return sheet.fitted(lines, SHOW_ALL)
 
 
 def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
