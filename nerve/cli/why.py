@@ -161,9 +161,8 @@ class _Answer:
             ago = format_duration(max(0, now_us - self.ran.last_us) // US_PER_S * MS_PER_S)
             told = decisions.in_words(self.ran, config, zone) + _again(self.ran, zone)
             _line("last", f"{local_time(self.ran.last_us, zone)} ({ago} ago): {told}")
-        for run in decisions.together(self.since):
-            told = decisions.with_number(run, config, zone)
-            _line("since", f"{told} (the last at {local_time(run.last_us, zone)})")
+        for same in decisions.together(self.since):
+            _line("since", decisions.all_in_words(same, config, zone))
         if self.ran is not None and not self.since:
             _line("since", "no trigger that did not run")
         for source, number in self.lags:
