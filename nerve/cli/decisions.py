@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from nerve.cli.journal import has_table
-from nerve.cli.wording import counted, local_times, visible
+from nerve.cli.wording import counted, local_time, local_times, visible
 from nerve.clock import rfc3339
 from nerve.config.durations import format_duration
 from nerve.config.models import SenseConfig
@@ -131,26 +131,29 @@ def first_after(reader: sqlite3.Connection, sense: str, at_us: int) -> Run | Non
     return Run(*row) if row else None
 
 
-def together(runs: Sequence[Run]) -> list[Run]:
-    """Make one of runs that say the same, such as those on both sides of a restart of nerve."""
-    same: dict[tuple[str, str], list[Run]] = {}
+def together(runs: Sequence[Run]) -> list[list[Run]]:
+    """Put runs of the same word together, the latest first; restarts of nerve lie between them."""
+    same: dict[str, list[Run]] = {}
     for run in runs:
-        same.setdefault((run.decision, run.detail), []).append(run)
-    return [
-        replace(of[0], count=sum(run.count for run in of), first_us=of[-1].first_us)
-        for of in same.values()
-    ]
+        same.setdefault(run.decision, []).append(run)
+    return list(same.values())
+
+
+def all_in_words(runs: Sequence[Run], config: SenseConfig, zone: tzinfo) -> str:
+    """Say such runs in one sentence; where details differ, that of the last is with its time."""
+    newest, at = runs[0], f"the last at {local_time(runs[0].last_us, zone)}"
+    whole = replace(newest, count=sum(run.count for run in runs))
+    if all(run.detail == newest.detail for run in runs):
+        return f"{with_number(whole, config, zone)} ({at})"
+    said = f": {_detail(newest, zone)}" if newest.detail else ""
+    return f"{with_number(replace(whole, detail=''), config, zone)} ({at}{said})"
 
 
 def in_words(run: Run, config: SenseConfig, zone: tzinfo) -> str:
-    """Say what became of it, e.g. `it failed: no such host` or `joined one that waited already`.
-
-    Of a failure the detail is the author's; of a reason it is nerve's, and has recorded times.
-    """
+    """Say what became of it, e.g. `it failed: no such host` or `joined one that waited already`."""
     throttle = format_duration(config.throttle_ms or 0)
     told = OUTCOMES.get(run.decision) or REASONS.get(run.decision) or visible(run.decision)
-    said = run.detail if run.is_outcome else local_times(run.detail, zone)
-    detail = f": {visible(said)}" if said else ""
+    detail = f": {_detail(run, zone)}" if run.detail else ""
     return told.format(throttle=throttle) + detail
 
 
@@ -159,3 +162,8 @@ def with_number(run: Run, config: SenseConfig, zone: tzinfo) -> str:
     if run.is_outcome:
         return f"{in_words(run, config, zone)}, {counted(run.count, 'time')}"
     return f"{counted(run.count, 'trigger')} {in_words(run, config, zone)}"
+
+
+def _detail(run: Run, zone: tzinfo) -> str:
+    """Of a failure it is the author's, and shown as it is."""
+    return visible(run.detail if run.is_outcome else local_times(run.detail, zone))

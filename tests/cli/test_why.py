@@ -70,6 +70,15 @@ def test_what_says_the_same_is_told_once_though_a_restart_lies_between(record):
     )
 
 
+def test_where_they_differ_the_reason_of_the_last_is_told_with_its_time(record):
+    """SIG-8"""
+    record(("missed", 90, 4, "off, from 2026-11-26T22:14:06Z on"), ("unavailable", 60, 1, "gone"))
+    shown = why(record(("missed", 30, 3, "a late tick")))
+    assert "since:   7 triggers passed while nobody could answer (the last at " in shown
+    assert ": a late tick)" in shown
+    assert "since:   1 trigger came while it could not be run: gone (the last at" in shown
+
+
 def test_times_are_those_of_the_zone_that_is_named_also_within_a_reason(record):
     """SIG-8"""
     project = record(("missed", 60, 2, "nerve did not run, from 2026-11-26T22:14:06.086194Z on"))

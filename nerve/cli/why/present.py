@@ -71,9 +71,8 @@ def _show_last(known: Known, config: SenseConfig, zone: ZoneInfo) -> None:
         ago = format_duration(max(0, known.now_us - ran.last_us) // US_PER_S * MS_PER_S)
         told = decisions.in_words(ran, config, zone) + _again(ran, zone)
         line("last", f"{local_time(ran.last_us, zone)} ({ago} ago): {told}")
-    for run in decisions.together(known.since):
-        told = decisions.with_number(run, config, zone)
-        line("since", f"{told} (the last at {local_time(run.last_us, zone)})")
+    for same in decisions.together(known.since):
+        line("since", decisions.all_in_words(same, config, zone))
     if ran is not None and not known.since:
         line("since", "no trigger that did not run")
 
