@@ -9,7 +9,6 @@ transactions, so nothing is in it that could not have come about.
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.log_rows import BATCH_ROWS, batches
@@ -87,7 +86,7 @@ def _batch(part: Sequence[list[LogEntry]], signals: Iterator[SignalEntry]) -> Ba
     for logged in part:
         at_us = logged[-1].at_us
         some = itertools.islice(signals, SIGNALS_PER_BATCH)
-        told = [replace(signal, at_us=at_us) for signal in some]
+        told = [signal._replace(at_us=at_us) for signal in some]
         batch.entries += [*logged, *told]
         for signal in told:
             batch.count(signal.sense, "signal", at_us)

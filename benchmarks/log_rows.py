@@ -10,7 +10,6 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import astuple
 from pathlib import Path
 
 from nerve.clock import US_PER_S
@@ -75,7 +74,7 @@ class Floor:
 
 def plain(rows: list[LogEntry]) -> list[tuple[object, ...]]:
     """Return rows as the driver takes them."""
-    return [astuple(row) for row in rows]
+    return [tuple(row) for row in rows]
 
 
 def archive_plainly(path: Path, out: Path, before_us: int) -> None:

@@ -41,7 +41,7 @@ def run(loaded: Loaded, *, once: bool, observe: Observe, watch: bool = False) ->
     """
     state = StateDir(loaded.state_dir)
     state.create()
-    lock = state.lock()
+    lock = state.lock(loaded.path)
     try:
         full_sync = loaded.config.journal.durability == "full"
         journal = Journal(state.journal_path, full_sync=full_sync)

@@ -1,4 +1,4 @@
-"""A second user, where the tests run as root; and signals as a terminal would leave them."""
+"""A second user, where the tests run as root; signals as a terminal leaves them; short paths."""
 
 import os
 import shutil
@@ -42,6 +42,14 @@ class OtherUser:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+
+@pytest.fixture
+def short_path(tmp_path):
+    """`tmp_path` in a few characters, as long as this process lives: an address holds 107 bytes."""
+    descriptor = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    yield Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+    os.close(descriptor)
 
 
 @pytest.fixture

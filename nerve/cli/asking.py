@@ -7,7 +7,7 @@ parent alone writes them.
 from collections.abc import Callable
 
 from nerve.cli.output import say_hanging
-from nerve.cli.remote import NotRunning, Remote, connect
+from nerve.cli.remote import NotRunning, Remote, RunsElsewhere, connect
 from nerve.cli.wording import visible_lines
 from nerve.config.whereabouts import Located
 from nerve.errors import NerveError
@@ -18,12 +18,17 @@ _COLOURS = {"warning": "yellow", "error": "red"}
 
 
 def running(located: Located) -> Remote | None:
-    """Connect to the nerve that runs, or return None where none does.
+    """Connect to the nerve that runs, or return None where none does in this state directory.
+
+    One with the same configuration that runs in another is told of.
 
     Raises NotRunning where one does that cannot be asked, StateForbidden where it is another's.
     """
     try:
         return connect(located)
+    except RunsElsewhere as elsewhere:
+        say_hanging("note: ", str(elsewhere), "yellow")
+        return None
     except NotRunning:
         if StateDir(located.state_dir).holder() is None:
             return None

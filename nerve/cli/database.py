@@ -141,7 +141,8 @@ def revision(settings: Settings, sense: str, message: str, autogenerate: bool) -
         loaded.migrations.folder.mkdir(exist_ok=True)
         path = new_revision(loaded.migrations, message, metadata=metadata)
     emit(str(path))
-    say("read it before you use it; it is applied at the next start, or by: nerve db upgrade")
+    say("read it before you use it; rows that a table has already need a value in each new column")
+    say(f"it is applied at the next start, or by: nerve db upgrade {sense}")
 
 
 @contextmanager

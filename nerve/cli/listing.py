@@ -154,6 +154,8 @@ def _as_json(reflex: SenseReflex | WorkflowReflex, next_us: int | None) -> dict[
 
 
 def _next(reflex: SenseReflex | WorkflowReflex, next_us: int | None, zone: ZoneInfo) -> str:
+    if isinstance(reflex, WorkflowReflex):
+        return "does not run"
     if reflex.on:
         return "with a signal"
     return "when nerve runs" if next_us is None else local_time(next_us, zone)

@@ -55,6 +55,10 @@ class NotRunning(NerveError):
     exit_code = Exit.NOTHING_RUNNING
 
 
+class RunsElsewhere(NotRunning):
+    """No nerve runs in the state directory, but one with the same configuration in another."""
+
+
 class Refused(NerveError):
     """The nerve that runs has refused a request.
 
@@ -199,10 +203,20 @@ def connect(located: "Located") -> Remote:
     """Connect to the nerve that runs in this state directory.
 
     Raises:
+        RunsElsewhere: none does, but one with this configuration in another directory.
         NotRunning: there is none, or none that answers.
         StateForbidden: it is another user's.
     """
-    return connect_to(StateDir(located.state_dir))
+    state = StateDir(located.state_dir)
+    try:
+        return connect_to(state)
+    except NotRunning:
+        if state.holder() is None:
+            # Here, because only this needs to look through /proc.
+            from nerve.cli.elsewhere import refuse_elsewhere
+
+            refuse_elsewhere(located)
+        raise
 
 
 def connect_to(state: StateDir) -> Remote:

@@ -19,7 +19,7 @@ from nerve.cli.adding import INTERVAL, NoPlace, add_to_file, reflex_line, sense_
 from nerve.cli.output import emit, say
 from nerve.cli.settings import Settings, config_options
 from nerve.config.names import module_name
-from nerve.config.values import MAX_NAME_CHARS, NAME_PATTERN
+from nerve.config.values import MAX_NAME_CHARS, NAME_PATTERN, likely_name
 from nerve.errors import ConfigurationInvalid, Exit, NerveError, StateError, StateForbidden
 
 _IGNORED = "data/"
@@ -70,7 +70,9 @@ def sense(settings: Settings, name: str, add: bool) -> None:
     beside nerve.yaml.
     """
     if len(name) > MAX_NAME_CHARS or not re.fullmatch(NAME_PATTERN, name):
-        hint = f"small letters, digits and hyphens, a letter first, at most {MAX_NAME_CHARS}"
+        rule = f"small letters, digits and hyphens, a letter first, at most {MAX_NAME_CHARS}"
+        meant = likely_name(name)
+        hint = f'did you mean "{meant}"? {rule}' if meant else rule
         raise NameInvalid(f"{name!r} is no name for a sense", hint=hint)
     config = settings.path()
     if not _is_there(config):

@@ -14,7 +14,7 @@ import click
 from nerve.cli.asking import ask
 from nerve.cli.journal import open_journal
 from nerve.cli.output import emit, emit_json, json_option, say_hanging, say_hint
-from nerve.cli.remote import NotRunning, Remote, connect
+from nerve.cli.remote import NotRunning, Remote, RunsElsewhere, connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible
 from nerve.clock import MS_PER_S
@@ -51,6 +51,8 @@ def stop(settings: Settings, now: bool, timeout: str | None, as_json: bool) -> N
     began = time.monotonic()
     try:
         connected = connect(located)
+    except RunsElsewhere:
+        raise
     except NotRunning as error:
         if StateDir(located.state_dir).holder() is None:
             error.hint = "there is nothing to stop; `nerve status` tells how it ended"

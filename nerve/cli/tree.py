@@ -113,7 +113,7 @@ class _Tree:
         kind, name = edge.target
         said = [edge.label] if edge.label else []
         if kind == "workflow":
-            return [*said, "workflow"]
+            return [*said, "workflow, does not run"]
         group = self._groups[name]
         if group != self._groups[edge.source[1]]:
             said.append(f"group {group}")

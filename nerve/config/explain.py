@@ -32,6 +32,7 @@ from nerve.config.values import (
     NAME_PATTERN,
     USE_PATTERN,
     FieldMisfit,
+    likely_name,
 )
 
 PydanticError = Mapping[str, Any]
@@ -170,10 +171,9 @@ def _merge_key(_error: PydanticError, path: TreePath) -> Problem:
 
 def _name(error: PydanticError, path: TreePath) -> Problem:
     at_key = error["loc"][-1] == _KEY_MARK
-    likely = re.sub(r"[^a-z0-9]+", "-", str(error["input"])[:MAX_NAME_CHARS].lower()).strip("-")
     is_name = error["ctx"].get("pattern") == f"^{NAME_PATTERN}$"
-    fits = is_name and re.fullmatch(NAME_PATTERN, likely)
-    hint = f'did you mean "{likely}"?' if fits else ""
+    likely = likely_name(str(error["input"])) if is_name else ""
+    hint = f'did you mean "{likely}"?' if likely else ""
     return Problem(path, wording(error), hint, at_key=at_key)
 
 

@@ -103,6 +103,9 @@ def one_fault(place: Place, message: str, hint: str = "") -> ConfigFaults:
 def locate(tree: Node, problem: Problem) -> Fault:
     """Look up where a problem stands; where its path ends early, the innermost part counts."""
     node, path = find(tree, problem.path)
+    rest = problem.path[len(path) :]
+    if isinstance(node.value, dict) and all(isinstance(step, str) for step in rest):
+        path = problem.path  # what is not written yet is named all the same
     place = node.key_place if problem.at_key and node.key_place else node.place
     return fault_at(place, path, problem.message, problem.hint or _did_you_mean(problem))
 

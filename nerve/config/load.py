@@ -166,6 +166,7 @@ def _warnings(document: Document, config: Config) -> tuple[Fault, ...]:
         *references.no_senses(config.senses),
         *references.cycles(reflexes),
         *references.never_run(reflexes, config.senses),
+        *references.not_run(reflexes),
     ]
     return tuple(by_place(document.fault(problem) for problem in found))
 

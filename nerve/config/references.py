@@ -1,9 +1,10 @@
 """What the parts of nerve.yaml say about each other.
 
-The parent; pure. A name that is used has to be there: that is a fault. Three things are
+The parent; pure. A name that is used has to be there: that is a fault. Four things are
 allowed and probably not meant, and so are warnings: no senses at all, senses that trigger
-each other in a circle (the limit on causation chains ends it at run time), and a sense
-that nothing triggers. Names that differ never share a folder: `-` becomes `_`, and a
+each other in a circle (the limit on causation chains ends it at run time), a sense
+that nothing triggers, and a reflex that runs a workflow. Names
+that differ never share a folder: `-` becomes `_`, and a
 name holds no `_`.
 """
 
@@ -14,6 +15,8 @@ from nerve.config.faults import Problem
 from nerve.config.models import SenseReflex, WorkflowReflex
 from nerve.config.names import DEFAULT_GROUP
 from nerve.config.tree import TreePath
+
+WORKFLOWS_DO_NOT_RUN = "workflows do not run in this version; this reflex does nothing"
 
 MAX_CYCLES = 10
 """Cycles named; a configuration can hold more of them than there is time to list."""
@@ -109,6 +112,13 @@ def never_run(reflexes: Reflexes, senses: Collection[str]) -> Iterator[Problem]:
         if name not in triggered:
             hint = "name it in one, with interval, cron or on"
             yield Problem(("senses", name), "no reflex triggers this sense", hint, at_key=True)
+
+
+def not_run(reflexes: Reflexes) -> Iterator[Problem]:
+    """Yield a warning for each reflex that runs a workflow."""
+    for index, reflex in reflexes.items():
+        if isinstance(reflex, WorkflowReflex):
+            yield Problem(("reflexes", index, "workflow"), WORKFLOWS_DO_NOT_RUN)
 
 
 def _unknown(

@@ -6,6 +6,7 @@ obliging than YAML 1.2 and the design allow (`on` for true, 3.0 or true for a nu
 the checks here come first.
 """
 
+import re
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -140,6 +141,12 @@ def _no_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
         if name in names[:index]:
             raise ValueError(f"{name!r} stands here twice")
     return names
+
+
+def likely_name(written: str) -> str:
+    """Return the name that was probably meant, such as cpu-usage for CPU_Usage; "" for none."""
+    likely = re.sub(r"[^a-z0-9]+", "-", written[:MAX_NAME_CHARS].lower()).strip("-")
+    return likely if re.fullmatch(NAME_PATTERN, likely) else ""
 
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=MAX_NAME_CHARS)]

@@ -7,7 +7,7 @@ causes together stand for all of the signals, so that the cursor ends behind the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from nerve.reflex.causes import Cause, CausingSignal, is_loop
 from nerve.reflex.listeners import Route, caused_by
@@ -62,7 +62,7 @@ def sort_out(
         causes, recent, before = (), [], 0
     if causes:
         last = causes[-1]
-        causes = (*causes[:-1], replace(last, positions={route.source: newest}))
+        causes = (*causes[:-1], last._replace(positions={route.source: newest}))
     answered = len(causes) if route.missed == "all" else len(recent) + before
     missed = total - sum(refused.values()) - len(loops) - answered
     return Backlog(route, total, newest, causes, refused, missed, loops)

@@ -5,16 +5,17 @@ it keeps of them is bounded: the newest MAX_CAUSES signals and payloads given by
 MAX_CAUSES_BYTES of payload, and counts of the rest.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from nerve.sense import TriggerKind
 from nerve.wire.messages import MAX_CAUSES, MAX_CAUSES_BYTES, MAX_CHAIN
 
 MAX_ATTEMPTS = 3
 """Deaths of a worker while a sense computes one trigger, after which its signals are given up."""
+NO_POSITIONS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,7 @@ class GivenPayload:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """One reason to run a sense now.
 
     Attributes:
@@ -62,7 +62,7 @@ class Cause:
     kind: TriggerKind
     signals: tuple[CausingSignal, ...] = ()
     left_out: int = 0
-    positions: dict[str, int] = field(default_factory=dict)
+    positions: Mapping[str, int] = NO_POSITIONS
     due_us: int | None = None
     merged: int = 0
     led_by: tuple[str, ...] = ()
@@ -72,6 +72,8 @@ class Cause:
     @property
     def chain(self) -> tuple[str, ...]:
         """The senses whose signals lead to what this cause leads to, the longest such chain."""
+        if not self.signals:
+            return self.led_by
         chains = ((*signal.chain, signal.sense) for signal in self.signals)
         return max((self.led_by, *chains), key=len)
 
@@ -94,10 +96,10 @@ class PendingTrigger:
         self.left_out = 0
         self.chain: tuple[str, ...] = ()
         self.positions: dict[str, int] = {}
-        self.signals: deque[CausingSignal] = deque()
+        self.signals: list[CausingSignal] = []
         self.payloads: list[GivenPayload] = []
         self.payloads_left_out = 0
-        self.tickets: set[int] = set()
+        self.tickets: frozenset[int] = frozenset()
         self._bytes = 0
         self.has_unplaced = False
         self._collect(cause)
@@ -131,7 +133,7 @@ class PendingTrigger:
 
     def answered(self, source: str, signal_id: int) -> bool:
         """Leave out what was answered up to a signal of a source; True when nothing is left."""
-        self.signals = deque(s for s in self.signals if s.sense != source or s.id > signal_id)
+        self.signals = [s for s in self.signals if s.sense != source or s.id > signal_id]
         self._bytes = sum(signal.size for signal in self.signals)
         self._bytes += sum(payload.size for payload in self.payloads)
         if self.positions.get(source, signal_id + 1) <= signal_id:
@@ -145,7 +147,7 @@ class PendingTrigger:
             self.payloads.append(cause.payload)
             self._bytes += cause.payload.size
         if cause.ticket:
-            self.tickets.add(cause.ticket)
+            self.tickets |= {cause.ticket}
         self._add(cause.chain, cause.left_out, cause.positions, cause.signals)
 
     def _add(
@@ -167,7 +169,7 @@ class PendingTrigger:
     def _trim(self) -> None:
         while self._is_over():
             if self.signals:  # these first: they are stored, and what was given by hand is not
-                self._bytes -= self.signals.popleft().size
+                self._bytes -= self.signals.pop(0).size
                 self.left_out += 1
             else:
                 self._bytes -= self.payloads.pop(0).size

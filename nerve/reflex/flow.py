@@ -18,7 +18,6 @@ Only what was missed while nobody could run it, and is to be made up for one by 
 so does a trigger over which a worker has died, until it has its outcome or is given up.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -68,7 +67,7 @@ class Flow:
     phase: Phase = Phase.QUIET
     due: float = 0.0
     pending: PendingTrigger | None = None
-    line: deque[PendingTrigger] = field(default_factory=deque)
+    line: list[PendingTrigger] = field(default_factory=list)
     running: PendingTrigger | None = None
     timing: Timing = field(default_factory=Timing)
     _is_of_line: bool = False
@@ -106,7 +105,7 @@ class Flow:
             raise ValueError(f"nothing to take while {self.phase}")
         self._is_of_line = bool(self.line)
         if self._is_of_line:
-            taken = self.line.popleft()
+            taken = self.line.pop(0)
         else:
             assert self.pending is not None  # noqa: S101  it is WAITING
             taken, self.pending = self.pending, None
@@ -126,7 +125,7 @@ class Flow:
         if again is not None:
             self.timing.ready = now
         if again is not None and (self._is_of_line or again.attempts):
-            self.line.appendleft(again)
+            self.line.insert(0, again)
         elif again is not None:
             if self.pending is not None:
                 again.join(self.pending)
@@ -178,14 +177,14 @@ class Flow:
     def return_ticket(self, ticket: int) -> None:
         """Nobody waits by this ticket any more."""
         for trigger in self._latest_first():
-            trigger.tickets.discard(ticket)
+            trigger.tickets -= {ticket}
 
     def answered(self, source: str, signal_id: int) -> bool:
         """Nothing is to be done about signals of `source` up to this one any more.
 
         True when a trigger was WAITING for their sake alone, which it no longer is.
         """
-        self.line = deque(t for t in self.line if not t.answered(source, signal_id))
+        self.line = [t for t in self.line if not t.answered(source, signal_id)]
         if self.pending is not None and self.pending.answered(source, signal_id):
             self.pending = None
         if self.line or self.pending is not None:

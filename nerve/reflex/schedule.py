@@ -14,6 +14,7 @@ was set back by more than REPEATS_AFTER_US.
 import heapq
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from nerve.clock import MS_PER_S, US_PER_MS, US_PER_S
 from nerve.reflex.missed import elapsed
@@ -32,8 +33,7 @@ Positions = Mapping[tuple[str, str], int]
 """(sense, source of the timer) to the last tick whose outcome is recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """A timer that is due.
 
     Attributes:

@@ -6,6 +6,7 @@ Every process of the parent's side; values only. Everything that belongs togethe
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from nerve.store.decisions import Counted
 
@@ -13,8 +14,7 @@ Pair = tuple[str, str]
 """(target, source) of a cursor, (sense, epoch) of an outbox."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignalEntry:
+class SignalEntry(NamedTuple):
     """A signal to be stored; `payload` and `cause` are JSON text."""
 
     sense: str
@@ -25,8 +25,7 @@ class SignalEntry:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """A log row to be stored; `payload` is JSON text.
 
     Attributes:

@@ -15,6 +15,7 @@ parent are not continued, and old ones are trimmed with the log (`trim`).
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nerve.clock import US_PER_S
 
@@ -30,8 +31,7 @@ Key = tuple[str, str]
 """(sense, word)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """Some decisions of one word about one sense.
 
     Attributes:
@@ -39,24 +39,23 @@ class Counted:
         detail: what more there is to say of the last of them; may be empty.
     """
 
-    count: int
+    number: int
     first_us: int
     last_us: int
     detail: str = ""
 
-    def with_later(self, count: int, at_us: int, detail: str) -> "Counted":
+    def with_later(self, number: int, at_us: int, detail: str) -> "Counted":
         """Add more of them, of one later moment; earlier by the clock if that was set back."""
         first_us, last_us = min(self.first_us, at_us), max(self.last_us, at_us)
-        return Counted(self.count + count, first_us, last_us, detail or self.detail)
+        return Counted(self.number + number, first_us, last_us, detail or self.detail)
 
     def joined(self, other: "Counted") -> "Counted":
         """Add others, of the same time."""
         first_us, last_us = min(self.first_us, other.first_us), max(self.last_us, other.last_us)
-        return Counted(self.count + other.count, first_us, last_us, self.detail or other.detail)
+        return Counted(self.number + other.number, first_us, last_us, self.detail or other.detail)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """A row of `decisions` that may go on."""
 
     id: int
@@ -98,7 +97,7 @@ class Runs:
             "INSERT INTO outcomes (sense, outcome, count, last_at_us) VALUES (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET count = count + excluded.count,"
             " last_at_us = excluded.last_at_us",
-            [(*key, counted.count, counted.last_us) for key, counted in flat],
+            [(*key, counted.number, counted.last_us) for key, counted in flat],
         )
         for key, counted in flat:
             changes.runs[key] = self._go_on(raw, key, counted, changes)
@@ -118,14 +117,14 @@ class Runs:
             updated = raw.execute(
                 "UPDATE decisions SET count = count + ?, last_us = ?,"
                 " detail = CASE WHEN ? = '' THEN detail ELSE ? END WHERE id = ?",
-                (counted.count, counted.last_us, counted.detail, counted.detail, run.id),
+                (counted.number, counted.last_us, counted.detail, counted.detail, run.id),
             )
             if updated.rowcount:  # else it was trimmed by a clock that was ahead
                 return Run(run.id, run.first_us, counted.last_us)
         cursor = raw.execute(
             "INSERT INTO decisions (sense, decision, count, first_us, last_us, detail)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (sense, word, counted.count, counted.first_us, counted.last_us, counted.detail),
+            (sense, word, counted.number, counted.first_us, counted.last_us, counted.detail),
         )
         assert cursor.lastrowid is not None  # noqa: S101  an INSERT has one
         return Run(cursor.lastrowid, counted.first_us, counted.last_us)

@@ -11,7 +11,7 @@ journal next, so nothing is lost or counted twice wherever a crash falls.
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nerve.store.batch import Pair, SignalEntry
 from nerve.store.decisions import Counted
@@ -24,26 +24,25 @@ SIGNAL = "signal"
 """The outcome of a compute that gave one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """Signals of one outbox that are recorded and not settled.
 
     Attributes:
         seq, signal_id: of the last of them.
-        count: how many.
+        number: how many.
         first_us, last_us: when, UTC microseconds.
     """
 
     seq: int
     signal_id: int
-    count: int
+    number: int
     first_us: int
     last_us: int
 
     def then(self, later: "Mark") -> "Mark":
         """Add later ones of the same outbox."""
         first_us, last_us = min(self.first_us, later.first_us), max(self.last_us, later.last_us)
-        return Mark(later.seq, later.signal_id, self.count + later.count, first_us, last_us)
+        return Mark(later.seq, later.signal_id, self.number + later.number, first_us, last_us)
 
 
 Marks = dict[Pair, Mark]
@@ -140,7 +139,7 @@ def _settled_from(raw: sqlite3.Connection) -> int:
 def _counts(marks: Mapping[Pair, Mark]) -> dict[str, Counted]:
     counts: dict[str, Counted] = {}
     for (sense, _), mark in marks.items():
-        counted = Counted(mark.count, mark.first_us, mark.last_us)
+        counted = Counted(mark.number, mark.first_us, mark.last_us)
         before = counts.get(sense)
         counts[sense] = counted if before is None else before.joined(counted)
     return counts

@@ -57,6 +57,9 @@ _DOWN_REVISION = re.compile(
     r"""^down_revision(?:[^=\n]*)=\s*(None|["'][^"'\\]+["'])\s*(?:#.*)?$""", re.MULTILINE
 )
 
+_NOT_NULL = re.compile(r"NOT NULL constraint failed: _alembic_tmp_(\w+\.\w+)")
+"""How SQLite refuses rows that a rewrite of their table carries over."""
+
 
 class Migrations:
     """A folder of revisions, and the table that notes which of them a database has.
@@ -272,7 +275,7 @@ def _run(
             f"revision {revision} of {migrations.folder} failed: {_reason(error)}",
             path=_file_at_fault(error, migrations.folder) or migrations.folder,
             revision=revision,
-            hint="the database is as it was; mend the revision, and the next start tries again",
+            hint=_hint(error),
         ) from error
 
 
@@ -302,7 +305,19 @@ def _check_foreign_keys(raw: sqlite3.Connection) -> None:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, DBAPIError):
+        error.code = ""  # leaves out the address of a page about errors of this kind
     return str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
+
+
+def _hint(error: BaseException) -> str:
+    empty = _NOT_NULL.search(str(error)) if isinstance(error, DBAPIError) else None
+    if empty is None:
+        return "the database is as it was; mend the revision, and the next start tries again"
+    return (
+        f"the rows that are there have no value for {empty[1]}: give the new column a"
+        " server_default, or add it nullable and fill it first; the database is as it was"
+    )
 
 
 def _file_at_fault(error: BaseException, folder: Path) -> Path | None:

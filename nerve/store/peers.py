@@ -78,7 +78,7 @@ class PeerDatabases:
         except DatabaseMissing as error:
             raise PeerError(
                 f"the sense {name!r} has no database yet",
-                hint=f"`nerve logs --sense {name}` tells whether it could not start",
+                hint="a start of nerve makes it; where one did not, `nerve check` says why",
             ) from error
         except StateError as error:  # a fault of the peer's database, not of the asking sense's
             fact = f"the peer {name!r} cannot be read: {error}"

@@ -23,6 +23,7 @@ LOCK_ATTEMPTS = 5
 LOCK_RETRY_S = 0.02
 DIRECTORY_HINT = "state_dir must be a directory, or a path where one can be made"
 _MAX_PID_DIGITS = 20
+"""What is read of a lock file for the process id, which ends with its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class StateDir:
 
     @property
     def lock_path(self) -> Path:
-        """The file the parent locks and writes its process id into."""
+        """The file the parent locks; its process id stands there, and below its configuration."""
         return self.root / "lock"
 
     @property
@@ -89,17 +90,18 @@ class StateDir:
         for directory in (self.root, *parts):
             _make_directory(directory)
 
-    def lock(self) -> int:
+    def lock(self, config: Path | None = None) -> int:
         """Hold the directory for as long as the returned descriptor stays open.
 
-        Raises AlreadyRunning, with the holder's pid, when another process has it.
+        `config` is the file by which it is held, for `config_of_holder`. Raises AlreadyRunning,
+        with the holder's pid, when another process has it.
         """
         try:
             lock = os.open(self.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         except OSError as error:
             raise refused(error, self.lock_path, hint=DIRECTORY_HINT) from error
         try:
-            self._hold(lock)
+            self._hold(lock, config)
         except OSError as error:
             os.close(lock)
             raise refused(error, self.lock_path, hint=DIRECTORY_HINT) from error
@@ -129,12 +131,13 @@ class StateDir:
             hint="find out what changes it; look that no second nerve runs there, and start again",
         )
 
-    def _hold(self, lock: int) -> None:
+    def _hold(self, lock: int, config: Path | None) -> None:
         if not _acquire(lock):
             pid = _read_pid(lock)
             raise AlreadyRunning(_held(self.root, pid), path=self.root, pid=pid)
         os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        told = b"%d\n%b" % (os.getpid(), b"" if config is None else os.fsencode(config.absolute()))
+        os.pwrite(lock, told, 0)
 
     def holder(self) -> int | None:
         """Return the pid of the process that holds the directory, or None if none does.
@@ -155,6 +158,14 @@ class StateDir:
             return None
         finally:
             os.close(lock)
+
+    def config_of_holder(self) -> Path | None:
+        """Return the configuration by which the holder was started; None where that is not told."""
+        try:
+            _, _, config = self.lock_path.read_bytes().partition(b"\n")
+        except OSError:
+            return None
+        return Path(os.fsdecode(config)) if config else None
 
 
 def _make_directory(directory: Path) -> None:
@@ -182,7 +193,7 @@ def _acquire(lock: int) -> bool:
 
 
 def _read_pid(lock: int) -> int | None:
-    text = os.pread(lock, _MAX_PID_DIGITS, 0)
+    text, _, _ = os.pread(lock, _MAX_PID_DIGITS, 0).partition(b"\n")
     # Empty for the instant between a first start's lock and its writing the pid.
     return int(text) if text.isdigit() else None
 

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from nerve.clock import US_PER_MS, rfc3339
-from nerve.reflex.causes import Cause
+from nerve.reflex.causes import NO_POSITIONS, Cause
 from nerve.reflex.flow import Decision
 from nerve.reflex.listeners import Pair
 from nerve.reflex.missed import Plan, elapsed, plan
@@ -155,5 +155,5 @@ class CatchingUp:
 
 def tick_cause(timer: Timer, due_us: int) -> Cause:
     """Make the cause that one tick is."""
-    positions = {timer.source: due_us} if timer.keeps_position else {}
+    positions = {timer.source: due_us} if timer.keeps_position else NO_POSITIONS
     return Cause(timer.kind, positions=positions, due_us=due_us)

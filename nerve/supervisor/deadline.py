@@ -51,6 +51,17 @@ class Deadline:
         config = self._senses()[sense]
         return (config.timeout_ms + config.grace_period_ms) / MS_PER_S
 
+    @property
+    def doing(self) -> str:
+        """Which sense computes, and how long it has and may, in words; empty when none does."""
+        worker, running = self._in_hand()
+        since = worker.computes_since if worker else None
+        if running is None or since is None:
+            return ""
+        seconds = self._clock.monotonic() - since
+        allowance_s = self.allowance_s(running.sense)
+        return f"{running.sense} has run for {seconds:.0f} s, and may for {allowance_s:.0f} s"
+
     def strike(self) -> None:
         """It may be there: whatever has run for too long is ended."""
         worker, running = self._in_hand()

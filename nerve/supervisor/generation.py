@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from nerve.clock import Clock
 from nerve.errors import WireError
-from nerve.process.slate import Line, read_line, read_stacks
+from nerve.process.slate import Line, Phase, read_line, read_stacks
 from nerve.process.stack import readable
 from nerve.supervisor.boot import time_left_s
 from nerve.supervisor.child import Child, ChildEvents, Threads
@@ -139,6 +139,12 @@ class Generation:
         line = read_line(self.child.slate) if self._is_readable else None
         known = line is not None and (not line.sense or line.sense in self.spec.senses)
         return line if known else None
+
+    @property
+    def computes_since(self) -> float | None:
+        """Since when it computes, on the monotonic clock; None where it does not."""
+        line = self.line()
+        return line.since if line and line.phase is Phase.COMPUTING else None
 
     def last_words(self) -> str:
         """The stacks that a fatal signal has left; empty where nerve has killed it."""

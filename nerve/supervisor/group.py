@@ -6,7 +6,8 @@ once (`nerve.reflex.flow`), so the queue is as long as the group at most.
 
 A worker that dies is replaced. What it was running has its one outcome all the same
 (`inflight`); what the death was, and who answers for it, `deaths` finds out; that a compute ends
-in time, `deadline` sees to.
+in time, `deadline` sees to. The worker itself sits in the `seat`; here is what it is told, what
+follows from its words, and when another one takes its place.
 
 A reload replaces it in two steps: `retire`, after which the group stands still, and, when no worker
 is left that has any of its senses open, `take_over` and `start`. What waits is kept meanwhile.
@@ -20,15 +21,16 @@ from collections.abc import Set as AbstractSet
 from nerve.clock import Clock
 from nerve.config.models import SenseConfig
 from nerve.errors import NerveError, WireError
-from nerve.process.slate import Phase
 from nerve.supervisor.child import ChildEvents, Threads
 from nerve.supervisor.deadline import Deadline
 from nerve.supervisor.deaths import Deaths, Loss
 from nerve.supervisor.generation import Generation, GenerationEvents
 from nerve.supervisor.hub import Hub, Running
-from nerve.supervisor.inflight import InFlight, may_pass
+from nerve.supervisor.inflight import InFlight
 from nerve.supervisor.inquest import Exit, Killing, Reason, Verdict
 from nerve.supervisor.ledger import Ledger
+from nerve.supervisor.renewal import RETRY_WHEN_BUSY_S, Renewal
+from nerve.supervisor.seat import Seat, SpecFor
 from nerve.supervisor.states import IllegalMove, WorkerEvent, WorkerState, move
 from nerve.supervisor.telling import Acknowledgements, compute_message
 from nerve.supervisor.voice import Voice
@@ -46,21 +48,23 @@ from nerve.wire.messages import (
     SignalMessage,
     Up,
     UpdateMessage,
-    WorkerSpec,
 )
 
 STOP_MARGIN_S = 5.0
 """For a checkpoint and a clean exit, beyond the running compute's hard deadline."""
 
-RETRY_FIRST_S = 10.0
-RETRY_MAX_S = 600.0
-RETRY_WHEN_BUSY_S = 1.0
-SpecFor = Callable[[int, Collection[str]], WorkerSpec]
 Settled = Callable[[ReadyMessage | None], None]
 
 
 class Group:
-    """The senses that share one worker."""
+    """The senses that share one worker.
+
+    Attributes:
+        senses: by name; set anew by a reload that changes them without another worker.
+        state: where the worker stands.
+        stopped: set once no worker follows any more.
+        deaths: of its workers, as far as they count.
+    """
 
     def __init__(
         self,
@@ -77,19 +81,14 @@ class Group:
         self.name = name
         self.senses = senses
         self.state = WorkerState.STOPPED
-        self.generation = 0
         self.stopped = asyncio.Event()
         self._hub = hub
         self._ledger = ledger
         self._voice = Voice(name, ledger)
-        self._spec_for = spec_for
         self._clock = clock
-        self._threads = threads
         self._loop = asyncio.get_running_loop()
         self._queue: deque[str] = deque()
         self._early: list[str] = []
-        self._worker: Generation | None = None
-        self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._acknowledgements = Acknowledgements(self._acknowledge)
         self._in_flight = InFlight(ledger, clock=clock, ended=self._on_ended)
@@ -97,17 +96,42 @@ class Group:
             ledger,
             clock=clock,
             senses=lambda: self.senses,
-            in_hand=lambda: (self._worker, self._in_flight.running),
+            in_hand=lambda: (self._seat.worker, self._in_flight.running),
         )
-        self._deaths = Deaths(
+        self.deaths = Deaths(
             name, hub, ledger, self._in_flight, clock=clock, allowance_s=self._deadline.allowance_s
         )
+        self._seat = Seat(
+            name,
+            ledger,
+            self._child_events(),
+            GenerationEvents(
+                lambda stack: self.deaths.tell_boot_timeout(self._seat.worker, stack),
+                self.deaths.tell_unkillable,
+            ),
+            senses=self._loadable,
+            spec_for=spec_for,
+            launched=self._on_launched,
+            clock=clock,
+            threads=threads,
+        )
+        self._renewal = Renewal()
         self._harmful = set(senses)
         self._then: Callable[[], None] | None = None
         self._settled: list[Settled] = []
-        self._untold: UpdateMessage | None = None
         self._is_used_up = False
-        self._retry_s = RETRY_FIRST_S
+
+    def _child_events(self) -> ChildEvents:
+        return ChildEvents(
+            message=self._on_message,
+            broken=self._on_broken,
+            printed=self._on_printed,
+            record=self._voice.record,
+            records_left_out=self._voice.records_left_out,
+            records_broken=self._voice.records_broken,
+            exited=self._on_exit,
+            left_behind=self._voice.left_behind,
+        )
 
     # --- what the supervisor asks ---------------------------------------------------
 
@@ -117,9 +141,7 @@ class Group:
         self._cancel_timer()
         self.stopped.clear()
         self._is_used_up = False
-        self._untold = None
-        self.generation += 1
-        self._starting = self._loop.create_task(self._launch(self.generation))
+        self._seat.take()
 
     def enqueue(self, sense: str) -> None:
         """Put a sense with a waiting trigger into the queue; one that is yet to come waits."""
@@ -142,14 +164,17 @@ class Group:
 
     def pump(self) -> None:
         """Dispatch the next compute, if the worker is free and there is one."""
-        if self.state is not WorkerState.IDLE or self._worker is None or not self._worker.is_usable:
+        if not (self._queue or self._is_used_up) or self.state is not WorkerState.IDLE:
+            return
+        worker = self._seat.worker
+        if worker is None or not worker.is_usable:
             return
         if self._is_used_up:
             self._begin_anew()
-        elif self._in_flight.awaits_outcome(self._worker.spec.senses):
+        elif self._in_flight.awaits_outcome(worker.spec.senses):
             return  # of what an earlier worker died over
         elif self._queue and self._hub.may_dispatch():
-            self._dispatch_next(self._worker)
+            self._dispatch_next(worker)
 
     def _dispatch_next(self, worker: Generation) -> None:
         sense = self._queue.popleft()
@@ -166,20 +191,17 @@ class Group:
         self._acknowledgements.add(sense, epoch, seq)
 
     def _acknowledge(self, acknowledged: Acknowledged) -> None:
-        if self._worker is not None:
-            self._worker.send(AcknowledgeMessage(acknowledged=acknowledged))
+        if self._seat.worker is not None:
+            self._seat.worker.send(AcknowledgeMessage(acknowledged=acknowledged))
 
     def pause(self, *, paused: bool) -> None:
         """Stop, or go on, reading from the worker."""
-        if self._worker is not None:
-            self._worker.child.pause(paused=paused)
+        if self._seat.worker is not None:
+            self._seat.worker.child.pause(paused=paused)
 
     def tell(self, message: UpdateMessage) -> None:
         """Tell the worker what has changed around it; a later one reads it in its specification."""
-        if self._worker is not None and self._worker.child.pid:
-            self._worker.update(message)
-        elif self._worker is not None:  # it is being forked, with a specification of before
-            self._untold = message
+        self._seat.tell(message)
 
     def stop(self) -> None:
         """Let the running compute end, then the worker; `stopped` is set in bounded time."""
@@ -194,7 +216,7 @@ class Group:
         group stands still afterwards, what waits in it stays, and all that it had waited for
         itself (backoff, FATAL) is over.
         """
-        self._deaths.forget()
+        self.deaths.forget()
         was_starting = self.state is WorkerState.STARTING
         self._end_worker(then=then)
         if was_starting:
@@ -241,9 +263,9 @@ class Group:
         self._move(WorkerEvent.STOP)
         if self.state is WorkerState.STOPPED:
             self._go_on()
-        elif was is not WorkerState.STOPPING and self._worker is not None:
+        elif was is not WorkerState.STOPPING and self._seat.worker is not None:
             self._acknowledgements.tell()
-            self._worker.ask_to_stop(self._stop_allowance_s())
+            self._seat.worker.ask_to_stop(self._stop_allowance_s())
 
     def _go_on(self) -> None:
         """The worker has ended as it was asked to."""
@@ -257,12 +279,12 @@ class Group:
         One that computes may do so to the end, or to its hard deadline; every other one goes at
         once. Not after `stop`.
         """
-        self._deaths.forget()
-        self._retry_s = RETRY_FIRST_S
+        self.deaths.forget()
+        self._renewal.forget()
         match self.state:
-            case WorkerState.IDLE | WorkerState.BUSY if self._worker is not None:
+            case WorkerState.IDLE | WorkerState.BUSY if self._seat.worker is not None:
                 self._begin_anew()
-            case WorkerState.STARTING if self._worker is not None:
+            case WorkerState.STARTING if self._seat.worker is not None:
                 self._then = self.start
                 self._move(WorkerEvent.STOP)
                 self.kill(Reason.REPLACED, "was killed, as it was to be replaced,")
@@ -277,7 +299,7 @@ class Group:
 
         False where there is no worker that could.
         """
-        worker, is_up = self._worker, self.state in {WorkerState.IDLE, WorkerState.BUSY}
+        worker, is_up = self._seat.worker, self.state in {WorkerState.IDLE, WorkerState.BUSY}
         if worker is None or not is_up or message.sense not in worker.spec.senses:
             return False
         worker.send(message)
@@ -285,34 +307,34 @@ class Group:
 
     def bring_in(self, sense: str) -> None:
         """Load a sense that rested when the worker was started, and so was left out."""
-        if self._worker is not None and sense not in self._worker.spec.senses:
+        if self._seat.worker is not None and sense not in self._seat.worker.spec.senses:
             self._renew()
 
     def kill(self, reason: Reason, told: str, *, is_old: bool = False) -> None:
         """End the worker at once; `told` as in "the worker <told>"."""
-        if self._worker is not None:
-            self._worker.kill(Killing(reason, told, is_old=is_old))
+        if self._seat.worker is not None:
+            self._seat.worker.kill(Killing(reason, told, is_old=is_old))
 
     @property
     def runs_since(self) -> float | None:
         """Since when a compute runs, on the monotonic clock; None when none does."""
-        line = self._worker.line() if self._worker else None
-        return line.since if line and line.phase is Phase.COMPUTING else None
+        return self._seat.worker.computes_since if self._seat.worker else None
 
     @property
     def doing(self) -> str:
         """Which sense computes, and how long it has and may, in words; empty when none does."""
-        sense, since = self._in_flight.sense, self.runs_since
-        if sense is None or since is None:
-            return ""
-        seconds = self._clock.monotonic() - since
-        allowance_s = self._deadline.allowance_s(sense)
-        return f"{sense} has run for {seconds:.0f} s, and may for {allowance_s:.0f} s"
+        return self._deadline.doing
+
+    @property
+    def generation(self) -> int:
+        """How many workers it has had."""
+        return self._seat.generation
 
     @property
     def worker_pid(self) -> int | None:
         """Process id of a worker that lives and is to go on living, else None."""
-        return self._worker.child.pid if self._worker and self._worker.is_usable else None
+        worker = self._seat.usable
+        return worker.child.pid if worker is not None else None
 
     @property
     def running(self) -> str | None:
@@ -332,91 +354,42 @@ class Group:
         return max(0.0, self._timer.when() - self._loop.time())
 
     @property
-    def deaths(self) -> int:
-        """How many deaths of its workers count against it now."""
-        return self._deaths.number
-
-    @property
-    def trouble(self) -> str:
-        """What the last worker died of that did."""
-        return self._deaths.trouble
-
-    @property
     def is_quiet(self) -> bool:
         """Whether nothing runs, waits, or is being found out about."""
         return not (self._queue or self._early or self._in_flight.is_unclear)
 
     # --- starting -------------------------------------------------------------------
 
-    async def _launch(self, generation: int) -> None:
-        events = ChildEvents(
-            message=self._on_message,
-            broken=self._on_broken,
-            printed=self._on_printed,
-            record=self._voice.record,
-            records_left_out=self._voice.records_left_out,
-            records_broken=self._voice.records_broken,
-            exited=self._on_exit,
-            left_behind=self._voice.left_behind,
-        )
-        events_of_generation = GenerationEvents(
-            lambda stack: self._deaths.tell_boot_timeout(self._worker, stack),
-            self._deaths.tell_unkillable,
-        )
-        senses = {s for s in self.senses if s not in self._harmful or not self._hub.rests_s(s)}
-        try:
-            self._worker = Generation(
-                self._spec_for(generation, senses),
-                events,
-                events_of_generation,
-                clock=self._clock,
-                threads=self._threads,
-            )
-            await self._worker.launch()
-        except Exception as error:  # noqa: BLE001  no thread, no descriptor, no fork server, ...
-            fault = {"message": f"the worker could not be started: {error!r}"}
-            self._ledger.log(self.name, "worker.launch_failed", "error", fault)
-            self._on_exit(Exit(None))
-            return
-        if self._untold is not None:
-            self._worker.update(self._untold)
-            self._untold = None
+    def _loadable(self) -> set[str]:
+        """Which senses a worker may load now: not one that rests and may do harm at once."""
+        return {s for s in self.senses if s not in self._harmful or not self._hub.rests_s(s)}
+
+    def _on_launched(self, worker: Generation) -> None:
         if self.state is WorkerState.STOPPING:  # asked to stop while it was being forked
-            self._worker.ask_to_stop(STOP_MARGIN_S)
+            worker.ask_to_stop(STOP_MARGIN_S)
 
-    def _try_again_later(self, ready: ReadyMessage) -> None:
-        """A sense whose database is out of reach is brought up once that may be over.
-
-        That costs its neighbours a restart of their worker, so the pauses grow.
-        """
-        if any(map(may_pass, ready.senses)):
-            self._after(self._retry_s, self._renew)
-            self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
-        else:
-            self._retry_s = RETRY_FIRST_S
-
-    def _bring_in_suspects(self) -> None:
-        """Have senses loaded, once they have rested, whose databases have an outcome to tell."""
-        loaded = self._worker.spec.senses if self._worker is not None else {}
+    def _renew_later(self, ready: ReadyMessage) -> None:
+        """Have senses brought up that this worker has not, once what kept them may be over."""
+        loaded = self._seat.worker.spec.senses if self._seat.worker is not None else {}
         left_out = [sense for sense in self._in_flight.suspects if sense not in loaded]
-        if left_out:
-            rests_s = min(map(self._hub.rests_s, left_out))
-            self._after(rests_s + RETRY_WHEN_BUSY_S, self._renew)
+        delay_s = self._renewal.delay_s(ready, [self._hub.rests_s(sense) for sense in left_out])
+        if delay_s is not None:
+            self._after(delay_s, self._renew)
 
     def _renew(self) -> None:
         """Replace the worker as soon as it is idle."""
-        if self.state is WorkerState.IDLE and self._worker is not None and self._worker.is_usable:
+        if self.state is WorkerState.IDLE and self._seat.usable is not None:
             self._begin_anew()
         elif self.state in {WorkerState.BUSY, WorkerState.STARTING}:
             self._after(RETRY_WHEN_BUSY_S, self._renew)
 
     def _begin_anew(self) -> None:
         """Replace the worker: by one with all senses, or with all its memory, and no crash."""
-        assert self._worker is not None  # noqa: S101  it is IDLE or BUSY
+        assert self._seat.worker is not None  # noqa: S101  it is IDLE or BUSY
         self._then = self.start
         self._move(WorkerEvent.STOP)
         self._acknowledgements.tell()
-        self._worker.ask_to_stop(self._stop_allowance_s())
+        self._seat.worker.ask_to_stop(self._stop_allowance_s())
 
     # --- computes -------------------------------------------------------------------
 
@@ -437,7 +410,7 @@ class Group:
         worker.send(message)
 
     def _on_message(self, message: Up) -> None:
-        if message.generation != self.generation:
+        if message.generation != self._seat.generation:
             return  # a late word of an earlier worker changes nothing
         sense = getattr(message, "sense", None)
         if sense is not None and sense not in self.senses:
@@ -465,8 +438,8 @@ class Group:
                     self.name, "worker.boot_failed", "error", message.fault.model_dump()
                 )
             case _:
-                if self._worker is not None:
-                    self._worker.says_stopped = True
+                if self._seat.worker is not None:
+                    self._seat.worker.says_stopped = True
         self.pump()
 
     def _on_failed(self, message: FailedMessage) -> None:
@@ -476,24 +449,25 @@ class Group:
             self._ledger.log(self.name, "message.refused", "error", message.fault.model_dump())
 
     def _on_ended(self, sense: str) -> None:
-        if self._worker is not None and self._worker.killing is None:
+        worker = self._seat.worker
+        if worker is not None and worker.killing is None:
             self._hub.absolve(sense)
         self._move(WorkerEvent.OUTCOME)
         self.pump()  # before the outcome is recorded: the worker need not wait for that
 
     def _on_ready(self, ready: ReadyMessage) -> None:
         self._move(WorkerEvent.READY)
-        if self._worker is not None and self.state is WorkerState.IDLE:
-            self._worker.became_ready()
-            self._deaths.came_up()
-            self._harmful -= self._worker.spec.senses.keys()
+        worker = self._seat.worker
+        if worker is not None and self.state is WorkerState.IDLE:
+            worker.became_ready()
+            self.deaths.came_up()
+            self._harmful -= worker.spec.senses.keys()
         self._hub.came_up(self.name, ready)
         # Only then: what follows must not run again what one of the databases answers for.
         self._in_flight.resolve(ready)
         if self.state is not WorkerState.STOPPING:  # it may be BUSY by now
             self._settle(ready)
-            self._bring_in_suspects()
-            self._try_again_later(ready)
+            self._renew_later(ready)
 
     def _settle(self, ready: ReadyMessage | None) -> None:
         waiting, self._settled = self._settled, []
@@ -512,12 +486,12 @@ class Group:
     # --- the end of a worker --------------------------------------------------------
 
     def _on_exit(self, ended: Exit) -> None:
-        worker, self._worker = self._worker, None
-        loss = self._deaths.inquire(worker, ended)
+        worker = self._seat.leave()
+        loss = self.deaths.inquire(worker, ended)
         was_asked = self.state is WorkerState.STOPPING
         self._move(WorkerEvent.EXIT)
         if was_asked:
-            self._deaths.tell_stop(loss, is_last=self._then == self._conclude)
+            self.deaths.tell_stop(loss, is_last=self._then == self._conclude)
             self._go_on()
         else:
             self._on_death(loss)
@@ -526,7 +500,7 @@ class Group:
         verdict = loss.verdict
         if verdict.loading and verdict.running is not None:
             self._harmful.add(verdict.running)
-        delay_s = self._deaths.take(loss)
+        delay_s = self.deaths.take(loss)
         if delay_s is None:
             self._give_up(verdict)
         elif delay_s:
@@ -536,7 +510,7 @@ class Group:
 
     def _give_up(self, verdict: Verdict) -> None:
         self._move(WorkerEvent.GIVE_UP)
-        self._deaths.tell_given_up(verdict)
+        self.deaths.tell_given_up(verdict)
         self._conclude()
         self._hub.gave_up(self.name)
 

@@ -79,9 +79,9 @@ class Replacing:
         if given_up := group.state is WorkerState.FATAL:
             self._given_up |= group.senses.keys()
         then = "given up" if given_up else "it is tried again"
-        message = f"{name}: {group.trouble or 'its worker did not come up'}; {then}"
+        message = f"{name}: {group.deaths.trouble or 'its worker did not come up'}; {then}"
         fact: dict[str, JsonValue] = {"group": name, "generation": group.generation}
-        self._end(name, message, {**fact, "fault": group.trouble}, is_good=False)
+        self._end(name, message, {**fact, "fault": group.deaths.trouble}, is_good=False)
 
     def _regain(self, left_out: AbstractSet[str]) -> None:
         """A sense that was left out because it rests is no longer lost with its group."""

@@ -106,7 +106,7 @@ class Status:
             running_since_us=moment.wall_us(since),
             waiting=len(group.queue),
             starts_at_us=None if starts_in_s is None else moment.now_us + _us(starts_in_s),
-            deaths=group.deaths,
+            deaths=group.deaths.number,
         )
 
     def _senses(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from nerve.config import Loaded
 from nerve.config.models import Config, WorkflowReflex
+from nerve.config.references import WORKFLOWS_DO_NOT_RUN
 from nerve.store.journal_reading import pauses
 from nerve.store.sqlite import open_reader
 from nerve.store.state_dir import StateDir
@@ -77,5 +78,6 @@ def warn_of_workflows(ledger: Ledger, config: Config, known: Config | None = Non
     """Say of each reflex that runs a workflow, and is not known yet, that it does not."""
     for reflex in config.reflexes:
         if isinstance(reflex, WorkflowReflex) and not (known and reflex in known.reflexes):
-            message = "workflows do not run in this version; this reflex does nothing"
-            ledger.log(reflex.workflow, "workflow.not_run", "warning", {"message": message})
+            # The warning is one of nerve.yaml, which is told with all others of it.
+            row = {"message": WORKFLOWS_DO_NOT_RUN}
+            ledger.log(reflex.workflow, "workflow.not_run", "info", row)

@@ -7,7 +7,6 @@ import json
 import os
 import re
 from contextlib import closing
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -312,8 +311,8 @@ def test_where_rows_are_large_fewer_are_deleted_by_one_transaction(
     kept, monkeypatch, deleted, entry
 ):
     """LOG-3"""
-    entries = [replace(entry(days_ago(3, n)), payload=f'"{"ü" * 400}"') for n in range(10)]
-    kept.record(*entries, replace(entry(days_ago(3, 99)), payload=f'"{"x" * 4_000}"'))
+    entries = [entry(days_ago(3, n))._replace(payload=f'"{"ü" * 400}"') for n in range(10)]
+    kept.record(*entries, entry(days_ago(3, 99))._replace(payload=f'"{"x" * 4_000}"'))
     monkeypatch.setattr(archive, "CLEAR_BYTES", 2_500)
     kept.archive()
     assert deleted == [3, 3, 3, 1, 1]

@@ -15,6 +15,7 @@ def old(project, log, signal):
     then_us = now_us // DAY_US * DAY_US - 40 * DAY_US
     entries = [log(at_us=then_us), log(at_us=then_us + 5), signal(at_us=then_us), log(at_us=now_us)]
     project.record(*entries)
+    project.then_us = then_us
     return project
 
 
@@ -76,8 +77,7 @@ def test_a_day_that_is_refused_is_told_with_exit_code_1(old):
     old.here("archive")
     (path,) = (old.state.archive / "logs").iterdir()
     path.write_text("changed\n")
-    then_us = SystemClock().now_us() // DAY_US * DAY_US - 40 * DAY_US
-    old.damage(f"UPDATE logs SET at_us = {then_us}")
+    old.damage(f"UPDATE logs SET at_us = {old.then_us}")
     done = old.here("archive")
     assert done.returncode == 1
     assert str(path) in done.stderr

@@ -119,6 +119,14 @@ def test_every_option_that_does_not_fit_has_its_own_place_and_words(one):
     ]
 
 
+def test_a_missing_option_says_where_it_belongs_also_where_no_options_are_written(project):
+    """CFG-1"""
+    project.write("nerve.yaml", "senses: {disk: {}}\n")
+    project.sense("disk", DEMANDING)
+    done = project.here("check")
+    assert "nerve.yaml:1:16: senses.disk.options: the key `percent` is missing" in done.stderr
+
+
 def test_a_warning_is_told_and_is_no_failure(one):
     done = one(OPTIONS).here("check")
     assert done.returncode == 0
@@ -131,7 +139,7 @@ def test_a_trial_shows_the_outcome_the_log_and_what_was_printed(one, json_lines)
     assert done.returncode == 0
     run, remains = json_lines(done.stdout)
     assert (run["outcome"], run["payload"], run["fault"]) == ("signal", {"percent": 7}, None)
-    assert run["duration_us"] > 0
+    assert run["took_ms"] > 0
     logged = {"level": "warning", "message": "looking at 7", "logger": "sense.disk"}
     assert run["logs"] == [logged]
     assert run["printed"] == "printed\n"

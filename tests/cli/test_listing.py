@@ -54,7 +54,8 @@ def test_reflexes_are_listed_in_words(project, json_lines):
         {"kind": "sense", "targets": ["cpu-usage"], "cause": "on disk", "waits_for": ["disk"], **alone},
         {"kind": "workflow", "targets": ["page-me"], "cause": "on disk", "waits_for": ["disk"], **alone},
     ]  # fmt: skip
-    assert "cpu-usage" in project.nerve("list", "reflexes").stdout
+    *_, workflow = project.nerve("list", "reflexes").stdout.splitlines()
+    assert workflow.split() == ["workflow", "page-me", "does", "not", "run", "on", "disk"]
 
 
 BY_TIME = """\

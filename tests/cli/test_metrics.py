@@ -1,6 +1,7 @@
 """`nerve metrics`: what it tells with a running nerve and without one, and to whom."""
 
 import os
+import queue
 import re
 import signal as signals
 import socket
@@ -225,16 +226,27 @@ def served_here(monkeypatch):
 
 
 def test_a_client_that_never_asks_is_hung_up_on_and_the_next_is_answered(served_here, monkeypatch):
-    limits = iter([0.05])
-    timer = threading.Timer
-    monkeypatch.setattr(threading, "Timer", lambda _, then: timer(next(limits, PATIENCE_S), then))
+    begun = queue.Queue()
+
+    class Timer:
+        def __init__(self, _, then):
+            self.then = then
+
+        def start(self):
+            begun.put(self)
+
+        def cancel(self):
+            pass
+
+    monkeypatch.setattr(threading, "Timer", Timer)
     address = served_here(lambda: [GaugeMetricFamily("nerve_up", "Up.", 1)])
-    with (
-        socket.create_connection(address, PATIENCE_S) as silent,
-        socket.create_connection(address, PATIENCE_S) as asking,
-    ):
+    with socket.create_connection(address, PATIENCE_S) as silent:
         silent.sendall(b"GET /met")
+        of_silent = begun.get(timeout=PATIENCE_S)
+        asking = socket.create_connection(address, PATIENCE_S)
+        of_silent.then()
         assert silent.recv(1) == b""
+    with asking:
         asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         with asking.makefile() as answer:
             assert "nerve_up 1" in answer.read()

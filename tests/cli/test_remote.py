@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 
 from nerve.cli import remote as remote_module
-from nerve.cli.remote import NotRunning, Refused, connect
+from nerve.cli.asking import running
+from nerve.cli.remote import NotRunning, Refused, RunsElsewhere, connect
 from nerve.cli.wakeups import POLL_S, Wakeups
 from nerve.config import load_config
 from nerve.errors import Exit, NerveError, StateForbidden
@@ -75,16 +77,50 @@ def test_a_command_of_another_version_is_told_which_of_both_is_older(served, loa
             remote.ask(StatusRequest(protocol=protocol))
 
 
-def test_without_a_nerve_it_says_how_to_start_one(loaded, project):
+@pytest.fixture
+def address(project, short_path):
+    """Of the control socket."""
+    return str(short_path / project.state.socket_path.relative_to(project.folder))
+
+
+def test_without_a_nerve_it_says_how_to_start_one(loaded, address):
     """CTL-2"""
     with pytest.raises(NotRunning) as caught:
         connect(loaded)
     assert caught.value.exit_code == 69
     assert "nerve run" in caught.value.hint
     with closing(socket.socket(socket.AF_UNIX)) as left:  # by a nerve that was killed
-        left.bind(str(project.state.socket_path))
+        left.bind(address)
     with pytest.raises(NotRunning, match="no nerve runs"):
         connect(loaded)
+
+
+@pytest.mark.parametrize("change", ["state_dir was changed", "the directory was moved"])
+def test_a_nerve_that_has_this_configuration_and_another_directory_is_named(
+    loaded, project, change
+):
+    """CTL-2: in a directory that nerve.yaml does not name any more it would not be found."""
+    there = project.state.root
+    with pytest.raises(NotRunning) as caught:
+        connect(loaded)
+    assert not isinstance(caught.value, RunsElsewhere)
+    lock = project.state.lock(project.config)
+    try:
+        if change == "the directory was moved":
+            there = there.rename(project.folder / "elsewhere")
+        else:
+            loaded = load_config(project.config, environ={}, overrides=["state_dir=new"])
+        with pytest.raises(RunsElsewhere, match=f"process {os.getpid()} runs one") as caught:
+            connect(loaded)
+        assert f"NERVE_STATE_DIR={there} nerve stop" in caught.value.hint
+        assert running(loaded) is None
+        other = load_config(project.write("other.yaml", "senses: {}\n"), environ={})
+        other = replace(other, state_dir=project.folder / "new")
+        with pytest.raises(NotRunning, match="no nerve runs") as caught:
+            connect(other)
+        assert not isinstance(caught.value, RunsElsewhere)
+    finally:
+        os.close(lock)
 
 
 def test_a_nerve_that_cannot_be_asked_is_named(loaded, project):
@@ -123,7 +159,7 @@ def test_status_is_not_waited_for_longer_than_its_time(served, loaded, monkeypat
         remote.ask(StatusRequest())
 
 
-def test_a_nerve_that_is_stopped_is_not_waited_for(project, loaded, monkeypatch):
+def test_a_nerve_that_is_stopped_is_not_waited_for(loaded, address, monkeypatch):
     monkeypatch.setattr(remote_module, "LOOK_EVERY_S", 0.05)
     code = (
         "import socket, sys\n"
@@ -133,7 +169,7 @@ def test_a_nerve_that_is_stopped_is_not_waited_for(project, loaded, monkeypatch)
         "print(flush=True)\n"
         "listening.accept()[0].recv(1)\n"
     )
-    command = [sys.executable, "-c", code, str(project.state.socket_path)]
+    command = [sys.executable, "-c", code, address]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             process.stdout.readline()
@@ -154,9 +190,9 @@ def test_a_request_that_is_too_long_is_not_sent(served, loaded):
 
 
 @pytest.mark.parametrize("said", [b"what?\n", b'{"type": "news", "newest_id": 3}\n'])
-def test_an_answer_that_is_none_says_that_the_versions_may_differ(loaded, project, said):
+def test_an_answer_that_is_none_says_that_the_versions_may_differ(loaded, address, said):
     with closing(socket.socket(socket.AF_UNIX)) as listening:
-        listening.bind(str(project.state.socket_path))
+        listening.bind(address)
         listening.listen()
         with connect(loaded) as remote:
             answering, _ = listening.accept()

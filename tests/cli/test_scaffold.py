@@ -73,6 +73,17 @@ def test_where_there_is_no_plain_place_for_two_lines_they_are_shown(project, tex
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [("git_watch", 'did you mean "git-watch"? small'), ("7", "hint: small letters")],
+)
+def test_what_is_no_name_is_refused_with_the_one_that_was_meant(project, written, hint):
+    done = project.here("new", "sense", written)
+    assert done.returncode == 2
+    assert hint in done.stderr
+    assert not (project.folder / "senses").exists()
+
+
 def test_init_writes_into_a_new_folder_and_lists_what_it_wrote(project):
     done = project.here("init", "deep/down")
     folder = project.folder / "deep/down"

@@ -85,11 +85,11 @@ nerve.yaml:22:6: workflows.d: must be a mapping, with a key and a value on each 
 """
 
 
-def test_the_example_of_the_documentation_loads_without_a_warning(load):
+def test_the_example_of_the_documentation_loads_and_warns_of_its_workflow_alone(load):
     loaded = load(EXAMPLE)
     assert loaded.config.senses["cpu-usage"].timeout_ms == 5_000
     assert loaded.config.reflexes[1].sense == ("load-trend", "heat")
-    assert loaded.warnings == ()
+    assert [warning.field for warning in loaded.warnings] == ["reflexes[2].workflow"]
 
 
 def test_all_faults_are_shown_at_once_each_with_file_line_column_and_field(faults):

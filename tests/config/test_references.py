@@ -88,10 +88,17 @@ def test_a_chain_without_a_circle_is_no_warning(load):
 
 def test_a_sense_that_nothing_triggers_is_a_warning_at_its_name(load):
     [warning] = warnings(
-        load,
-        "- {kind: sense, sense: [cpu-usage, load-trend, heat], interval: 1s}\n- {kind: workflow, workflow: page-me, on: disk}",
+        load, "- {kind: sense, sense: [cpu-usage, load-trend, heat], interval: 1s}"
     )
     assert warning.startswith("2:45: senses.disk: no reflex triggers this sense")
+
+
+def test_a_reflex_that_runs_a_workflow_is_a_warning_for_none_does(load):
+    [warning] = warnings(
+        load,
+        "- {kind: sense, sense: [cpu-usage, load-trend, heat, disk], interval: 1s}\n- {kind: workflow, workflow: page-me, on: disk}",
+    )
+    assert "reflexes[1].workflow: workflows do not run in this version" in warning
 
 
 def test_limits_of_a_group_that_no_sense_belongs_to_are_a_fault_with_a_suggestion(faults):

@@ -172,8 +172,9 @@ def test_what_only_goes_wrong_is_an_error_and_its_worker_lives(hostile):
     where = compute("return os.getcwd()")
     hostile.hostile("where", where, group="one", neighbour=False, cause="on: wanders")
     hostile.hostile("rewires", REWIRES, group="one", neighbour=False)
-    slow, after = compute("time.sleep(600)"), "on: rewires"
-    hostile.hostile("slow", slow, group="one", neighbour=False, cause=after, timeout="300ms")
+    slow = {"timeout": "300ms", "grace_period": "30s"}  # so that it is not killed, whoever is late
+    after = {"cause": "on: rewires", "group": "one", "neighbour": False}
+    hostile.hostile("slow", compute("time.sleep(600)"), **after, **slow)
     hostile.hostile("greedy", deadly(GREEDY), memory="200MB")
     running = hostile.start()
     files = hostile.began(running)

@@ -130,7 +130,7 @@ class Stage:
             ),
         )
         # Else the group would be given up after five deaths, and wait before the second.
-        self.group._deaths._restarts = SimpleNamespace(
+        self.group.deaths._restarts = SimpleNamespace(
             came_up=lambda: None, delay_s=lambda *_, **__: 0.0, bereft_s=lambda _: 0.0
         )
 

@@ -57,14 +57,14 @@ def test_at_no_instant_others_could_connect(path, monkeypatch):
         ]
 
 
-def test_what_a_dead_process_has_left_is_replaced(path):
+def test_what_a_dead_process_has_left_is_replaced(path, short_path):
     """CTL-1"""
     with closing(socket.socket(socket.AF_UNIX)) as dead:
-        dead.bind(str(path))
+        dead.bind(str(short_path / path.name))
     cradle = path.with_name("nerve.sock.new")
     cradle.mkdir()
     with closing(socket.socket(socket.AF_UNIX)) as dead:
-        dead.bind(str(cradle / "nerve.sock"))
+        dead.bind(str(short_path / cradle.name / path.name))
     with closing(Listening(path)), closing(reach(path, PATIENCE_S)):
         assert not cradle.exists()
 
@@ -111,7 +111,7 @@ def test_any_length_of_path_can_be_listened_at_and_reached(tmp_path):
 def test_nothing_stays_open_where_it_cannot_be_made(tmp_path):
     folder = tmp_path / "file"
     folder.write_text("")
-    before = len(os.listdir("/proc/self/fd"))
+    before = set(os.listdir("/proc/self/fd"))
     for path in (
         folder / "nerve.sock",
         tmp_path / "nowhere" / "nerve.sock",
@@ -121,7 +121,7 @@ def test_nothing_stays_open_where_it_cannot_be_made(tmp_path):
             Listening(path)
         with pytest.raises(OSError):
             reach(path, PATIENCE_S)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_another_user_is_kept_out_in_a_directory_that_is_open_to_all(other_user):

@@ -9,11 +9,11 @@ from nerve.process.notify import Notifier, notifier_from
 
 
 @pytest.fixture
-def listen(tmp_path):
+def listen(short_path):
     """Be the service manager: bind an address and return what it has heard, and the room left."""
     opened = []
 
-    def listen(address=str(tmp_path / "notify")):
+    def listen(address=str(short_path / "notify")):
         heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         opened.append(heard)
         heard.bind("\0" + address[1:] if address.startswith("@") else address)

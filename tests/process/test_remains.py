@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from nerve.process.kernel import is_alive, machine_boot
+from nerve.process.kernel import environment_has, is_alive, machine_boot
 from nerve.process.remains import BOOT_VARIABLE, Found, alive, end, of_others, read_slates
 from nerve.process.slate import Line, Owner, Phase, Slate, create
 
@@ -70,6 +70,18 @@ def test_what_bears_the_runs_name_is_ended_and_nothing_else():
     finally:
         others.kill()
         others.wait(30)
+
+
+def test_what_is_just_being_started_bears_the_runs_name_as_well():
+    """RUN-10: its program has begun, and for a moment its environment reads as empty."""
+    environment = {**os.environ, BOOT_VARIABLE: BOOT}
+    for _ in range(20):
+        started = subprocess.Popen(["sleep", "600"], env=environment)
+        try:
+            assert environment_has(started.pid, BOOT_VARIABLE, {BOOT})
+        finally:
+            started.kill()
+            started.wait(30)
 
 
 def test_a_process_that_only_got_the_number_is_not_touched():

@@ -27,9 +27,9 @@ reflexes:
 
 
 @pytest.fixture
-def heard(tmp_path):
+def heard(short_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(str(tmp_path / "notify"))
+        heard.bind(str(short_path / "notify"))
         heard.settimeout(PATIENCE_S)
         yield heard
 

@@ -81,6 +81,25 @@ def test_a_failure_in_the_middle_leaves_nothing_and_can_be_retried(owner, revise
     assert upgrade(raw, Migrations(folder)) == ["a1", "a2"]
 
 
+def test_a_new_column_that_rows_have_no_value_for_is_named_with_what_to_do(owner, revise):
+    raw = owner()
+    upgrade(raw, Migrations(revise("a1", None, CREATE)))
+    raw.execute("INSERT INTO reading (value) VALUES (1.5)")
+    folder = revise(
+        "a2",
+        "a1",
+        """
+        with op.batch_alter_table("reading") as reading:
+            reading.add_column(sa.Column("unit", sa.Text(), nullable=False))
+            reading.drop_column("value")
+        """,
+    )
+    with pytest.raises(MigrationFailed, match="NOT NULL constraint failed") as failed:
+        upgrade(raw, Migrations(folder))
+    assert "no value for reading.unit: give the new column a server_default" in failed.value.hint
+    assert "sqlalche.me" not in str(failed.value)
+
+
 def test_a_kill_in_the_middle_leaves_nothing_and_can_be_retried(
     owner, revise, elsewhere, tmp_path, tables
 ):

@@ -144,7 +144,7 @@ class Grouped:
             clock=SystemClock(),
             threads=Threads(threads, threads, threads, None),
         )
-        self.group._launch = self._launch
+        self.group._seat._launch = self._launch
         self.children = []
 
     def _spec(self, generation, senses):
@@ -158,14 +158,14 @@ class Grouped:
             databases={},
         )
 
-    async def _launch(self, generation):
+    async def _launch(self):
         events = ChildEvents(*[self.group._on_exit] * len(fields(ChildEvents)))
         worker = Generation(
-            self._spec(generation, self.group.senses),
+            self._spec(self.group.generation, self.group.senses),
             events,
             GenerationEvents(
-                lambda stack: self.group._deaths.tell_boot_timeout(worker, stack),
-                self.group._deaths.tell_unkillable,
+                lambda stack: self.group.deaths.tell_boot_timeout(worker, stack),
+                self.group.deaths.tell_unkillable,
             ),
             clock=SystemClock(),
             threads=None,
@@ -173,16 +173,16 @@ class Grouped:
         self.children.append(FakeChild())
         worker.child = self.children[-1]
         worker.line = lambda: worker.child.doing
-        self.group._worker = worker
+        self.group._seat.worker = worker
 
     async def start(self):
         self.group.start()
-        await self.group._starting
+        await self.group._seat._launching
 
     async def restarted(self):
         while self.group.state is not WorkerState.STARTING:  # noqa: ASYNC110  the group tells nobody
             await asyncio.sleep(0)
-        await self.group._starting
+        await self.group._seat._launching
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ def test_the_next_compute_is_sent_before_the_last_outcome_is_recorded(play):
     async def scene(grouped, group, hub):
         group.senses["cpu"] = SenseConfig()
         group._on_message(ready(1))
-        group._worker.spec.senses["cpu"] = SenseConfig()
+        group._seat.worker.spec.senses["cpu"] = SenseConfig()
         for sense in ("disk", "cpu"):
             group.enqueue(sense)
         sent, recorded = grouped.children[-1].sent, []
@@ -553,7 +553,7 @@ def test_a_worker_that_is_being_killed_gets_nothing_more_to_do(play):
 
 def test_a_sense_whose_database_is_out_of_reach_is_brought_up_again(play, monkeypatch):
     """LOG-6"""
-    monkeypatch.setattr("nerve.supervisor.group.RETRY_FIRST_S", 0.0)
+    monkeypatch.setattr("nerve.supervisor.renewal.RETRY_FIRST_S", 0.0)
 
     async def scene(grouped, group, hub):
         fault = Fault(kind="disk_full", message="no space")
@@ -626,11 +626,11 @@ def test_a_replacement_ends_backoff_and_fatal_and_the_deaths_are_forgotten(play,
             elif generation < deaths:
                 group._timer.cancel()
                 group.start()
-                await group._starting
+                await group._seat._launching
         assert group.state is (WorkerState.BACKOFF if deaths == 2 else WorkerState.FATAL)
         group.retire(group.start)
         assert (group.state, group.stopped.is_set()) == (WorkerState.STARTING, False)
-        await group._starting
+        await group._seat._launching
         group._on_message(ready(deaths + 1))
         group._on_exit(Exit(3))
         assert group.state is WorkerState.STARTING  # the first death of a new count
@@ -668,7 +668,7 @@ def test_a_retired_group_stands_still_until_it_takes_over(play):
         assert (gone, group.generation) == ([WorkerState.STOPPED], 1)
         group.take_over({"disk": SenseConfig(), "heat": SenseConfig()})
         group.start()
-        await group._starting
+        await group._seat._launching
         group._on_message(ready(2))
         assert grouped.children[-1].sent[0].sense == "disk"
         assert not group.is_quiet
@@ -690,7 +690,7 @@ def test_the_outcome_of_a_sense_that_moved_is_found_by_its_new_group(play):
         assert group.give_away("disk") is None
         group.take_over({"disk": SenseConfig()}, [suspect])
         group.start()
-        await group._starting
+        await group._seat._launching
         assert hub.outcomes == []
         group._on_message(ready(2, boot="boot", trigger_id=1))
         assert hub.outcomes == [("no_signal", 1)]
@@ -710,7 +710,7 @@ def test_the_outcome_of_a_sense_that_rests_before_it_is_loaded_is_found_when_it_
         group.enqueue("disk")
         group._on_exit(Exit(-9))
         await grouped.restarted()
-        group._worker.spec = grouped._spec(2, {"heat"})
+        group._seat.worker.spec = grouped._spec(2, {"heat"})
         hub.resting["disk"] = 0.01
         group._on_message(ReadyMessage(generation=2, preloaded=True, senses=()))
         assert hub.outcomes == []
@@ -755,7 +755,7 @@ def test_the_outcome_of_a_sense_whose_database_is_out_of_reach_is_found_when_it_
     play, monkeypatch
 ):
     """SIG-2: its neighbours do not wait for that, nor does a run that is to end."""
-    monkeypatch.setattr("nerve.supervisor.group.RETRY_FIRST_S", 0.0)
+    monkeypatch.setattr("nerve.supervisor.renewal.RETRY_FIRST_S", 0.0)
 
     async def scene(grouped, group, hub):
         group.senses["heat"] = SenseConfig()
@@ -968,6 +968,6 @@ def test_a_sense_that_was_left_out_is_brought_in_when_the_worker_is_free(play):
         assert group.state is WorkerState.STOPPING
         exits_as_asked(group, 1)
         await grouped.restarted()
-        assert "cpu" in group._worker.spec.senses
+        assert "cpu" in group._seat.worker.spec.senses
 
     play(scene)

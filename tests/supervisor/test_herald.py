@@ -17,10 +17,10 @@ BUSY = Condition(3, {"one": WorkerState.BUSY, "two": WorkerState.IDLE})
 
 
 @pytest.fixture
-def heard(tmp_path):
+def heard(short_path):
     """The service manager's end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(str(tmp_path / "notify"))
+        heard.bind(str(short_path / "notify"))
         heard.settimeout(PATIENCE_S)
         yield heard
 

@@ -5,7 +5,6 @@ import json
 import sqlite3
 import threading
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
@@ -204,7 +203,7 @@ def test_large_payloads_are_written_in_the_thread_even_where_nothing_is_synced(r
     told = []
 
     async def scenario(recorder, committed):
-        for row in (ROW, ROW, replace(ROW, payload=json.dumps("x" * AT_ONCE_BYTES))):
+        for row in (ROW, ROW, ROW._replace(payload=json.dumps("x" * AT_ONCE_BYTES))):
             committed.clear()
             recorder.log(row)
             await asyncio.wait_for(committed.wait(), PATIENCE_S)
@@ -238,7 +237,7 @@ def test_the_log_of_what_was_written_is_brought_in_between_two_commits(
 ):
     """LOG-6: neither does a signal wait for it, nor does it grow without end."""
     told = []
-    row = replace(ROW, payload=json.dumps("x" * PAGE_BYTES))
+    row = ROW._replace(payload=json.dumps("x" * PAGE_BYTES))
 
     async def scenario(recorder, committed):
         for _ in range(40):

@@ -14,7 +14,8 @@ from tests.supervisor.test_by_hand import Answer, Books
 class FakeGroup:
     def __init__(self, name, senses, state):
         self.name, self.senses, self.state = name, senses, state
-        self.running, self.trouble, self.generation, self.restarts = None, "", 4, 0
+        self.running, self.generation, self.restarts = None, 4, 0
+        self.deaths = SimpleNamespace(trouble="")
 
     def restart(self):
         self.restarts += 1
@@ -92,7 +93,7 @@ def test_a_worker_that_dies_before_it_is_ready_is_told_with_the_reason():
     """RUN-8"""
     bench = Bench(web=WorkerState.BACKOFF)
     answer = bench.ask("web")
-    bench.groups["web"].trouble = "the worker exited with 3 before it was ready"
+    bench.groups["web"].deaths.trouble = "the worker exited with 3 before it was ready"
     bench.replacing.failed("web")
     bench.books.write()
     assert not answer.reply.is_good

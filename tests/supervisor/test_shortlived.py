@@ -26,7 +26,7 @@ def describe(loaded):
 
 
 def opened():
-    return len(os.listdir("/proc/self/fd"))
+    return set(os.listdir("/proc/self/fd"))
 
 
 def test_where_no_worker_can_be_had_that_is_a_fault_of_the_sense_and_of_nobody(
@@ -41,7 +41,7 @@ def test_where_no_worker_can_be_had_that_is_a_fault_of_the_sense_and_of_nobody(
     monkeypatch.setattr(shortlived, "launch", launch)
     before = opened()
     assert "could not be started" in describe().fault.message
-    assert opened() == before
+    assert opened() <= before
 
 
 def test_a_worker_that_is_dead_before_it_is_told_anything_leaves_nothing_open(
@@ -60,4 +60,4 @@ def test_a_worker_that_is_dead_before_it_is_told_anything_leaves_nothing_open(
     monkeypatch.setattr(shortlived, "launch", launch_and_kill)
     before = opened()
     assert describe().fault.kind == "import_died"
-    assert opened() == before
+    assert opened() <= before

@@ -26,7 +26,8 @@ REFLEXES = [
 
 
 class FakeGroup:
-    state, worker_pid, generation, starts_in_s, deaths = "idle", 4711, 1, None, 0
+    state, worker_pid, generation, starts_in_s = "idle", 4711, 1, None
+    deaths = SimpleNamespace(number=0)
 
     def __init__(self, name):
         self.name, self.queue, self.running = name, [], None

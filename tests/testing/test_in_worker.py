@@ -2,7 +2,8 @@ import pytest
 
 from nerve.testing.in_worker import CannotStart
 
-QUICK = {"timeout": "200ms", "grace_period": "100ms"}
+QUICK = {"timeout": "1s", "grace_period": "100ms"}
+"""Time to block a signal first, also on a crowded machine."""
 
 
 @pytest.fixture

@@ -95,8 +95,8 @@ def _free_findings(boot: Boot | None, since: str) -> Iterator[Finding]:
     if boot is not None and boot.ended is None:
         yield note(
             f"the run of process {boot.pid} {since} ended without a word",
-            why="it was killed, or the machine went down; the next start notes that and goes on "
-            "where it was",
+            why="it was killed, or the machine went down, or its directory was moved or full; "
+            "the next start notes that and goes on where it was",
         )
     else:
         yield sound("nerve does not run here")
