@@ -27,7 +27,7 @@ COMMANDS = {
     "list": ("nerve.cli.listing:list_", "List the senses or the reflexes."),
     "graph": ("nerve.cli.graph:graph", "Draw what makes what run."),
     "describe": ("nerve.cli.describe:describe", "Tell all about one sense."),
-    "why": ("nerve.cli.why:why", "Say why a sense ran, or did not, and what comes next."),
+    "why": ("nerve.cli.why.command:why", "Say why a sense ran, or did not, and what comes next."),
     "reload": ("nerve.cli.reload:reload", "Have a running nerve read its configuration again."),
     "trigger": ("nerve.cli.trigger:trigger", "Run a sense now, and tell what comes of it."),
     "pause": ("nerve.cli.pause:pause", "Let senses not run until they are resumed."),
