@@ -104,6 +104,7 @@ class Listening:
         cradle = os.open(name, flags, dir_fd=self._directory)
         try:
             _require_ours(cradle, name)
+            Path(f"/proc/self/fd/{cradle}").chmod(CRADLE_MODE)  # a umask may have left us less
             yield cradle
         finally:
             os.close(cradle)
