@@ -10,7 +10,7 @@ MAX_GROWTH_BYTES = 12 * 1024 * 1024
 
 The parent's side gains some: its objects, its blocks and SQLite's cache (2.3 MiB, full after 7,000
 frames) stay what they are, while malloc keeps more and more small pieces free between what is in use, as
-channels and workers of every size come and go. `malloc_trim` gives two thirds of the growth back.
+channels and workers of every size come and go. `malloc_trim` gives more than half of the growth back.
 """
 TENTHS = 10
 MAX_SILENCE_S = 30.0
