@@ -94,6 +94,28 @@ def is_alive(pid: int) -> bool:
     return bool(stat) and stat[0] not in {b"Z", b"X"}
 
 
+def parent_of(pid: int) -> int:
+    """Process id of its parent; 0 when it is gone, or the parent is outside of this container."""
+    stat = _stat(pid)
+    return int(stat[1]) if stat else 0
+
+
+def has_open(pid: int, file: Path) -> bool:
+    """Whether a process has a file open, under whichever name; also when that cannot be seen."""
+    try:
+        wanted = file.stat()
+        descriptors = list(os.scandir(f"/proc/{pid}/fd"))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    for descriptor in descriptors:
+        with suppress(OSError):  # closed meanwhile
+            if os.path.samestat(descriptor.stat(), wanted):
+                return True
+    return False
+
+
 def is_runnable(pid: int) -> bool:
     """Whether the process computes, or waits for nothing but its turn at the processor."""
     stat = _stat(pid)

@@ -13,9 +13,10 @@ import select
 import signal
 import time
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from nerve.clock import MS_PER_S
-from nerve.process.kernel import children, is_alive
+from nerve.process.kernel import children, is_alive, parent_of
 
 MAX_ROUNDS = 200
 """Rounds of looking for descendants; each ends at least one generation of them."""
@@ -32,6 +33,16 @@ def descendants(pid: int, *, stop: bool = False) -> list[int]:
     forks faster than a long list is made.
     """
     return [found for found in _below(pid, stop=stop) if is_alive(found)]
+
+
+def is_below(pid: int, others: AbstractSet[int]) -> bool:
+    """Whether one of `others` is an ancestor of a process."""
+    seen = {pid}
+    while (pid := parent_of(pid)) not in seen | {0}:
+        if pid in others:
+            return True
+        seen.add(pid)
+    return False
 
 
 def _below(pid: int, *, stop: bool) -> list[int]:

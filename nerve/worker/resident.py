@@ -2,12 +2,11 @@
 
 Worker. Holds one owner connection for the life of the process and hands the
 author a SQLAlchemy connection that is inside the runtime's transaction. Only
-`commit` here may commit: an author's `db.commit()` is refused as an error,
-because rows without their signal would be half an observation.
+`commit` here may commit (`commit_guard`).
 
-A fault of the database's storage is told from an error of the author's: it is one where
-this sense's own connection raised it. It ends that compute and no more; the next one
-tries again, on a new connection where the old one is broken. There are two exceptions:
+A fault of the database's storage, which `origin` tells from an error of the author's, ends that
+compute and no more; the next one tries again, on a new connection where the old one is broken.
+There are two exceptions:
 
 * A database deleted while it is open is written back from the connection. Where that
   cannot be done every compute is refused until it can.
@@ -22,17 +21,14 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import sqlalchemy
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from nerve.clock import Clock
 from nerve.config.models import SenseConfig
-from nerve.errors import DatabaseCorrupt, NerveError, SenseError, StateError
+from nerve.errors import DatabaseCorrupt, NerveError, StateError
 from nerve.store.engine import core_connection
-from nerve.store.faults import NEEDS_NEW_CONNECTION, explain, is_of_the_file
+from nerve.store.faults import NEEDS_NEW_CONNECTION, explain
 from nerve.store.migrations import SENSE_SCHEMA, Migrations, upgrade
 from nerve.store.newborn import make_if_missing
 from nerve.store.outbox import Mark, Outbox
@@ -40,14 +36,14 @@ from nerve.store.peers import PeerDatabases
 from nerve.store.place import Place, close_untouched
 from nerve.store.positions import lower_position
 from nerve.store.sqlite import give_back_spare_pages, open_owner
+from nerve.worker.commit_guard import CommitGuard, ended_by_author
 from nerve.worker.deadline import Deadline
 from nerve.worker.loader import LoadedSense, parse_options
+from nerve.worker.origin import Origin
 from nerve.worker.pruning import Pruning
 from nerve.worker.retention import check, rules
 
 MAX_BUSY_MS = 5_000
-MAX_CHAIN = 16
-"""Links of a chain of exceptions that are looked through."""
 CORRUPT_HINT = "it is left as it is and not used again: stop nerve, then restore or repair it"
 
 
@@ -78,10 +74,9 @@ class Resident:
         self._deadline = deadline
         # Below the soft limit: a lock must not be what a timeout is blamed on.
         self._busy_ms = min(MAX_BUSY_MS, max(1, config.timeout_ms // 2))
-        self._may_commit = True
-        self._was_refused = False
+        self._guard = CommitGuard()
+        self._origin = Origin(self._path)
         self._changes_before = 0
-        self._raised: sqlite3.Error | None = None
         self._is_broken = False
         self._damage = ""
 
@@ -97,7 +92,7 @@ class Resident:
             self.migrated = upgrade(self._raw, Migrations(self._migrations))
         check(self._raw, self.retention)
         self.outbox = Outbox(self._raw)
-        self._raw.set_authorizer(self._authorize)
+        self._guard.watch_statements(self._raw)
 
     def _connect(self) -> None:
         self._raw = self._opened()
@@ -111,8 +106,8 @@ class Resident:
             self._pruning.prepare(self._raw)
         self._deadline.watch(self._raw)
         self.db = core_connection(self._raw)
-        sqlalchemy.event.listen(self.db, "commit", self._refuse_commit)
-        sqlalchemy.event.listen(self.db.engine, "handle_error", self._note_raised)
+        self._guard.watch_connection(self.db)
+        self._origin.watch(self._raw, self.db)
 
     def _opened(self) -> sqlite3.Connection:
         return open_owner(
@@ -124,8 +119,8 @@ class Resident:
 
         Raises StateError for a fault of the database, and then there is no transaction.
         """
-        self._may_commit = self._was_refused = False
-        self._raised = None
+        self._guard.is_open = self._guard.has_refused = False
+        self._origin.raised = None
         self._require_usable()
         with self._explained():
             self.db.begin()
@@ -150,16 +145,16 @@ class Resident:
         self._place.require()
         with self._explained():
             mark, seq = self._put((boot, trigger_id), positions, signal)
-            self._may_commit = True
+            self._guard.is_open = True
             self.db.commit()
         self.outbox.committed(mark, seq)
         return seq
 
     def explained(self, error: BaseException) -> BaseException:
         """Say what an error is that ended a compute: a fault of this database, or itself."""
-        if self._was_refused and "not authorized" in str(error):  # all that SQLite says of it
+        if self._guard.has_refused and "not authorized" in str(error):  # all that SQLite says of it
             return self._ended_early()
-        found = error if isinstance(error, StateError) else self._fault_behind(error)
+        found = error if isinstance(error, StateError) else self._origin.fault_behind(error)
         if isinstance(found, DatabaseCorrupt) and found.path == self._path:
             self._damage, found.hint = str(found), CORRUPT_HINT
         if found is not None and found.path == self._path and found.fault in NEEDS_NEW_CONNECTION:
@@ -178,7 +173,7 @@ class Resident:
                 self.outbox.reload()
         except Exception:  # noqa: BLE001  a broken connection is what this is for
             clean = False
-        self._raised, self._may_commit = None, True
+        self._origin.raised, self._guard.is_open = None, True
         if not clean and not self._damage:
             self._is_broken = True
             with contextlib.suppress(Exception):
@@ -260,7 +255,7 @@ class Resident:
         self._raw.close()
         self._connect()
         self.outbox = self.outbox.moved_to(self._raw)
-        self._raw.set_authorizer(self._authorize)
+        self._guard.watch_statements(self._raw)
         self._is_broken = False
 
     def _put(
@@ -279,13 +274,9 @@ class Resident:
 
     def _ended_early(self) -> NerveError:
         # On a full disk SQLite ends the transaction itself, and the author may have caught that.
-        if self._raised is not None:
-            return explain(self._raised, self._path)
-        return SenseError(
-            "the compute ended its own transaction",
-            kind="transaction_ended",
-            hint="nerve commits and rolls back; remove COMMIT, db.rollback() and db.close()",
-        )
+        if self._origin.raised is not None:
+            return explain(self._origin.raised, self._path)
+        return ended_by_author()
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -299,61 +290,9 @@ class Resident:
                 raise
             raise explain(error.orig, self._path) from error
 
-    def _note_raised(self, context: ExceptionContext) -> None:
-        if context.engine is not self.db.engine:
-            return  # the event is the dialect's, which all databases share
-        error = context.original_exception
-        if isinstance(error, sqlite3.Error) and is_of_the_file(error) and not self._attached():
-            self._raised = error
-
-    def _attached(self) -> bool:
-        """Whether the author has attached other databases, whose faults look like our own."""
-        try:
-            rows = self._raw.execute("PRAGMA database_list").fetchall()
-        except sqlite3.Error:
-            return False
-        return any(name not in {"main", "temp"} for _, name, _ in rows)
-
-    def _fault_behind(self, error: BaseException) -> StateError | None:
-        if self._raised is None or not _leads_to(error, self._raised):
-            return None
-        found = explain(self._raised, self._path)
-        found.__cause__ = error
-        return found
-
-    def _authorize(self, action: int, argument: str | None, *_: str | None) -> int:
-        # Of a COMMIT in plain SQL, which no event tells of. Asked once for each statement text.
-        is_commit = action == sqlite3.SQLITE_TRANSACTION and argument == "COMMIT"
-        if is_commit and not self._may_commit:
-            self._was_refused = True
-            return sqlite3.SQLITE_DENY
-        return sqlite3.SQLITE_OK
-
-    def _refuse_commit(self, _connection: Any) -> None:
-        if not self._may_commit:
-            raise SenseError(
-                "the compute called commit()",
-                kind="transaction_ended",
-                hint="nerve commits the rows together with the signal; remove db.commit()",
-            )
-
 
 def with_acknowledged(connection: sqlite3.Connection, outbox: Outbox) -> None:
     """Drop what is acknowledged in a transaction of its own, at the stop."""
     connection.execute("BEGIN IMMEDIATE")
     outbox.drop(at_once=True)
     connection.execute("COMMIT")
-
-
-def _leads_to(error: BaseException | None, origin: sqlite3.Error) -> bool:
-    """Whether `error` is `origin`, the driver's wrapping of it, or was raised from it."""
-    for _ in range(MAX_CHAIN):
-        if error is None or error is origin:
-            break
-        if isinstance(error, DBAPIError) and error.orig is origin:
-            return True
-        # What is raised while one of the driver's is handled is often its consequence: a
-        # savepoint that is gone, because the full disk has ended the whole transaction.
-        is_drivers = isinstance(error, DBAPIError | sqlite3.Error)
-        error = error.__cause__ or (error.__context__ if is_drivers else None)
-    return error is not None
