@@ -1,4 +1,8 @@
-"""A second user, where the tests run as root; signals as a terminal leaves them; short paths."""
+"""A second user, where the tests run as root; signals as a terminal leaves them; short paths.
+
+And how properties are tested: each run has the same examples, so that what has passed on one machine
+passes on the next. Others are looked for by `pytest --hypothesis-profile=searching`, every time anew.
+"""
 
 import os
 import shutil
@@ -10,6 +14,14 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No example has a deadline: a machine that stands still for 0.2 s has not failed a test.
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("searching", settings.get_profile("steady"), derandomize=False)
+settings.load_profile("steady")
 
 BECOME = """\
 import os, socket, sys, traceback

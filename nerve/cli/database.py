@@ -142,7 +142,9 @@ def revision(settings: Settings, sense: str, message: str, autogenerate: bool) -
         path = new_revision(loaded.migrations, message, metadata=metadata)
     emit(str(path))
     say("read it before you use it; rows that a table has already need a value in each new column")
-    say(f"it is applied at the next start, or by: nerve db upgrade {sense}")
+    is_held = loaded.state.holder() is not None
+    command = "nerve reload" if is_held else f"nerve db upgrade {sense}"
+    say(f"it is applied at the next start, or by: {command}")
 
 
 @contextmanager

@@ -5,10 +5,12 @@ any has none.
 """
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import tzinfo
 
 from nerve.cli.journal import has_table
-from nerve.cli.wording import counted, visible
+from nerve.cli.wording import counted, local_time, local_times, visible
 from nerve.clock import rfc3339
 from nerve.config.durations import format_duration
 from nerve.config.models import SenseConfig
@@ -129,16 +131,39 @@ def first_after(reader: sqlite3.Connection, sense: str, at_us: int) -> Run | Non
     return Run(*row) if row else None
 
 
-def in_words(run: Run, config: SenseConfig) -> str:
+def together(runs: Sequence[Run]) -> list[list[Run]]:
+    """Put runs of the same word together, the latest first; restarts of nerve lie between them."""
+    same: dict[str, list[Run]] = {}
+    for run in runs:
+        same.setdefault(run.decision, []).append(run)
+    return list(same.values())
+
+
+def all_in_words(runs: Sequence[Run], config: SenseConfig, zone: tzinfo) -> str:
+    """Say such runs in one sentence; where details differ, that of the last is with its time."""
+    newest, at = runs[0], f"the last at {local_time(runs[0].last_us, zone)}"
+    whole = replace(newest, count=sum(run.count for run in runs))
+    if all(run.detail == newest.detail for run in runs):
+        return f"{with_number(whole, config, zone)} ({at})"
+    said = f": {_detail(newest, zone)}" if newest.detail else ""
+    return f"{with_number(replace(whole, detail=''), config, zone)} ({at}{said})"
+
+
+def in_words(run: Run, config: SenseConfig, zone: tzinfo) -> str:
     """Say what became of it, e.g. `it failed: no such host` or `joined one that waited already`."""
     throttle = format_duration(config.throttle_ms or 0)
     told = OUTCOMES.get(run.decision) or REASONS.get(run.decision) or visible(run.decision)
-    detail = f": {visible(run.detail)}" if run.detail else ""
+    detail = f": {_detail(run, zone)}" if run.detail else ""
     return told.format(throttle=throttle) + detail
 
 
-def with_number(run: Run, config: SenseConfig) -> str:
+def with_number(run: Run, config: SenseConfig, zone: tzinfo) -> str:
     """Say it with how often, e.g. `3 triggers joined one that waited already`."""
     if run.is_outcome:
-        return f"{in_words(run, config)}, {counted(run.count, 'time')}"
-    return f"{counted(run.count, 'trigger')} {in_words(run, config)}"
+        return f"{in_words(run, config, zone)}, {counted(run.count, 'time')}"
+    return f"{counted(run.count, 'trigger')} {in_words(run, config, zone)}"
+
+
+def _detail(run: Run, zone: tzinfo) -> str:
+    """Of a failure it is the author's, and shown as it is."""
+    return visible(run.detail if run.is_outcome else local_times(run.detail, zone))

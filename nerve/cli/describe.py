@@ -85,7 +85,7 @@ def _facts(loaded: Loaded, name: str, described: DescribedMessage) -> Iterator[t
     yield "source", described.source
     yield "group", config.group
     yield "timeout", format_duration(config.timeout_ms)
-    yield "grace", format_duration(config.grace_period_ms)
+    yield "grace_period", format_duration(config.grace_period_ms)
     yield "throttle", config.throttle_ms and format_duration(config.throttle_ms)
     yield "runs", runs_of(loaded, name)
     yield "listeners", list(listeners_of(loaded.config, name))

@@ -6,7 +6,7 @@ shows what is wrong with it. All that it needs itself is the state directory.
 
 import click
 
-from nerve.cli.output import emit, emit_json, json_option, say_hanging
+from nerve.cli.output import emit, emit_json, json_option, say_hanging, say_hint
 from nerve.cli.remote import connect
 from nerve.cli.settings import Settings, config_options
 from nerve.cli.wording import visible, visible_lines
@@ -41,6 +41,8 @@ def reload(settings: Settings, check: bool, as_json: bool) -> Exit:
     else:
         for line in visible_lines(reply.message):
             emit(line)
+        if not reply.is_good:
+            say_hint("`nerve status` tells what is the matter, and what to type")
     return Exit.OK if reply.is_good else Exit.FOUND
 
 

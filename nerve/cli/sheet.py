@@ -48,6 +48,14 @@ class Sheet:
         """How many rows there is room for below so many lines; None for all."""
         return None if self.height is None else max(MIN_ROWS, self.height - used)
 
+    def fitted(self, lines: Sequence[str], rest: str) -> list[str]:
+        """Return no more lines than there are; the last one counts what is left out, and `rest`."""
+        if self.height is None or len(lines) <= self.height:
+            return list(lines)
+        shown = max(1, self.height) - 1
+        told = f"and {len(lines) - shown:,} more lines: {rest}"
+        return [*lines[:shown], cut(told, self.width)]
+
     def name(self, name: str) -> str:
         """Make a name visible, and cut a long one where there is little room."""
         return visible(name) if self.is_wide else cut(visible(name), MAX_NAME_CELLS)

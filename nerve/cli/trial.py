@@ -22,7 +22,7 @@ from nerve.cli.query import cell_of, json_value
 from nerve.cli.settings import Settings, config_options, require_sense
 from nerve.cli.trigger import payload_of
 from nerve.cli.wording import counted, cut, json_text, visible, visible_lines
-from nerve.clock import MS_PER_S, US_PER_S
+from nerve.clock import MS_PER_S
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
 from nerve.config.secrets import Redactor
@@ -168,7 +168,7 @@ class _Report:
         return {
             "run": number,
             "outcome": result.outcome,
-            "duration_us": round(result.duration_s * US_PER_S),
+            "took_ms": round(result.duration_s * MS_PER_S, 3),
             "payload": None if result.error else result.payload,
             "fault": result.error and asdict(result.error),
             "rows": {

@@ -23,6 +23,11 @@ PR_SET_CHILD_SUBREAPER = 36
 CLOCK_MONOTONIC = 1
 _START_TIME = 19
 """Its place among the fields of /proc/PID/stat (proc(5): the 22nd, and the state is the 3rd)."""
+_VSIZE, _ENV_END = 20, 48
+"""Likewise: the size of its memory, and where its environment ends in that."""
+EXEC_TIMEOUT_S = 0.5
+"""For execve(2) to have its environment in place; mostly it takes some 100 us."""
+EXEC_LOOK_S = 0.001
 PIECE_BYTES = 4096
 """The kernel hands out these files in pieces of a page, none of them with half a number."""
 MAX_PIECES = 64
@@ -89,6 +94,28 @@ def is_alive(pid: int) -> bool:
     return bool(stat) and stat[0] not in {b"Z", b"X"}
 
 
+def parent_of(pid: int) -> int:
+    """Process id of its parent; 0 when it is gone, or the parent is outside of this container."""
+    stat = _stat(pid)
+    return int(stat[1]) if stat else 0
+
+
+def has_open(pid: int, file: Path) -> bool:
+    """Whether a process has a file open, under whichever name; also when that cannot be seen."""
+    try:
+        wanted = file.stat()
+        descriptors = list(os.scandir(f"/proc/{pid}/fd"))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    for descriptor in descriptors:
+        with suppress(OSError):  # closed meanwhile
+            if os.path.samestat(descriptor.stat(), wanted):
+                return True
+    return False
+
+
 def is_runnable(pid: int) -> bool:
     """Whether the process computes, or waits for nothing but its turn at the processor."""
     stat = _stat(pid)
@@ -128,11 +155,33 @@ def machine_boot() -> str:
 def environment_has(pid: int, variable: str, values: AbstractSet[str]) -> bool:
     """Whether a process was started with `variable` set to one of `values`."""
     try:
-        block = Path(f"/proc/{pid}/environ").read_bytes()
+        block = _environment(pid)
     except OSError:  # it is gone, or somebody else's
         return False
     marks = {f"{variable}={value}".encode() for value in values}
     return not marks.isdisjoint(block.split(b"\0"))
+
+
+def _environment(pid: int) -> bytes:
+    """Read what a process was started with; of one that is just being started, in a moment."""
+    path = Path(f"/proc/{pid}/environ")
+    block, is_settled = path.read_bytes(), False
+    give_up = time.monotonic() + EXEC_TIMEOUT_S
+    while not block and not is_settled and time.monotonic() < give_up:
+        is_settled = not _is_in_exec(pid)  # before it is read once more, or that would be too early
+        block = path.read_bytes()
+        if not is_settled:
+            time.sleep(EXEC_LOOK_S)
+    return block
+
+
+def _is_in_exec(pid: int) -> bool:
+    """Whether execve(2) has begun with a new memory and has not come to its environment yet.
+
+    The old program's files are closed by then, so whoever has started it may think that it runs.
+    """
+    stat = _stat(pid)
+    return len(stat) > _ENV_END and stat[_VSIZE] != b"0" and stat[_ENV_END] == b"0"
 
 
 def processes() -> list[int]:

@@ -13,12 +13,17 @@ import select
 import signal
 import time
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from nerve.clock import MS_PER_S
-from nerve.process.kernel import children, is_alive
+from nerve.process.kernel import children, is_alive, parent_of
 
 MAX_ROUNDS = 200
 """Rounds of looking for descendants; each ends at least one generation of them."""
+DYING_TIMEOUT_S = 1.0
+"""In all rounds, for the killed to die: on a busy machine each waits for its turn to do that."""
+MAX_AWAITED = 16
+"""Of those killed in one round; a descriptor for each is open meanwhile."""
 
 
 def descendants(pid: int, *, stop: bool = False) -> list[int]:
@@ -28,6 +33,16 @@ def descendants(pid: int, *, stop: bool = False) -> list[int]:
     forks faster than a long list is made.
     """
     return [found for found in _below(pid, stop=stop) if is_alive(found)]
+
+
+def is_below(pid: int, others: AbstractSet[int]) -> bool:
+    """Whether one of `others` is an ancestor of a process."""
+    seen = {pid}
+    while (pid := parent_of(pid)) not in seen | {0}:
+        if pid in others:
+            return True
+        seen.add(pid)
+    return False
 
 
 def _below(pid: int, *, stop: bool) -> list[int]:
@@ -58,6 +73,7 @@ def kill_descendants(pid: int) -> int:
     """SIGKILL all below a process that starts no more of them; return how many."""
     killed: set[int] = set()
     dead: set[int] = set()
+    give_up = time.monotonic() + DYING_TIMEOUT_S
     for _ in range(MAX_ROUNDS):
         found = _below(pid, stop=True)
         stopped = [descendant for descendant in found if is_alive(descendant)]
@@ -68,6 +84,9 @@ def kill_descendants(pid: int) -> int:
         for descendant in stopped:
             send(descendant, signal.SIGKILL)
         killed.update(stopped)
+        # Or all rounds would be over before the first of them has come to die.
+        with contextlib.suppress(OSError):  # no descriptor is left
+            wait_for_end(stopped[:MAX_AWAITED], give_up - time.monotonic())
     return len(killed)
 
 

@@ -164,8 +164,10 @@ class Group:
 
     def pump(self) -> None:
         """Dispatch the next compute, if the worker is free and there is one."""
+        if not (self._queue or self._is_used_up) or self.state is not WorkerState.IDLE:
+            return
         worker = self._seat.worker
-        if self.state is not WorkerState.IDLE or worker is None or not worker.is_usable:
+        if worker is None or not worker.is_usable:
             return
         if self._is_used_up:
             self._begin_anew()

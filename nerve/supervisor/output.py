@@ -136,6 +136,7 @@ class OutputStream:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """`printed` gets lines, and how many were left out before."""
+        self.descriptor = lines.descriptor
         self._lines = lines
         self._printed = printed
         self._clock = clock
@@ -144,11 +145,6 @@ class OutputStream:
         self._pause: asyncio.TimerHandle | None = None
         self._telling: asyncio.TimerHandle | None = None
         self._watch()
-
-    @property
-    def descriptor(self) -> int:
-        """The pipe."""
-        return self._lines.descriptor
 
     @property
     def has_left_out(self) -> bool:

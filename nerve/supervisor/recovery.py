@@ -12,7 +12,7 @@ from typing import Any
 
 from nerve.clock import rfc3339
 from nerve.process.cgroup import remove_leftovers
-from nerve.process.remains import Found, end_remains, read_slates
+from nerve.process.remains import Found, alive, end, of_others, read_slates
 from nerve.store.blobs import sweep
 from nerve.store.boots import Crash
 from nerve.store.journal import Journal
@@ -34,7 +34,7 @@ def recover(
     tell_crashes(crashes, slates, ledger)
     counts = {
         "crashed_runs": len(crashes),
-        "orphans": end_orphans(slates, crashes, journal, ledger),
+        "orphans": end_orphans(state, slates, crashes, journal, ledger),
         "slates": clear_slates(state),
         "unfinished_files": sweep_unfinished(state, ledger),
         "quarantines": restore_quarantines(journal, warden, senses, ledger),
@@ -57,11 +57,21 @@ def tell_crashes(crashes: list[Crash], slates: list[Found], ledger: Ledger) -> N
         ledger.log("nerve", "nerve.crashed", "warning", payload)
 
 
-def end_orphans(slates: list[Found], crashes: list[Crash], journal: Journal, ledger: Ledger) -> int:
+def end_orphans(
+    state: StateDir, slates: list[Found], crashes: list[Crash], journal: Journal, ledger: Ledger
+) -> int:
     """Kill processes of earlier runs; return how many there were."""
     boots = {crash.boot for crash in crashes}
-    ended = end_remains(slates, boots)
-    remove_leftovers(journal.boots() - {ledger.boot})
+    left = alive(slates, boots)
+    spared = of_others(left, {crash.pid for crash in crashes}, state.journal_path)
+    ended = [pid for pid in left if pid not in spared]
+    end(ended)
+    remove_leftovers(journal.boots() - {ledger.boot} - (boots if spared else set()))
+    if spared:
+        message = "this state directory is a copy of one that another nerve runs with; it goes on"
+        hint = "have only one of them do what must not be done twice, such as telling people"
+        copied = {"message": message, "hint": hint, "pids": sorted(spared)}
+        ledger.log("nerve", "recovery.copied", "warning", copied)
     if ended:
         message = f"{len(ended)} processes of an earlier run were still there, and were killed"
         ledger.log("nerve", "recovery.orphans", "warning", {"message": message, "pids": ended})

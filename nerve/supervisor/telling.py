@@ -6,6 +6,7 @@ soon; where none does, the worker is told all the same, for its outbox must not 
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from nerve.reflex.causes import PendingTrigger
 from nerve.supervisor.hub import Running
@@ -51,21 +52,25 @@ class Acknowledgements:
 def compute_message(running: Running, acknowledged: Acknowledged) -> ComputeMessage:
     """Say what is to run; raises ValueError for what no message takes."""
     trigger = running.trigger
+    parts: dict[str, Any] = {
+        "signals": tuple(
+            CauseSignal(id=s.id, sense=s.sense, at_us=s.at_us, payload=s.payload)
+            for s in trigger.signals
+        ),
+        "left_out": trigger.left_out,
+        "merged": trigger.merged,
+        "chain": trigger.chain,
+        "given": _given(trigger),
+        "positions": trigger.positions,
+        "acknowledged": acknowledged,
+    }
     return ComputeMessage(
         sense=running.sense,
         trigger_id=running.trigger_id,
         kind=trigger.kind,
-        signals=tuple(
-            CauseSignal(id=s.id, sense=s.sense, at_us=s.at_us, payload=s.payload)
-            for s in trigger.signals
-        ),
-        left_out=trigger.left_out,
-        merged=trigger.merged,
-        chain=trigger.chain,
         due_us=trigger.due_us,
-        given=_given(trigger),
-        positions=trigger.positions,
-        acknowledged=acknowledged,
+        # Mostly all is as by default, and to have that validated takes as long as the rest.
+        **{name: part for name, part in parts.items() if part},
     )
 
 

@@ -63,7 +63,7 @@ class Channel:
         hand_over(self._socket, descriptor)
 
     def receive(self) -> Iterator[bytes]:
-        """Yield the frames that one read completes; nothing when nothing is there.
+        """Return the frames that one read completes, to be taken one by one; none if none is there.
 
         One read and not all that is there: a worker that floods must not keep the
         loop from the others. The descriptor stays readable and comes round again.
@@ -75,12 +75,12 @@ class Channel:
         try:
             received = self._socket.recv(READ_BYTES)
         except BlockingIOError:
-            return
+            return iter(())
         except OSError as error:
             raise ChannelClosed(str(error)) from error
         if not received:
             raise ChannelClosed("end of file")
-        yield from self._decoder.feed(received)
+        return self._decoder.feed(received)
 
     def is_readable(self) -> bool:
         """Whether a read would find something now, the end of the stream included."""

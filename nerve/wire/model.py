@@ -7,6 +7,7 @@ message is valid as a whole or it is an error.
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from nerve.errors import MessageInvalid
 
@@ -39,7 +40,7 @@ def parse(adapter: TypeAdapter[_Union], body: bytes) -> _Union:
 
 def dump(message: Message) -> bytes:
     """Write a message as JSON, without a newline in it."""
-    return message.model_dump_json().encode()
+    return to_json(message, by_alias=False, inf_nan_mode="null")
 
 
 def _reasons(error: ValidationError) -> str:

@@ -19,7 +19,7 @@ TIMES = st.one_of(
 ROWS = st.lists(st.tuples(st.sampled_from([log, signal]), TIMES), max_size=12)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(batches=st.lists(ROWS, min_size=1, max_size=3), compress=st.sampled_from(["none", "gzip"]))
 def test_each_row_is_kept_once_and_nothing_young_is_archived(tmp_path_factory, batches, compress):
     """LOG-3"""

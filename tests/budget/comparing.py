@@ -7,6 +7,8 @@ SLACK = 0.05
 """For each compute: a call in twenty of them is one at the edge, or by the clock."""
 NOISE = 0.02
 """Of the budget: what a new budget does not take over, so that its diff shows changes alone."""
+DIGITS = 2
+"""Behind the point, of a new number: with one of them 0.06 would be 0.1, and SLACK as good as used up."""
 RENEW = "make budget"
 
 
@@ -51,7 +53,7 @@ def renewed(budget, figures):
 def settled(before, now):
     if before is not None and abs(now - before) <= max(NOISE * before, SLACK / 2):
         return before
-    rounded = round(now, 1)
+    rounded = round(now, DIGITS)
     return int(rounded) if rounded.is_integer() else rounded
 
 

@@ -43,7 +43,7 @@ def test_a_new_budget_differs_from_the_old_one_in_what_has_changed_alone():
         BUDGET, figures(commits=1.01, bytes=1_010, fsyncs=2.004, **{"system calls": 31.26})
     )
     assert new == {
-        "signal": {"parent": {"commits": 1, "bytes": 1_000.5, "fsyncs": 2, "system calls": 31.3}}
+        "signal": {"parent": {"commits": 1, "bytes": 1_000.5, "fsyncs": 2, "system calls": 31.26}}
     }
 
 
@@ -51,3 +51,10 @@ def test_a_new_budget_forgets_what_is_counted_no_longer():
     assert renewed(BUDGET, {"signal": {"parent": {"commits": 1}}}) == {
         "signal": {"parent": {"commits": 1}}
     }
+
+
+def test_what_few_computes_do_has_its_slack_in_both_directions():
+    few = {"signal": {"parent": {"fsyncs": 0.06}}}
+    new = renewed({}, few)
+    for near in (0.02, 0.1):
+        assert differences(new, {"signal": {"parent": {"fsyncs": near}}}) == []

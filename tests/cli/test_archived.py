@@ -22,7 +22,6 @@ AT_US = 1_795_222_998_318_013  # 2026-11-21T01:03:18.318013Z
 DAY_US = 86_400_000_000
 
 MADE = settings(
-    deadline=None,
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

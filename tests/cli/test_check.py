@@ -139,7 +139,7 @@ def test_a_trial_shows_the_outcome_the_log_and_what_was_printed(one, json_lines)
     assert done.returncode == 0
     run, remains = json_lines(done.stdout)
     assert (run["outcome"], run["payload"], run["fault"]) == ("signal", {"percent": 7}, None)
-    assert run["duration_us"] > 0
+    assert run["took_ms"] > 0
     logged = {"level": "warning", "message": "looking at 7", "logger": "sense.disk"}
     assert run["logs"] == [logged]
     assert run["printed"] == "printed\n"

@@ -93,7 +93,7 @@ def meaning(expression):
 SAID = {}
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(EXPRESSIONS)
 def test_the_same_words_have_never_two_meanings(expression):
     try:

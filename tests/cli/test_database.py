@@ -61,11 +61,13 @@ def test_upgrade_refuses_to_run_beside_a_running_nerve(sense):
     sense.state.create()
     lock = sense.state.lock()
     try:
+        written = sense.here("db", "revision", "disk", "-m", "x", "--autogenerate")
         done = sense.here("db", "upgrade", "disk")
     finally:
         os.close(lock)
     assert done.returncode == 75
     assert str(os.getpid()) in done.stderr
+    assert "it is applied at the next start, or by: nerve reload" in written.stderr
 
 
 def test_reading_works_beside_a_running_nerve(sense, json_lines):

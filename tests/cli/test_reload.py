@@ -54,6 +54,41 @@ def test_a_reload_prints_what_was_applied_and_a_fault_with_its_place(project, ru
     assert process.wait(30) == 0
 
 
+MODULE = """\
+import sqlalchemy as sa
+
+
+def compute(db, peers, ctx):
+    db.execute(sa.text("INSERT INTO t (a) VALUES (1)"))
+    return {"summary": "one"}
+"""
+HEAD = "import sqlalchemy as sa\nfrom alembic import op\nrevision = %r\ndown_revision = %r\n"
+FIRST = "def upgrade(): op.create_table('t', sa.Column('a', sa.Integer))\n"
+SECOND = """\
+def upgrade():
+    with op.batch_alter_table("t", recreate="always") as t:
+        t.add_column(sa.Column("b", sa.Integer, nullable=False))
+"""
+
+
+def test_a_migration_that_fails_at_rows_is_found_by_the_worker_and_told_with_what_to_type(
+    project, running
+):
+    """CTL-4"""
+    project.write("senses/disk/migrations/first.py", HEAD % ("first", None) + FIRST)
+    project.sense("disk", MODULE)
+    process = running()
+    project.write("senses/disk/migrations/second.py", HEAD % ("second", "first") + SECOND)
+    done = project.process("reload")
+    assert done.returncode == 1
+    assert "disk did not come up: revision second of" in done.stdout
+    assert "hint: `nerve status` tells what is the matter" in done.stderr
+    shown = " ".join(project.process("why", "disk").stdout.split())
+    assert "the rows that are there have no value for t.b: give the new column" in shown
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
 def test_without_a_running_nerve_it_says_so(project):
     """CTL-2"""
     project.write("nerve.yaml", CONFIG)

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from nerve.cli.sheet import Sheet
+from nerve.cli.remote import NotRunning
+from nerve.cli.sheet import Sheet, plain
+from nerve.cli.status.command import _lines
 from nerve.cli.status.needs import needs_of
 from nerve.cli.status.objects import objects
 from nerve.cli.status.picture import Picture
@@ -63,7 +65,7 @@ def shown(found, width=80, height=None, paint=lambda text, style: text):
 def test_all_is_well_is_said_in_the_first_line():
     head, about, *_ = shown(picture())
     assert head == "nerve 0.1.0, process 4700, up 15m: all is well"
-    assert about == "since 02:48:18, 1 group, 1 sense, /srv/nerve.yaml"
+    assert about == "since 02:48:18 Europe/Berlin, 1 group, 1 sense, /srv/nerve.yaml"
 
 
 def test_a_sense_that_has_just_run_for_the_first_time_is_not_said_to_have_never_run():
@@ -224,6 +226,28 @@ def test_ten_thousand_senses_are_one_screen_with_those_first_that_need_something
     assert text.index("zoo") < text.index("group-000")
     assert text.rindex("zebra") < text.index("sense-00000")
     assert "more senses: nerve"[: width - 4] in lines[-1] or width == 20
+
+
+@pytest.mark.parametrize("height", [1, 5, 12, 24])
+def test_where_much_needs_a_person_it_fits_and_what_is_not_shown_is_counted(height):
+    """CTL-3"""
+    broken = [sense(f"broken-{n:02}", blocked="unavailable", why="x" * 100) for n in range(20)]
+    found = picture(*broken, groups=[group(f"group-{n:02}") for n in range(40)])
+    whole, lines = shown(found, height=60), shown(found, height=height)
+    assert len(whole) <= 60
+    assert len(lines) == height
+    assert "more" in lines[-1]
+    assert "nerve status --all" in lines[-1]
+
+
+def test_what_is_watched_fits_with_what_there_is_to_do_below_it():
+    """CTL-3"""
+    found = replace(picture(), nerve=None, absence=NotRunning("none runs " * 9, hint="start it"))
+    lines = _lines(found, Sheet(40, 12, plain))
+    assert len(lines) <= 12
+    assert max(map(cells, lines)) <= 40
+    assert lines[-1] == "start it"
+    assert "more lines: nerve status" in _lines(found, Sheet(40, 4, plain))[-1]
 
 
 def test_all_shows_everything():

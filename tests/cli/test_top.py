@@ -120,8 +120,10 @@ def test_thousands_of_senses_are_one_screen(width):
 def test_json_has_groups_nerve_and_senses():
     """CTL-3"""
     usages = {"": Usage(1, 1.0, 5, 1), "host": Usage(7, 8.0, 200, 3)}
-    said = objects_of(None, Sample(0.0, picture(), usages))
+    timed = picture(sense(took_us=400_000, worst_late_us=3_500))
+    said = objects_of(None, Sample(0.0, timed, usages))
     assert [one["kind"] for one in said] == ["group", "nerve", "sense"]
+    assert (said[-1]["took_ms"], said[-1]["late_ms"]) == (400.0, 3.5)
 
 
 def test_without_a_terminal_it_is_one_plain_table(running):

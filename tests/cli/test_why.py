@@ -60,6 +60,33 @@ def test_what_lies_before_the_last_run_is_not_told_as_since(record):
     assert "4      came within its throttle" in shown
 
 
+def test_what_says_the_same_is_told_once_though_a_restart_lies_between(record):
+    """SIG-8"""
+    shown = why(record(("filtered", 90, 4, ""), ("missed", 60, 2, ""), ("filtered", 30, 3, "")))
+    told = [line for line in shown.splitlines() if line.startswith("since:")]
+    assert len(told) == 2
+    assert told[0].startswith(
+        "since:   7 triggers did not satisfy the where of the reflex (the last"
+    )
+
+
+def test_where_they_differ_the_reason_of_the_last_is_told_with_its_time(record):
+    """SIG-8"""
+    record(("missed", 90, 4, "off, from 2026-11-26T22:14:06Z on"), ("unavailable", 60, 1, "gone"))
+    shown = why(record(("missed", 30, 3, "a late tick")))
+    assert "since:   7 triggers passed while nobody could answer (the last at " in shown
+    assert ": a late tick)" in shown
+    assert "since:   1 trigger came while it could not be run: gone (the last at" in shown
+
+
+def test_times_are_those_of_the_zone_that_is_named_also_within_a_reason(record):
+    """SIG-8"""
+    project = record(("missed", 60, 2, "nerve did not run, from 2026-11-26T22:14:06.086194Z on"))
+    shown = why(project, "--set", "timezone=Asia/Tokyo")
+    assert shown.startswith("disk, group host; times in Asia/Tokyo\n")
+    assert "nerve did not run, from 2026-11-27 07:14:06 on" in shown
+
+
 def test_each_reason_has_its_sentence_and_is_in_the_json(record, json_lines):
     """SIG-8"""
     project = record(("where_failed", 60, 3, "no such field 'load'"))
@@ -153,6 +180,26 @@ def test_beside_a_nerve_that_cannot_be_asked_nothing_is_paused(record):
     assert done.returncode == 69
     assert "has no control socket" in done.stderr
     assert "paused" not in why(project)
+
+
+def test_of_a_nerve_that_cannot_be_asked_it_is_not_said_that_nothing_holds_a_sense_back(record):
+    """CTL-1"""
+    project = record(("signal", 60, 1, ""))
+    lock = project.state.lock()
+    try:
+        shown = project.here("why", "disk").stdout
+    finally:
+        os.close(lock)
+    assert f"now:     the nerve that runs, process {os.getpid()}, tells nothing" in shown
+    assert "nothing known holds it back" not in shown
+
+
+def test_a_sense_that_cannot_come_up_is_told_what_to_do_by_its_row(record, log):
+    """BOOT-3"""
+    told = '{"message": "it is ahead", "hint": "restore an older database"}'
+    row = log("disk", "sense.unavailable", "error", told)
+    shown = why(record(entries=[row]))
+    assert ": it is ahead; restore an older database; then `nerve restart host`" in shown
 
 
 def test_a_run_of_long_ago_is_told_though_its_record_was_trimmed(record):

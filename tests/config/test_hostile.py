@@ -124,7 +124,6 @@ def assert_loads_or_has_faults(path, content, overrides=()):
 
 FUZZ = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from nerve.process.kernel import is_alive, machine_boot
-from nerve.process.remains import BOOT_VARIABLE, Found, end_remains, read_slates
+from nerve.process.kernel import environment_has, is_alive, machine_boot
+from nerve.process.remains import BOOT_VARIABLE, Found, alive, end, of_others, read_slates
 from nerve.process.slate import Line, Owner, Phase, Slate, create
 
 BOOT = "a-boot-of-this-test"
@@ -51,9 +51,9 @@ def test_a_worker_of_an_earlier_run_and_its_children_are_ended(tmp_path, program
     worker, child = programs.say(WORKER, tmp_path / "web")
     (left,) = read_slates(tmp_path)
     assert (left.group, left.owner.pid, left.was_running) == ("web", worker.pid, "disk")
-    ended = end_remains([left], set())
+    assert alive([left], set()) == [worker.pid]
+    end([worker.pid])
     worker.wait(30)
-    assert ended == [worker.pid]
     assert not is_alive(int(child))
 
 
@@ -63,7 +63,8 @@ def test_what_bears_the_runs_name_is_ended_and_nothing_else():
     environments = [{**os.environ, BOOT_VARIABLE: boot} for boot in (BOOT, f"{BOOT}-2")]
     theirs, others = (subprocess.Popen(sleeping, env=env) for env in environments)
     try:
-        assert end_remains([], {BOOT}) == [theirs.pid]
+        assert alive([], {BOOT}) == [theirs.pid]
+        end([theirs.pid])
         assert theirs.wait(30) == -9
         assert others.poll() is None
     finally:
@@ -71,16 +72,44 @@ def test_what_bears_the_runs_name_is_ended_and_nothing_else():
         others.wait(30)
 
 
+def test_what_is_just_being_started_bears_the_runs_name_as_well():
+    """RUN-10: its program has begun, and for a moment its environment reads as empty."""
+    environment = {**os.environ, BOOT_VARIABLE: BOOT}
+    for _ in range(20):
+        started = subprocess.Popen(["sleep", "600"], env=environment)
+        try:
+            assert environment_has(started.pid, BOOT_VARIABLE, {BOOT})
+        finally:
+            started.kill()
+            started.wait(30)
+
+
 def test_a_process_that_only_got_the_number_is_not_touched():
     """RUN-10"""
     stranger = subprocess.Popen(["sleep", "600"])
     try:
         owner = Owner(stranger.pid, 1, machine_boot(), 1, BOOT)
-        assert end_remains([Found("web", owner, None)], set()) == []
+        assert alive([Found("web", owner, None)], set()) == []
         assert stranger.poll() is None
     finally:
         stranger.kill()
         stranger.wait(30)
+
+
+def test_what_is_below_a_parent_that_runs_on_with_other_files_is_not_left_over(tmp_path):
+    """RUN-10"""
+    sleeping = subprocess.Popen(["sleep", "600"])
+    journal = tmp_path / "logs.db"
+    journal.touch()
+    try:
+        assert of_others([sleeping.pid], {os.getpid()}, journal) == {sleeping.pid}
+        assert of_others([sleeping.pid], {sleeping.pid}, journal) == set()  # it is not below itself
+        assert of_others([sleeping.pid], set(), journal) == set()
+        with journal.open():
+            assert of_others([sleeping.pid], {os.getpid()}, journal) == set()
+    finally:
+        sleeping.kill()
+        sleeping.wait(30)
 
 
 def test_slates_that_cannot_be_read_are_left_out(tmp_path):

@@ -69,7 +69,7 @@ def test_the_line_that_holds_stays_while_the_next_is_half_written(tmp_path):
     assert read_line(path).sense == "first"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=PAGE_BYTES), st.integers(0, PAGE_BYTES))
 def test_what_a_sense_has_scribbled_is_a_line_or_none(tmp_path, garbage, at):
     """RUN-5"""

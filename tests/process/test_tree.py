@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -52,6 +53,30 @@ def test_the_child_of_one_that_exits_while_it_is_looked_for_is_found_all_the_sam
     monkeypatch.setattr(tree, "send", send_to)
     assert tree.kill_descendants(root) == 1
     assert killed == [orphan]
+
+
+def test_those_killed_are_waited_for_though_each_is_long_in_dying(monkeypatch):
+    """RUN-3: on a busy machine a killed process waits for its turn before it dies."""
+    late = []
+
+    def send_late(pid, signal_number):
+        if signal_number != signal.SIGKILL:
+            return send(pid, signal_number)
+        late.append(threading.Timer(0.1, send, (pid, signal_number)))
+        return late[-1].start()
+
+    code = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True); input()"
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **streams) as root:
+        child = int(root.stdout.readline())
+        monkeypatch.setattr(tree, "send", send_late)
+        try:
+            assert tree.kill_descendants(root.pid) == 1
+            assert not is_alive(child)
+        finally:
+            for timer in late:
+                timer.join()
+            send(root.pid, signal.SIGKILL)
 
 
 def test_a_zombie_is_not_alive():

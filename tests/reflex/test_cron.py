@@ -152,7 +152,7 @@ def in_us(moment):
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(expressions(), st.sampled_from(PLACES), st.integers(0, MINUTE_US - 1))
 def test_cron_is_what_a_walk_from_minute_to_minute_finds(expression, place, offset_us):
     """SIG-4"""

@@ -249,7 +249,7 @@ def test_while_a_sense_hangs_the_others_are_reloaded_and_it_is_said_what_is_wait
     """CTL-4: it moves to another group, which has it only after its hard deadline."""
     chain.sense("stuck", HANGS)
     text = config().replace(
-        "  echo:", "  stuck: {group: slow, timeout: 3s, grace_period: 500ms}\n  echo:"
+        "  echo:", "  stuck: {group: slow, timeout: 6s, grace_period: 500ms}\n  echo:"
     )
     text += "  - {kind: sense, sense: stuck, interval: 1h}\n"
     chain.config(text)
@@ -267,10 +267,13 @@ def test_while_a_sense_hangs_the_others_are_reloaded_and_it_is_said_what_is_wait
         for e in running.said
         if e["kind"] == "log" and e["type"] in ("worker.ready", "worker.stopped", "compute.killed")
     ]
-    after = types[types.index(("worker.stopped", "one")) :]
-    assert after == [
+    after = types[3:]  # each group has been ready once
+    assert [e for e in after if e[1] == "one"] == [
         ("worker.stopped", "one"),
         ("worker.ready", "one"),
+    ]
+    # Who of them is ready first depends on the machine.
+    assert [e for e in after if e[1] != "one"] == [
         ("worker.stopped", "slow"),
         ("worker.stopped", "two"),
         ("worker.ready", "two"),

@@ -1,8 +1,11 @@
 """A whole nerve: parent, fork server, workers, journal."""
 
 import os
+import shutil
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from itertools import pairwise
 
 import psutil
@@ -128,6 +131,43 @@ def test_a_killed_parent_leaves_nothing_behind_even_under_a_held_gil(project):
     assert len(processes) >= 5
     running.kill()
     assert_gone(processes)
+
+
+def test_a_start_on_a_copy_of_the_state_directory_leaves_the_nerve_that_runs_alone(project):
+    """RUN-10"""
+    project.sense(
+        "parent",
+        """
+        import os, subprocess
+        def compute(db, peers, ctx):
+            return [os.getpid(), subprocess.Popen(["sleep", "600"], start_new_session=True).pid]
+        """,
+    )
+    project.config(
+        """
+        senses: {parent: {group: one}}
+        reflexes: [{kind: sense, sense: parent, interval: 1h}]
+        """
+    )
+    first = project.start()
+    (signal_of_first,) = first.signals("parent")
+    copy = project.root / "copy"
+    shutil.copytree(
+        project.state, copy, ignore=shutil.ignore_patterns("logs.db*", "*.sock", "fork")
+    )
+    with (
+        closing(sqlite3.connect(project.state / "logs.db")) as journal,
+        closing(sqlite3.connect(copy / "logs.db")) as copied,
+    ):
+        journal.backup(copied)
+    second = project.start(NERVE_STATE_DIR=str(copy))
+    (row,) = second.log("recovery.copied")
+    second.signals("parent")
+    assert set(row["payload"]["pids"]) == set(signal_of_first["payload"])
+    assert second.stop() == 0, second.errors()
+    assert all(psutil.pid_exists(pid) for pid in signal_of_first["payload"])
+    assert first.stop() == 0, first.errors()
+    assert "worker.died" not in [entry.get("type") for entry in first.said]
 
 
 def test_a_second_interrupt_stops_at_once(project):

@@ -37,7 +37,7 @@ happenings = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(happenings)
 def test_whatever_is_done_to_time_there_is_one_tick_for_it_and_no_burst(worlds, happened):
     """SIG-4"""

@@ -211,7 +211,7 @@ def step_to_an_outcome_of(world, senses):
 groupings = st.sampled_from([["one"], ["one", "two", "three"]])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(
     # A sense that is lost while it computes, and back before that has its outcome.
     [

@@ -27,7 +27,7 @@ def signalling(*_):
     return Doing(0.01, "signal", {})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["skip", "once", "all"]),
     st.sampled_from(["", "100ms"]),

@@ -68,7 +68,7 @@ minutes = st.integers(1, 14 * 60)
 lives = st.lists(st.tuples(minutes, minutes, st.booleans()), min_size=1, max_size=5)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(sorted(RULES)),
     st.sampled_from(["skip", "once", "all"]),
@@ -106,7 +106,7 @@ def test_after_each_time_that_nerve_was_down_exactly_the_runs_configured_are_mad
         assert (counts["missed"], counts["coalesced"]) == (expected.missed, expected.merged)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(RULES)), st.lists(st.integers(0, 30), max_size=12))
 def test_a_crash_at_any_step_neither_loses_nor_doubles_a_tick(worlds, rule, crashes):
     """SIG-2, SIG-7"""

@@ -33,7 +33,7 @@ def config():
 bursts = st.lists(st.tuples(st.integers(1, 90), st.integers(0, 30)), min_size=1, max_size=5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(bursts, st.integers(0, 2**20))
 def test_the_windows_are_kept_and_every_cause_is_in_the_books(worlds, bursts, seed):
     """SIG-5, SIG-6, SIG-8"""

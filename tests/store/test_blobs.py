@@ -20,9 +20,7 @@ def files(folder):
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(content=st.binary(max_size=5000))
 def test_what_is_put_can_be_got_by_its_sha256(folder, content):
     """DB-9"""

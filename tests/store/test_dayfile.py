@@ -56,7 +56,7 @@ def test_a_file_is_named_for_its_table_and_utc_day():
     assert file_name("signals", "2026-11-21", compressed=True) == "signals/2026-11-21.jsonl.gz"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_range_is_read_whole_in_both_directions(tmp_path_factory, data):
     """LOG-3"""

@@ -152,7 +152,7 @@ def one_journal(tmp_path_factory):
         yield journal, path
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(written)
 def test_runs_add_up_are_few_and_do_not_overlap_whatever_is_written(one_journal, written):
     """SIG-8"""

@@ -59,7 +59,7 @@ def _read(path, selection):
 BOUND = st.none() | st.integers(-1, 21)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     times=st.lists(st.integers(0, 20), max_size=25),
     noted=st.integers(0, 25),

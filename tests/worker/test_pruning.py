@@ -95,7 +95,7 @@ TIMES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(times=st.lists(TIMES, max_size=40), batch=st.integers(1, 7), indexed=st.booleans())
 def test_what_is_older_goes_but_the_last_row_and_nothing_else(times, batch, indexed):
     rule = RetentionRule(table="rows", column="at_us", keep_ms=KEEP_MS, default_ms=KEEP_MS)

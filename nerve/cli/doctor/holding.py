@@ -10,8 +10,7 @@ from nerve.cli.doctor.finding import Finding, note, sound, warning
 from nerve.cli.doctor.patient import Boot, Patient
 from nerve.cli.wording import counted, local_time
 from nerve.errors import ConfigurationInvalid, StateError
-from nerve.process.kernel import environment_has, is_alive, processes
-from nerve.process.remains import BOOT_VARIABLE, Found, read_slates
+from nerve.process.remains import alive, of_others, read_slates
 from nerve.store.blobs import UNFINISHED
 from nerve.version import VERSION
 
@@ -128,12 +127,14 @@ def look_at_leftovers(patient: Patient) -> Iterator[Finding]:
     is_held = patient.holder is not None
     slates = [] if is_held or not state.workers.is_dir() else read_slates(state.workers)
     running = boot_of(patient) if is_held else None
-    boots = _boots(patient) - ({running.boot} if running else set())
+    boots, parents = _runs(patient)
+    left = alive(slates, boots - ({running.boot} if running else set()))
+    spared = of_others(left, parents, state.journal_path)
     folders = () if is_held else (state.blobs, state.archive)
     unfinished = [file.name for folder in folders for file in folder.glob(f"{UNFINISHED}*")]
     yield from leftover_findings(
         Remains(
-            tuple(_alive(slates, boots)),
+            tuple(pid for pid in left if pid not in spared),
             tuple(unfinished),
             len(slates),
             () if is_held else tuple(_unwritten_back(state.root, state.senses)),
@@ -178,19 +179,14 @@ def _verb(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def _alive(slates: list[Found], boots: set[str]) -> list[int]:
-    workers = [found.owner.pid for found in slates if found.owner.is_alive]
-    started = [pid for pid in processes() if environment_has(pid, BOOT_VARIABLE, boots)]
-    return [pid for pid in dict.fromkeys([*workers, *started]) if is_alive(pid)]
-
-
-def _boots(patient: Patient) -> set[str]:
-    path = patient.state.journal_path
+def _runs(patient: Patient) -> tuple[set[str], set[int]]:
+    """The runs that the journal knows, and the parents of those that noted no end."""
     try:
-        with patient.reading(path) as reader:
-            return {boot for (boot,) in reader.execute("SELECT boot FROM boots")}
+        with patient.reading(patient.state.journal_path) as reader:
+            runs = reader.execute("SELECT boot, pid, ended IS NULL FROM boots").fetchall()
     except StateError:
-        return set()
+        return set(), set()
+    return {boot for boot, _, _ in runs}, {pid for _, pid, is_open in runs if is_open}
 
 
 def _unwritten_back(*folders: Path) -> Iterator[tuple[Path, Path]]:

@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import click
 
@@ -14,7 +15,7 @@ from nerve.cli.sheet import Sheet, coloured, plain
 from nerve.cli.status.needs import needs_of
 from nerve.cli.status.objects import objects
 from nerve.cli.status.picture import Picture, look
-from nerve.cli.status.screen import screen
+from nerve.cli.status.screen import SHOW_ALL, screen
 from nerve.cli.wording import visible_lines, wrapped
 from nerve.errors import Exit, NerveError
 
@@ -140,9 +141,14 @@ def _found(find: Callable[[], Picture]) -> Picture | NerveError:
 
 
 def _lines(found: Picture | NerveError, sheet: Sheet) -> list[str]:
-    if isinstance(found, Picture):
-        lines = screen(found, needs_of(found), sheet)
-        hint = found.absence.hint if found.absence is not None else ""
-        return [*lines, "", hint] if hint else lines
-    said = [*visible_lines(str(found)), *visible_lines(found.hint)]
+    if not isinstance(found, Picture):
+        return sheet.fitted(_words(found, sheet), SHOW_ALL)
+    below = ["", *_words(found.absence, sheet)] if found.absence is not None else []
+    height = None if sheet.height is None else max(1, sheet.height - len(below))
+    lines = [*screen(found, needs_of(found), replace(sheet, height=height)), *below]
+    return sheet.fitted(lines, SHOW_ALL)
+
+
+def _words(error: NerveError, sheet: Sheet) -> list[str]:
+    said = [*visible_lines(str(error)), *visible_lines(error.hint)]
     return [line for text in said for line in wrapped(text, sheet.width)]

@@ -16,6 +16,7 @@ from nerve.wire.status import GroupStatus, SenseStatus
 
 PARTS = 3
 """Of a screen: what needs a person has one, groups half of one, senses what is left."""
+SHOW_ALL = "nerve status --all"
 MAX_TEXT_LINES = 3
 """Of what one thing needs: enough for most messages on 80 columns."""
 _SENSES_AROUND = 3
@@ -26,7 +27,8 @@ _STATES = {"fatal": "error", "backoff": "error", "starting": "warning", "stoppin
 def screen(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     """Lay a picture out, and what needs a person in it."""
     lines = [*_head(picture, needs, sheet), *_needs(needs, sheet), *_groups(picture, sheet)]
-    return [*lines, *_senses(picture, needs, sheet.room(len(lines) + _SENSES_AROUND), sheet)]
+    lines += _senses(picture, needs, sheet.room(len(lines) + _SENSES_AROUND), sheet)
+    return sheet.fitted(lines, SHOW_ALL)
 
 
 def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
@@ -34,10 +36,12 @@ def _head(picture: Picture, needs: Sequence[Need], sheet: Sheet) -> list[str]:
     of = f"{counted(len(picture.groups), 'group')}, {counted(len(picture.senses), 'sense')}"
     nerve = picture.nerve
     if nerve is None:
-        return [styled([*_absent(picture)], sheet), *_wordless(picture, sheet), of]
+        told = f"{of}, times in {picture.zone}"
+        return [styled([*_absent(picture)], sheet), *_wordless(picture, sheet), told]
     up = span(picture.now_us - nerve.started_us)
     head = f"nerve {visible(nerve.version)}, process {nerve.pid}, up {up}: "
-    since = f"since {moment(nerve.started_us, picture)}, {of}, {visible(nerve.config)}"
+    started = f"{moment(nerve.started_us, picture)} {picture.zone}"
+    since = f"since {started}, {of}, {visible(nerve.config)}"
     return [styled([Cell(head, "bold"), Cell(told, style)], sheet), cut(since, sheet.width)]
 
 

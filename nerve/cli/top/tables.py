@@ -7,6 +7,7 @@ from typing import Any
 from nerve.cli.sheet import Cell, Sheet, styled, table
 from nerve.cli.top.sample import GroupCost, Sample, SenseCost, group_costs, sense_costs
 from nerve.cli.wording import counted, cut, span, visible
+from nerve.clock import US_PER_MS
 from nerve.config.sizes import show_size
 
 GROUPS_SHARE = 3
@@ -65,7 +66,15 @@ def objects_of(before: Sample | None, now: Sample) -> list[dict[str, Any]]:
 
 
 def _rounded(cost: GroupCost | SenseCost) -> dict[str, Any]:
-    return {k: round(v, 2) if isinstance(v, float) else v for k, v in asdict(cost).items()}
+    """Write durations in milliseconds, as `nerve status` does."""
+    told: dict[str, Any] = {}
+    for key, value in asdict(cost).items():
+        name = key.removesuffix("_us")
+        if name != key:
+            told[f"{name}_ms"] = value / US_PER_MS
+        else:
+            told[key] = round(value, 2) if isinstance(value, float) else value
+    return told
 
 
 def _head(before: Sample | None, now: Sample, sheet: Sheet) -> list[str]:

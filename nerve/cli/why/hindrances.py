@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from nerve.cli import pause, quarantines
 from nerve.cli.live import holding
 from nerve.cli.why.looks import UNAVAILABLE, Known, Trouble, reflexes_of
-from nerve.cli.wording import local_time, sentence, visible
+from nerve.cli.wording import local_time, local_times, sentence, visible
 from nerve.clock import US_PER_MS
 from nerve.config import Loaded
 from nerve.config.durations import format_duration
@@ -21,8 +21,11 @@ from nerve.reflex.debounce import MAX_WINDOWS
 def held_back(known: Known, loaded: Loaded, zone: ZoneInfo) -> Iterator[str]:
     """Say all that keeps a sense from running now."""
     sense = known.sense
-    if not known.is_held:
-        yield "nerve does not run"
+    if known.told is None:
+        runs = (
+            f"the nerve that runs, process {known.holder}, tells nothing: `nerve doctor` says why"
+        )
+        yield "nerve does not run" if known.holder is None else runs
     if known.paused:
         yield f"{pause.in_words(known.paused, zone)}; `nerve resume {sense}` ends that"
     if quarantine := known.quarantine:
@@ -48,10 +51,13 @@ def _throttled(known: Known, loaded: Loaded, zone: ZoneInfo) -> Iterator[str]:
 
 def _in_words(trouble: Trouble, group: str, zone: ZoneInfo) -> str:
     try:
-        told = sentence(json.loads(trouble.payload))
+        payload = json.loads(trouble.payload)
+        told, hint = local_times(sentence(payload), zone), visible(payload.get("hint") or "")
     except ValueError:  # a damaged row
-        told = "see the log"
-    mended = f"; mend it, then `nerve restart {group}`" if trouble.type == UNAVAILABLE else ""
+        told, hint = "see the log", ""
+    mended = ""
+    if trouble.type == UNAVAILABLE:
+        mended = f"; {hint or 'mend it'}; then `nerve restart {group}`"
     return f"{trouble.type} at {local_time(trouble.at_us, zone)}: {told}{mended}"
 
 

@@ -33,7 +33,7 @@ def record(runs: list[Run], config: SenseConfig, zone: ZoneInfo) -> None:
             local_time(run.first_us, zone),
             local_time(run.last_us, zone) if run.last_us != run.first_us else "",
             f"{run.count:,}",
-            decisions.in_words(run, config),
+            decisions.in_words(run, config, zone),
         )
         for run in runs
     ]

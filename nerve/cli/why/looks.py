@@ -60,7 +60,7 @@ class Known:
         ran: its latest outcome; None where none is recorded.
         since: the reasons for which triggers did not run since then.
         told: the running nerve's word; None where none runs, or answers.
-        is_held: whether a nerve runs here, though it may not answer.
+        holder: the process of a nerve that runs here and tells nothing.
         trouble: the last one in this run of nerve, where the sense has not run since.
         lags: (source, signals of it that it has not answered), where there are any.
         coming: what will run it.
@@ -73,7 +73,7 @@ class Known:
     ran: Run | None
     since: list[Run]
     told: Told | None
-    is_held: bool
+    holder: int | None
     paused: Pause | None
     quarantine: Quarantine | None
     trouble: Trouble | None
@@ -93,7 +93,7 @@ def look(loaded: Loaded, reader: sqlite3.Connection, sense: str, last: int, now_
         ran=ran,
         since=decisions.latest(reader, sense, MAX_SINCE, ran=False, since_us=since_us),
         told=told,
-        is_held=told is not None or StateDir(loaded.state_dir).holder() is not None,
+        holder=StateDir(loaded.state_dir).holder() if told is None else None,
         paused=pause.paused_in(loaded).get(sense),
         quarantine=quarantines.held_in(reader).get(sense),
         trouble=_trouble(reader, sense, loaded.config.senses[sense].group, ran),

@@ -56,17 +56,19 @@ def as_json(then: Then, _config: SenseConfig, _zone: ZoneInfo) -> None:
 def show(then: Then, config: SenseConfig, zone: ZoneInfo) -> None:
     """Show it to a person."""
     runs, after = then.runs, then.after
-    title(then.sense, f" at {local_time(then.at_us, zone)}")
+    title(then.sense, f" at {local_time(then.at_us, zone)} {zone}")
     line("nerve", then.nerve)
     around = [run for run in runs if run.last_us >= then.at_us]
     for run in around:
         span = f"from {local_time(run.first_us, zone)} to {local_time(run.last_us, zone)}"
-        line("then", f"{span}: {decisions.with_number(run, config)}")
+        line("then", f"{span}: {decisions.with_number(run, config, zone)}")
     before = next((run for run in runs if run.last_us < then.at_us), None)
     if before is not None:
-        line("before", f"{local_time(before.last_us, zone)}: {decisions.in_words(before, config)}")
+        told = decisions.in_words(before, config, zone)
+        line("before", f"{local_time(before.last_us, zone)}: {told}")
     if after is not None:
-        line("after", f"{local_time(after.first_us, zone)}: {decisions.in_words(after, config)}")
+        told = decisions.in_words(after, config, zone)
+        line("after", f"{local_time(after.first_us, zone)}: {told}")
     if not (around or before or after):
         line("then", "nothing is recorded of it")
     record(runs, config, zone)

@@ -48,7 +48,7 @@ def as_json(known: Known, loaded: Loaded, zone: ZoneInfo) -> None:
 def show(known: Known, loaded: Loaded, zone: ZoneInfo, words: Sequence[str]) -> None:
     """Show it to a person; `words` are the options that a command for this configuration needs."""
     config = loaded.config.senses[known.sense]
-    title(known.sense, f", group {config.group}")
+    title(known.sense, f", group {config.group}; times in {zone}")
     _show_last(known, config, zone)
     for source, number in known.lags:
         line("waiting", f"{counted(number, 'signal')} of {source} not answered yet")
@@ -69,11 +69,10 @@ def _show_last(known: Known, config: SenseConfig, zone: ZoneInfo) -> None:
         line("last", "it has not run yet")
     else:
         ago = format_duration(max(0, known.now_us - ran.last_us) // US_PER_S * MS_PER_S)
-        told = decisions.in_words(ran, config) + _again(ran, zone)
+        told = decisions.in_words(ran, config, zone) + _again(ran, zone)
         line("last", f"{local_time(ran.last_us, zone)} ({ago} ago): {told}")
-    for run in known.since:
-        told = decisions.with_number(run, config)
-        line("since", f"{told} (the last at {local_time(run.last_us, zone)})")
+    for same in decisions.together(known.since):
+        line("since", decisions.all_in_words(same, config, zone))
     if ran is not None and not known.since:
         line("since", "no trigger that did not run")
 
