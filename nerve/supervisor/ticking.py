@@ -14,6 +14,7 @@ from traceback import format_exc
 from typing import Any, Protocol
 
 from nerve.clock import MS_PER_S, Clock
+from nerve.config.durations import format_duration
 from nerve.config.models import Config
 from nerve.reflex.causes import Cause
 from nerve.reflex.listeners import Pair
@@ -202,8 +203,7 @@ class Ticking:
         if tick.timer.keeps_position and tick.runs and due.blocked(sense) == "paused":
             self._catching_up.note_passed(tick.timer, tick.runs[-1])
         if tick.missed:
-            detail = f"the tick after them was {tick.late_ms} ms late"
-            due.count(sense, "missed", tick.missed, detail)
+            due.count(sense, "missed", tick.missed, f"the next was {_in_words(tick.late_ms)} late")
         if tick.late_ms > LATE_TICK_MS:
             payload = {"late_ms": tick.late_ms, "missed": tick.missed}
             self._log(sense, "tick.late", "warning", payload)
@@ -221,3 +221,8 @@ class Ticking:
         if self._deferred_until.get(sense) == due:
             del self._deferred_until[sense]
         self._due.end_deferral(sense, now)
+
+
+def _in_words(late_ms: int) -> str:
+    """How late, e.g. `350ms` or `56m6s`."""
+    return format_duration(late_ms if late_ms < MS_PER_S else late_ms // MS_PER_S * MS_PER_S)

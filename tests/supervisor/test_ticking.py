@@ -106,6 +106,7 @@ def test_a_tick_that_was_swallowed_is_missed_and_one_that_is_late_runs_once():
     nerve.machine.run(0)
     assert nerve.queue == ["x"]
     assert nerve.counts == {"missed": 3}
+    assert nerve.books.details == {"missed": "the next was 35s late"}
     assert [type_ for type_, _ in nerve.logged] == ["tick.late"]
 
 
