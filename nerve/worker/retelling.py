@@ -81,9 +81,11 @@ def reading_alone(path: Path, received: Mapping[str, int]) -> Iterator[Outbox]:
         path: its database.
         received: by epoch, the last `seq` that the parent has recorded.
 
-    Raises StateError or sqlite3.Error where it cannot be read, or never had an outbox.
+    Raises StateError or sqlite3.Error where it cannot be read whole, or never had an outbox.
     """
     with contextlib.closing(open_reader(path)) as reader:
         outbox = Outbox(reader)
         outbox.acknowledge(outbox.epoch, received.get(outbox.epoch, 0))
+        for _ in outbox.waiting():
+            pass  # to its end: what could not be read later, after `ready`, would end the worker
         yield outbox
