@@ -28,7 +28,13 @@ class Retelling:
         self._generation = generation
 
     def report(self) -> SenseReport:
-        """Say which database it is, and what was committed last; the rest is for others to add."""
+        """Say which database it is, and what was committed last; the rest is for others to add.
+
+        Raises sqlite3.Error where the outbox cannot be read to its end: later, when its signals are
+        told, that would end the worker.
+        """
+        for _ in self._outbox.waiting():
+            pass
         identity = self._outbox.identity()
         rows = self._outbox.rows_of(identity.trigger_id)
         messages = map(self._message_of, rows)
@@ -81,11 +87,9 @@ def reading_alone(path: Path, received: Mapping[str, int]) -> Iterator[Outbox]:
         path: its database.
         received: by epoch, the last `seq` that the parent has recorded.
 
-    Raises StateError or sqlite3.Error where it cannot be read whole, or never had an outbox.
+    Raises StateError or sqlite3.Error where it cannot be read, or never had an outbox.
     """
     with contextlib.closing(open_reader(path)) as reader:
         outbox = Outbox(reader)
         outbox.acknowledge(outbox.epoch, received.get(outbox.epoch, 0))
-        for _ in outbox.waiting():
-            pass  # to its end: what could not be read later, after `ready`, would end the worker
         yield outbox

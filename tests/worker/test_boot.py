@@ -124,15 +124,17 @@ def test_a_sense_that_does_not_load_any_more_tells_what_it_has_committed(bench, 
     assert (again.epoch, again.seq, again.payload) == (told.epoch, told.seq, told.payload)
 
 
-def test_a_sense_that_does_not_load_and_whose_outbox_is_damaged_leaves_its_neighbours_alone(bench):
-    """BOOT-6: what cannot be read to its end tells nothing, and ends no worker."""
+@pytest.mark.parametrize("kind", ["import_raised", "corrupt"])
+def test_an_outbox_with_a_damaged_page_is_that_of_one_sense_and_its_neighbours_run(bench, kind):
+    """BOOT-6: what cannot be read to its end tells nothing, whether its sense loads or not."""
     bench.sense("hurt", "def compute(db, peers, ctx): return 'x' * 20_000")
     bench.sense("healthy", HEALTHY)
     bench.start()
     bench.run("hurt")
     bench.run("hurt")
     bench.close()
-    (bench.root / "senses/hurt/__init__.py").write_text("raise RuntimeError('no such library')")
+    if kind == "import_raised":
+        (bench.root / "senses/hurt/__init__.py").write_text(WAYS_NOT_TO_LOAD[kind])
     database = bench.database("hurt")
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -140,7 +142,7 @@ def test_a_sense_that_does_not_load_and_whose_outbox_is_damaged_leaves_its_neigh
     page = pages.index(b"x" * 4_092) // 4_096 * 4_096  # of the first one's payload
     pages[page : page + 4] = b"\xff" * 4  # where it goes on
     database.write_bytes(pages)
-    assert bench.start()["hurt"].fault.kind == "import_raised"
+    assert bench.start()["hurt"].fault.kind == kind
     assert bench.run("healthy").type == "signal"
 
 
