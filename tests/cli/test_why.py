@@ -202,6 +202,13 @@ def test_a_sense_that_cannot_come_up_is_told_what_to_do_by_its_row(record, log):
     assert ": it is ahead; restore an older database; then `nerve restart host`" in shown
 
 
+@pytest.mark.parametrize("damaged", ['["it"]', '{"message": "it", "hint": 7}', "{"])
+def test_a_damaged_row_of_a_sense_that_cannot_come_up_is_told_all_the_same(record, log, damaged):
+    """BOOT-6"""
+    shown = why(record(entries=[log("disk", "sense.unavailable", "error", damaged)]))
+    assert "; mend it; then `nerve restart host`" in " ".join(shown.split())
+
+
 def test_a_run_of_long_ago_is_told_though_its_record_was_trimmed(record):
     """SIG-8"""
     project = record(("error", 40 * 86_400, 7, "it broke"))

@@ -52,7 +52,9 @@ def _throttled(known: Known, loaded: Loaded, zone: ZoneInfo) -> Iterator[str]:
 def _in_words(trouble: Trouble, group: str, zone: ZoneInfo) -> str:
     try:
         payload = json.loads(trouble.payload)
-        told, hint = local_times(sentence(payload), zone), visible(payload.get("hint") or "")
+        told = local_times(sentence(payload), zone)
+        hint = payload.get("hint") if isinstance(payload, dict) else None
+        hint = visible(hint) if isinstance(hint, str) else ""
     except ValueError:  # a damaged row
         told, hint = "see the log", ""
     mended = ""
