@@ -27,11 +27,11 @@ IN_WORKER: Sequence[Passage] = (
     ("nerve.worker.limits", "apply", END, "limits set"),
     ("nerve.worker.main", "send_records_to", END, "logging prepared"),
     ("nerve.worker.main", "Worker.boot", BEGIN, "the rest of the worker"),
-    ("nerve.worker.main", "load", END, "the sense found and imported"),
+    ("nerve.worker.arrival", "load", END, "the sense found and imported"),
     ("nerve.worker.resident", "open_owner", END, "database opened"),
     ("nerve.worker.resident", "core_connection", END, "SQLAlchemy over it"),
     ("nerve.worker.resident", "upgrade", END, "migrations seen to be at head"),
-    ("nerve.worker.main", "Worker._report", END, "outbox and positions read"),
+    ("nerve.worker.arrival", "Arrival._report", END, "outbox and positions read"),
     ("nerve.worker.main", "Worker.boot", END, "ready said"),
 )
 

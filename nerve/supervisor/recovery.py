@@ -73,7 +73,7 @@ def end_orphans(
         copied = {"message": message, "hint": hint, "pids": sorted(spared)}
         ledger.log("nerve", "recovery.copied", "warning", copied)
     if ended:
-        message = f"{len(ended)} processes of an earlier run were still there, and were killed"
+        message = f"processes of an earlier run were still there, and were killed: {len(ended)}"
         ledger.log("nerve", "recovery.orphans", "warning", {"message": message, "pids": ended})
     return len(ended)
 

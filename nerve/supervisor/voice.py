@@ -47,5 +47,5 @@ class Voice:
 
     def left_behind(self, killed: int) -> None:
         """Log that a dead worker had left processes behind."""
-        message = f"{killed} processes that dead workers left behind were killed"
+        message = f"processes that dead workers left behind were killed: {killed}"
         self._ledger.log(self._group, "worker.left_behind", "warning", {"message": message})

@@ -18,29 +18,25 @@ import logging
 import os
 import socket
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from nerve.clock import SystemClock
-from nerve.config.durations import format_duration
 from nerve.config.secrets import Redactor
-from nerve.errors import MessageInvalid, SenseError
+from nerve.errors import MessageInvalid
 from nerve.logs import RecordPipe, send_records_to
 from nerve.process import guard
 from nerve.process.apart import set_apart
 from nerve.process.kernel import name_process
 from nerve.process.slate import Phase
-from nerve.sense import SoftTimeout
 from nerve.store.blobs import BlobStore
 from nerve.wire.channel import LOST_CHANNEL_EXIT, BlockingChannel, ChannelClosed
 from nerve.wire.messages import (
     Acknowledged,
     AcknowledgeMessage,
     BootFailedMessage,
-    Code,
     ComputeMessage,
     DescribedMessage,
     DescribeMessage,
@@ -50,7 +46,6 @@ from nerve.wire.messages import (
     PlacedMessage,
     PlaceMessage,
     ReadyMessage,
-    SenseReport,
     StopMessage,
     StoppedMessage,
     UpdateMessage,
@@ -60,17 +55,14 @@ from nerve.wire.messages import (
 )
 from nerve.wire.model import dump
 from nerve.worker import limits
+from nerve.worker.arrival import Arrival
 from nerve.worker.deadline import Deadline
 from nerve.worker.describe import describe
 from nerve.worker.executor import Executor
 from nerve.worker.isolation import settle
-from nerve.worker.loader import LoadedSense, load
 from nerve.worker.orphans import reap_orphans, set_aside
 from nerve.worker.rehearsal import rehearse
 from nerve.worker.reins import Reins
-from nerve.worker.resident import Resident
-from nerve.worker.retelling import Retelling, reading_alone
-from nerve.worker.sources import code_of
 from nerve.worker.traces import describe_exception, writable
 
 SPARE_NAME = "nerve: spare"
@@ -136,11 +128,9 @@ class Worker:
         self._channel = channel
         self._redactor = redactor
         self._deadline = Deadline(SystemClock())
-        self._lowered = limits.Lowered(spec.limits)
         self._databases = {sense: Path(path) for sense, path in spec.databases.items()}
-        self._residents: dict[str, Resident] = {}
-        self._faults: dict[str, Fault] = {}
-        self._codes: dict[str, Code] = {}
+        self._arrival = Arrival(spec, self._databases, redactor, reins, self._deadline)
+        self._residents, self._faults = self._arrival.residents, self._arrival.faults
         self._executor = Executor(
             generation=spec.generation,
             boot=spec.boot,
@@ -156,50 +146,17 @@ class Worker:
         """Bring up every sense of the group, and say how each came up."""
         if not self._spec.open_databases:
             return
-        tellers: list[Retelling] = []
         with ExitStack() as readers:
-            reports = tuple(self._bring_up(name, tellers, readers) for name in self._spec.senses)
+            reports = tuple(self._arrival.bring_up(name, readers) for name in self._spec.senses)
             set_aside()
             self._reins.write(Phase.IDLE)
             preloaded = guard.guarded_by(os.getppid())
             self._send(
                 ReadyMessage(generation=self._spec.generation, preloaded=preloaded, senses=reports)
             )
-            for teller in tellers:
+            for teller in self._arrival.tellers:
                 for signal in teller.signals():
                     self._send(signal)
-
-    def _bring_up(self, name: str, tellers: list[Retelling], readers: ExitStack) -> SenseReport:
-        try:
-            resident = self._resident(name)
-            teller = Retelling(name, resident.outbox, generation=self._spec.generation)
-            report = self._report(resident, teller)
-        except (Exception, SoftTimeout) as error:  # noqa: BLE001  author's code: import, migrations
-            fault = describe_exception(error, self._redactor, self._spec.folder)
-            self._faults[name] = limits.name_limit(
-                fault, error, self._spec.group, self._spec.limits
-            )
-            fault_and_code = {"fault": self._faults[name], "code": self._codes.get(name, Code())}
-            report = self._report_unloaded(name, tellers, readers)
-            return report.model_copy(update=fault_and_code)
-        self._residents[name] = resident
-        tellers.append(teller)
-        return report
-
-    def _report_unloaded(
-        self, name: str, tellers: list[Retelling], readers: ExitStack
-    ) -> SenseReport:
-        """Say what is committed all the same; nothing where the database cannot be read."""
-        try:
-            with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
-                received = self._spec.received.get(name, {})
-                outbox = readers.enter_context(reading_alone(self._databases[name], received))
-                teller = Retelling(name, outbox, generation=self._spec.generation)
-                report = teller.report()
-        except Exception:  # noqa: BLE001  the fault that is told already says what there is to do
-            return SenseReport(name=name)
-        tellers.append(teller)
-        return report
 
     def serve(self) -> None:
         """Answer messages until `stop`."""
@@ -299,62 +256,6 @@ class Worker:
             )
         self._send(described)
 
-    def _resident(self, name: str) -> Resident:
-        config = self._spec.senses[name]
-        loaded, began_ns = None, time.time_ns()
-        with self._within(Phase.LOADING, name, self._spec.load_timeout_ms):
-            try:
-                loaded = load(name, config, Path(self._spec.folder))
-            finally:
-                self._codes[name] = self._code(name, loaded, began_ns)
-            resident = Resident(
-                name,
-                config,
-                loaded,
-                databases=self._databases,
-                deadline=self._deadline,
-                clock=SystemClock(),
-            )
-        with self._within(Phase.MIGRATING, name, self._spec.migrate_timeout_ms):
-            resident.open()
-        return resident
-
-    def _code(self, name: str, loaded: LoadedSense | None, began_ns: int) -> Code:
-        config, folder = self._spec.senses[name], Path(self._spec.folder)
-        senses = self._spec.databases
-        return code_of(name, config, folder, loaded, senses=senses, since_ns=began_ns)
-
-    @contextmanager
-    def _within(self, phase: Phase, sense: str, timeout_ms: int) -> Iterator[None]:
-        """Give one step of a sense's start its time; raises SenseError when that is over.
-
-        Whatever it raises then: in SQL it surfaces as "interrupted", in a migration as failed.
-        """
-        self._reins.write(phase, sense)
-        try:
-            with self._lowered, self._deadline.armed(timeout_ms):
-                yield
-        except (Exception, SoftTimeout) as error:
-            if not self._deadline.fired:
-                raise
-            self._deadline.disarm()
-            raise _too_long(phase, timeout_ms) from error
-
-    def _report(self, resident: Resident, teller: Retelling) -> SenseReport:
-        if resident.outbox.begin_anew_if_behind(self._spec.received.get(resident.name, {})):
-            logging.getLogger(f"sense.{resident.name}").warning(
-                "its database is older than what was recorded of it: restored, or cut by a power "
-                "loss; its signals are counted anew"
-            )
-        return teller.report().model_copy(
-            update={
-                "positions": resident.outbox.positions(),
-                "migrated": tuple(resident.migrated),
-                "kept_ms": {rule.table: rule.keep_ms for rule in resident.retention},
-                "code": self._codes[resident.name],
-            }
-        )
-
     def _stop(self) -> None:
         for resident in self._residents.values():
             try:
@@ -367,14 +268,3 @@ class Worker:
 
     def _send(self, message: UpMessage) -> None:
         self._channel.send(dump(message))
-
-
-def _too_long(phase: Phase, timeout_ms: int) -> SenseError:
-    allowed = format_duration(timeout_ms)
-    if phase is Phase.LOADING:
-        hint = "what takes long belongs into compute, not into the module"
-        message = f"importing it took longer than {allowed}"
-        return SenseError(message, kind="load_timeout", hint=hint)
-    hint = "make it while nerve does not run: alembic -x sense=NAME upgrade head"
-    message = f"its migration took longer than {allowed} and was rolled back"
-    return SenseError(message, kind="migration_timeout", hint=hint)
