@@ -28,9 +28,14 @@ def parse_moment(text: str, *, now_us: int, zone: tzinfo) -> int:
 
 
 def _last_at(text: str, now_us: int, zone: tzinfo) -> datetime | None:
-    """Return when a clock of the zone showed this last; None where it is no time of day."""
+    """Return when a clock of the zone showed this last; None where it is no time of day.
+
+    Of a zone of its own where it has an offset.
+    """
     if text[2:3] != ":":
         return None
+    shown = time.fromisoformat(text)
+    zone = shown.tzinfo or zone
     now = to_datetime(now_us).astimezone(zone)
-    moment = datetime.combine(now.date(), time.fromisoformat(text), zone)
+    moment = datetime.combine(now.date(), shown, zone)
     return moment if moment <= now else moment - timedelta(days=1)

@@ -14,7 +14,7 @@ Sources: cgroups(7), https://systemd.io/CGROUP_DELEGATION/.
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,13 @@ class Cgroup:
     def enter(self) -> None:
         """Move this process, and what it forks from now on, into it; raises OSError."""
         (self.path / "cgroup.procs").write_text("0")
+
+    def processes(self) -> list[int]:
+        """Process ids of what is in it; none where it cannot be read."""
+        try:
+            return [int(pid) for pid in (self.path / "cgroup.procs").read_text().split()]
+        except OSError:
+            return []
 
     def kill(self) -> None:
         """SIGKILL every process in it, all at once."""
@@ -84,12 +91,17 @@ def directory_name(boot: str, group: str, generation: int) -> str:
     return f"{_PREFIX}{boot}-{group}-{generation}"
 
 
-def remove_leftovers(boots: AbstractSet[str]) -> None:
-    """Kill and remove what these runs have left; another nerve may have its own beside them."""
+def remove_leftovers(
+    boots: AbstractSet[str], is_spared: Callable[[str, list[int]], bool] = lambda *_: False
+) -> None:
+    """Kill and remove what these runs have left; another nerve may have its own beside them.
+
+    `is_spared(boot, pids)` says whether these processes of a run are to live all the same.
+    """
     root = delegated()
     for directory in root.glob(f"{_PREFIX}*") if root else ():
-        if directory.name.removeprefix(_PREFIX).partition("-")[0] in boots:
-            left = Cgroup(directory)
+        boot, left = directory.name.removeprefix(_PREFIX).partition("-")[0], Cgroup(directory)
+        if boot in boots and not is_spared(boot, left.processes()):
             left.kill()
             left.remove()
 

@@ -36,9 +36,9 @@ def end(raw: sqlite3.Connection, boot: str, *, how: str, at_us: int) -> None:
     raw.execute("UPDATE boots SET ended = ?, ended_us = ? WHERE boot = ?", (how, at_us, boot))
 
 
-def ids(raw: sqlite3.Connection) -> set[str]:
-    """The ids of all runs, the present one included."""
-    return {boot for (boot,) in raw.execute("SELECT boot FROM boots")}
+def parents(raw: sqlite3.Connection) -> dict[str, int]:
+    """The ids of all runs, the present one included, and the process that each was."""
+    return dict(raw.execute("SELECT boot, pid FROM boots").fetchall())
 
 
 def last_seen_us(raw: sqlite3.Connection) -> int | None:

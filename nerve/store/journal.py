@@ -224,9 +224,9 @@ class Journal:
         """About when the last run of nerve was last alive; None where there was none."""
         return boots.last_seen_us(self._raw)
 
-    def boots(self) -> set[str]:
-        """The ids of all runs that this journal knows, the present one included."""
-        return boots.ids(self._raw)
+    def parents(self) -> dict[str, int]:
+        """The ids of all runs that this journal knows, and the process that each was."""
+        return boots.parents(self._raw)
 
     def installation(self, candidate: str) -> str:
         """The id of this installation: `candidate` if it has none yet, and from then on that."""

@@ -24,6 +24,8 @@ LOCK_RETRY_S = 0.02
 DIRECTORY_HINT = "state_dir must be a directory, or a path where one can be made"
 _MAX_PID_DIGITS = 20
 """What is read of a lock file for the process id, which ends with its line."""
+_MAX_LOCK_BYTES = _MAX_PID_DIGITS + 1 + 4_096
+"""What is read of it with the path of the configuration, which Linux has no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +162,17 @@ class StateDir:
             os.close(lock)
 
     def config_of_holder(self) -> Path | None:
-        """Return the configuration by which the holder was started; None where that is not told."""
+        """Return the configuration by which the holder was started; None where that is not told.
+
+        Of a lock file of another program's, too, whatever stands in it.
+        """
         try:
-            _, _, config = self.lock_path.read_bytes().partition(b"\n")
+            with self.lock_path.open("rb") as lock:
+                pid, _, config = lock.read(_MAX_LOCK_BYTES).partition(b"\n")
         except OSError:
             return None
-        return Path(os.fsdecode(config)) if config else None
+        is_ours = pid.isdigit() and config and b"\0" not in config
+        return Path(os.fsdecode(config)) if is_ours else None
 
 
 def _make_directory(directory: Path) -> None:

@@ -253,8 +253,15 @@ class Group:
         return sense not in self._harmful
 
     def give_up_on(self, senses: Container[str]) -> None:
-        """These senses are loaded by nobody any more: what is unclear of them has ended badly."""
-        self._in_flight.give_up(senses)
+        """Nobody waits for these senses any more: what is unclear of them has ended badly.
+
+        But for what the worker has said to be committed: the signal that tells it is on its way.
+        """
+        worker = self._seat.worker
+        loaded = worker.spec.senses if worker is not None else {}
+        is_told = self._in_flight.is_to_be_told
+        suspects = self._in_flight.suspects
+        self._in_flight.give_up([s for s in suspects if s in senses and not is_told(s, loaded)])
 
     def _end_worker(self, then: Callable[[], None]) -> None:
         self._cancel_timer()

@@ -89,9 +89,9 @@ class InFlight:
         Not of those whose sense it has not loaded, as that rests, nor of those whose database it
         could not read for the time being: they stay suspect until one can tell.
         """
+        self._out_of_reach = {r.name for r in ready.senses if is_out_of_reach(r)}
         if not self.suspects:
             return
-        self._out_of_reach = {r.name for r in ready.senses if is_out_of_reach(r)}
         reports = {report.name: report for report in ready.senses}
         for suspect in list(self.suspects.values()):
             report = reports.get(suspect.sense)
@@ -106,7 +106,11 @@ class InFlight:
 
     def awaits_outcome(self, loaded: Container[str]) -> bool:
         """Whether a worker that has loaded these senses is yet to tell of a suspect."""
-        return any(s in loaded and s not in self._out_of_reach for s in self.suspects)
+        return any(self.is_to_be_told(sense, loaded) for sense in self.suspects)
+
+    def is_to_be_told(self, sense: str, loaded: Container[str]) -> bool:
+        """Whether a worker that has loaded these senses can tell what has become of this one."""
+        return sense in loaded and sense not in self._out_of_reach
 
     @property
     def is_unclear(self) -> bool:

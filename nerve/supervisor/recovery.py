@@ -60,13 +60,21 @@ def tell_crashes(crashes: list[Crash], slates: list[Found], ledger: Ledger) -> N
 def end_orphans(
     state: StateDir, slates: list[Found], crashes: list[Crash], journal: Journal, ledger: Ledger
 ) -> int:
-    """Kill processes of earlier runs; return how many there were."""
-    boots = {crash.boot for crash in crashes}
-    left = alive(slates, boots)
-    spared = of_others(left, {crash.pid for crash in crashes}, state.journal_path)
+    """Kill processes of earlier runs; return how many there were.
+
+    Each is asked for the parent of its own run, and also of one whose end was noted by an earlier
+    start: a copy still holds what names the processes of the nerve that it was copied from.
+    """
+    boots, parents = {crash.boot for crash in crashes}, journal.parents()
+    left, known = alive(slates, boots), boots | {found.owner.boot for found in slates}
+    theirs = {parents[boot] for boot in known if boot in parents}
+    spared = of_others(left, theirs, state.journal_path)
     ended = [pid for pid in left if pid not in spared]
     end(ended)
-    remove_leftovers(journal.boots() - {ledger.boot} - (boots if spared else set()))
+    remove_leftovers(
+        parents.keys() - {ledger.boot} - (boots if spared else set()),
+        lambda boot, pids: bool(of_others(pids, {parents[boot]}, state.journal_path)),
+    )
     if spared:
         message = "this state directory is a copy of one that another nerve runs with; it goes on"
         hint = "have only one of them do what must not be done twice, such as telling people"

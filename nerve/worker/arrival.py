@@ -5,6 +5,7 @@ is told in its place, with what its database has committed all the same.
 """
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ from nerve.config.secrets import Redactor
 from nerve.errors import SenseError
 from nerve.process.slate import Phase
 from nerve.sense import SoftTimeout
+from nerve.store.faults import explain
 from nerve.wire.messages import Code, Fault, SenseReport, WorkerSpec
 from nerve.worker import limits
 from nerve.worker.deadline import Deadline
@@ -134,7 +136,11 @@ class Arrival:
                 "its database is older than what was recorded of it: restored, or cut by a power "
                 "loss; its signals are counted anew"
             )
-        return teller.report().model_copy(
+        try:
+            report = teller.report()
+        except sqlite3.Error as error:
+            raise explain(error, self._databases[resident.name]) from error
+        return report.model_copy(
             update={
                 "positions": resident.outbox.positions(),
                 "migrated": tuple(resident.migrated),

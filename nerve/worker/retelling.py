@@ -28,7 +28,13 @@ class Retelling:
         self._generation = generation
 
     def report(self) -> SenseReport:
-        """Say which database it is, and what was committed last; the rest is for others to add."""
+        """Say which database it is, and what was committed last; the rest is for others to add.
+
+        Raises sqlite3.Error where the outbox cannot be read to its end: later, when its signals are
+        told, that would end the worker.
+        """
+        for _ in self._outbox.waiting():
+            pass
         identity = self._outbox.identity()
         rows = self._outbox.rows_of(identity.trigger_id)
         messages = map(self._message_of, rows)

@@ -236,6 +236,20 @@ def test_a_process_of_an_earlier_run_is_found_by_that_runs_name(doctor):
     assert str(left.pid) in message
 
 
+def test_what_runs_of_the_nerve_that_this_directory_is_a_copy_of_is_not_left_over(doctor):
+    """RUN-10: a start on the copy has noted that the run that it found had no end."""
+    with closing(sqlite3.connect(doctor.has_run().state.journal_path)) as raw, raw:
+        raw.execute("UPDATE boots SET ended = 'crashed', pid = ?", (os.getpid(),))
+        (boot,) = raw.execute("SELECT boot FROM boots").fetchone()
+    left = subprocess.Popen(["sleep", "600"], env={**os.environ, BOOT_VARIABLE: boot})
+    try:
+        severity, _ = doctor.one("leftovers")
+    finally:
+        left.kill()
+        left.wait(30)
+    assert severity == "ok"
+
+
 # --- a damaged state directory ------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Asking a nerve, from the side of the commands."""
 
+import fcntl
 import os
 import re
 import signal
@@ -121,6 +122,17 @@ def test_a_nerve_that_has_this_configuration_and_another_directory_is_named(
         assert not isinstance(caught.value, RunsElsewhere)
     finally:
         os.close(lock)
+
+
+def test_what_other_programs_hold_under_the_name_of_our_lock_is_passed_over(loaded, tmp_path):
+    """CTL-2: its contents are theirs, and no process id with a path."""
+    with (tmp_path / "lock").open("w+b") as theirs:
+        theirs.write(b"1\nno\0path")
+        theirs.flush()
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        with pytest.raises(NotRunning, match="no nerve runs") as caught:
+            connect(loaded)
+    assert not isinstance(caught.value, RunsElsewhere)
 
 
 def test_a_nerve_that_cannot_be_asked_is_named(loaded, project):

@@ -751,6 +751,50 @@ def test_the_outcome_of_a_sense_that_cannot_be_loaded_any_more_is_what_was_commi
     play(scene)
 
 
+def test_an_outcome_that_the_worker_is_about_to_tell_is_not_given_up_for_one_that_it_is_not(play):
+    """SIG-2: in a run that is to end a sense that has not come up is given up at once."""
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        fault = Fault(kind="import_raised", message="no such library")
+        group._on_message(ready(2, fault=fault, boot="boot", trigger_id=1, signalled=True))
+        group.give_up_on({"disk"})  # before its signal is here
+        assert (hub.outcomes, group.is_quiet) == ([], False)
+        group._on_exit(Exit(-9))
+        group.give_up_on({"disk"})
+        assert hub.outcomes == [("crashed", 1)]
+
+    play(scene)
+
+
+def test_a_sense_that_is_within_reach_again_is_not_taken_for_one_that_is_not(play, monkeypatch):
+    """SIG-2"""
+    monkeypatch.setattr("nerve.supervisor.renewal.RETRY_FIRST_S", 0.0)
+
+    async def scene(grouped, group, hub):
+        group._on_message(ready(1))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        await grouped.restarted()
+        report = SenseReport(name="disk", fault=Fault(kind="forbidden", message="no access"))
+        group._on_message(ReadyMessage(generation=2, preloaded=True, senses=(report,)))
+        group.give_up_on({"disk"})
+        assert (hub.outcomes, group.is_quiet) == ([("crashed", 1)], True)
+        while group.state is not WorkerState.STOPPING:  # noqa: ASYNC110  the group tells nobody
+            await asyncio.sleep(0)
+        group._on_exit(Exit(0))
+        await grouped.restarted()
+        group._on_message(ready(3))
+        group.enqueue("disk")
+        group._on_exit(Exit(-9))
+        assert not group.is_quiet  # what it has come to is yet to be found out
+
+    play(scene)
+
+
 def test_the_outcome_of_a_sense_whose_database_is_out_of_reach_is_found_when_it_is_not(
     play, monkeypatch
 ):

@@ -124,6 +124,28 @@ def test_a_sense_that_does_not_load_any_more_tells_what_it_has_committed(bench, 
     assert (again.epoch, again.seq, again.payload) == (told.epoch, told.seq, told.payload)
 
 
+@pytest.mark.parametrize("kind", ["import_raised", "corrupt"])
+def test_an_outbox_with_a_damaged_page_is_that_of_one_sense_and_its_neighbours_run(bench, kind):
+    """BOOT-6: what cannot be read to its end tells nothing, whether its sense loads or not."""
+    bench.sense("hurt", "def compute(db, peers, ctx): return 'x' * 20_000")
+    bench.sense("healthy", HEALTHY)
+    bench.start()
+    bench.run("hurt")
+    bench.run("hurt")
+    bench.close()
+    if kind == "import_raised":
+        (bench.root / "senses/hurt/__init__.py").write_text(WAYS_NOT_TO_LOAD[kind])
+    database = bench.database("hurt")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    pages = bytearray(database.read_bytes())
+    page = pages.index(b"x" * 4_092) // 4_096 * 4_096  # of the first one's payload
+    pages[page : page + 4] = b"\xff" * 4  # where it goes on
+    database.write_bytes(pages)
+    assert bench.start()["hurt"].fault.kind == kind
+    assert bench.run("healthy").type == "signal"
+
+
 def test_a_damaged_outbox_row_is_skipped_named_and_left(bench):
     """BOOT-6"""
     bench.sense("kept", HEALTHY)

@@ -180,10 +180,10 @@ def _verb(number: int) -> str:
 
 
 def _runs(patient: Patient) -> tuple[set[str], set[int]]:
-    """The runs that the journal knows, and the parents of those that noted no end."""
+    """The runs that the journal knows, and the parents of those that noted no end themselves."""
     try:
         with patient.reading(patient.state.journal_path) as reader:
-            runs = reader.execute("SELECT boot, pid, ended IS NULL FROM boots").fetchall()
+            runs = reader.execute("SELECT boot, pid, ended IS NOT 'stopped' FROM boots").fetchall()
     except StateError:
         return set(), set()
     return {boot for boot, _, _ in runs}, {pid for _, pid, is_open in runs if is_open}
