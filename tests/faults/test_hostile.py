@@ -114,7 +114,7 @@ def test_what_takes_its_worker_down_is_named_and_its_neighbours_run_on(hostile):
         limits = {"memory": "200MB"} if name in ("shares", "breeds") else {}
         hostile.hostile(name, source, **limits)
     hostile.hostile("garbles", GARBAGE, neighbour=False, revisions={"first": TABLE})
-    hostile.hostile("leaves-thread", DIES_BETWEEN)
+    hostile.hostile("leaves-thread", DIES_BETWEEN + deadly("die_between()"))
     running = hostile.start()
     files = hostile.began(running)
     for name, (_, outcome, *words) in DEATHS.items():

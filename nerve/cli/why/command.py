@@ -22,7 +22,7 @@ MAX_LAST = 1_000
     epilog="\b\nExamples:\n"
     "  nerve why disk                           its last run, and what comes next\n"
     "  nerve why disk --last 50                 more of what became of its triggers\n"
-    '  nerve why disk --at 03:15                what it did then, or --at "2026-11-26 03:15"'
+    '  nerve why disk --at "2026-11-26 03:15"   what it did then; also --at 03:15'
 )
 @click.argument("sense")
 @number_option(
