@@ -64,6 +64,10 @@ def end_orphans(
 
     Each is asked for the parent of its own run, and also of one whose end was noted by an earlier
     start: a copy still holds what names the processes of the nerve that it was copied from.
+
+    A known gap: a start that is killed after it has noted a crash and before this leaves what only
+    the environment names (a child of a sense, without a cgroup) to nobody, as the next one looks
+    there for the runs that it finds without an end.
     """
     boots, parents = {crash.boot for crash in crashes}, journal.parents()
     left, known = alive(slates, boots), boots | {found.owner.boot for found in slates}
