@@ -68,7 +68,7 @@ def of_others(pids: Iterable[int], parents: AbstractSet[int], journal: Path) -> 
     `journal` open has lost its lock, and two of them must not write: its workers are left over.
 
     Args:
-        parents: process ids of the parents that noted no end. A process that merely got such a
+        parents: process ids of the parents of their runs. A process that merely got such a
             number has nothing of that run below it.
     """
     elsewhere = {parent for parent in parents if not has_open(parent, journal)}

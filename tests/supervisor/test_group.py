@@ -126,6 +126,14 @@ def ready(generation, **more):
     return ReadyMessage(generation=generation, preloaded=True, senses=(report,))
 
 
+async def die_in_compute(grouped, group):
+    """The first worker comes up, is given a compute and dies; the next is on its way."""
+    group._on_message(ready(1))
+    group.enqueue("disk")
+    group._on_exit(Exit(-9))
+    await grouped.restarted()
+
+
 def computing(trigger_id=1):
     return Line(Phase.COMPUTING, "disk", trigger_id, SystemClock().monotonic())
 
@@ -283,10 +291,7 @@ def test_the_replacement_tells_whether_the_compute_was_committed(play):
     """RUN-7, SIG-2"""
 
     async def scene(grouped, group, hub):
-        group._on_message(ready(1))
-        group.enqueue("disk")
-        group._on_exit(Exit(-9))
-        await grouped.restarted()
+        await die_in_compute(grouped, group)
         group._on_message(ready(2, boot="boot", trigger_id=1))
         assert hub.outcomes == [("no_signal", 1)]
 
@@ -297,10 +302,7 @@ def test_what_the_databases_say_is_heard_before_anything_follows_from_a_death(pl
     """SIG-2: a trigger that waits may be answered already, as a report of the same start says."""
 
     async def scene(grouped, group, hub):
-        group._on_message(ready(1))
-        group.enqueue("disk")
-        group._on_exit(Exit(-9))
-        await grouped.restarted()
+        await die_in_compute(grouped, group)
         heard = []
         hub.take_outcome = lambda *_: (group.enqueue("disk"), heard.append(hub.ready[-1]))
         group._on_message(ready(2))
@@ -368,10 +370,7 @@ def test_nothing_is_dispatched_while_an_outcome_is_unclear(play):
     """RUN-1"""
 
     async def scene(grouped, group, hub):
-        group._on_message(ready(1))
-        group.enqueue("disk")
-        group._on_exit(Exit(-9))
-        await grouped.restarted()
+        await die_in_compute(grouped, group)
         group._on_message(ready(2, boot="boot", trigger_id=1, signalled=True))
         group.enqueue("disk")
         assert group.state is WorkerState.IDLE  # until the signal has come from the outbox
@@ -706,10 +705,7 @@ def test_the_outcome_of_a_sense_that_rests_before_it_is_loaded_is_found_when_it_
 
     async def scene(grouped, group, hub):
         group.senses["heat"] = SenseConfig()
-        group._on_message(ready(1))
-        group.enqueue("disk")
-        group._on_exit(Exit(-9))
-        await grouped.restarted()
+        await die_in_compute(grouped, group)
         group._seat.worker.spec = grouped._spec(2, {"heat"})
         hub.resting["disk"] = 0.01
         group._on_message(ReadyMessage(generation=2, preloaded=True, senses=()))
@@ -735,10 +731,7 @@ def test_the_outcome_of_a_sense_that_cannot_be_loaded_any_more_is_what_was_commi
     """SIG-2: its database is read all the same."""
 
     async def scene(grouped, group, hub):
-        group._on_message(ready(1))
-        group.enqueue("disk")
-        group._on_exit(Exit(-9))
-        await grouped.restarted()
+        await die_in_compute(grouped, group)
         fault = Fault(kind="import_raised", message="no such library")
         group._on_message(ready(2, fault=fault, boot="boot", trigger_id=1, signalled=True))
         assert hub.outcomes == []  # the signal follows
@@ -755,10 +748,7 @@ def test_an_outcome_that_the_worker_is_about_to_tell_is_not_given_up_for_one_tha
     """SIG-2: in a run that is to end a sense that has not come up is given up at once."""
 
     async def scene(grouped, group, hub):
-        group._on_message(ready(1))
-        group.enqueue("disk")
-        group._on_exit(Exit(-9))
-        await grouped.restarted()
+        await die_in_compute(grouped, group)
         fault = Fault(kind="import_raised", message="no such library")
         group._on_message(ready(2, fault=fault, boot="boot", trigger_id=1, signalled=True))
         group.give_up_on({"disk"})  # before its signal is here
@@ -775,10 +765,7 @@ def test_a_sense_that_is_within_reach_again_is_not_taken_for_one_that_is_not(pla
     monkeypatch.setattr("nerve.supervisor.renewal.RETRY_FIRST_S", 0.0)
 
     async def scene(grouped, group, hub):
-        group._on_message(ready(1))
-        group.enqueue("disk")
-        group._on_exit(Exit(-9))
-        await grouped.restarted()
+        await die_in_compute(grouped, group)
         report = SenseReport(name="disk", fault=Fault(kind="forbidden", message="no access"))
         group._on_message(ReadyMessage(generation=2, preloaded=True, senses=(report,)))
         group.give_up_on({"disk"})
@@ -803,10 +790,7 @@ def test_the_outcome_of_a_sense_whose_database_is_out_of_reach_is_found_when_it_
 
     async def scene(grouped, group, hub):
         group.senses["heat"] = SenseConfig()
-        group._on_message(ready(1))
-        group.enqueue("disk")
-        group._on_exit(Exit(-9))
-        await grouped.restarted()
+        await die_in_compute(grouped, group)
         fault = Fault(kind="forbidden", message="no access")
         report = SenseReport(name="disk", fault=fault)
         group._on_message(ReadyMessage(generation=2, preloaded=True, senses=(report,)))
@@ -830,10 +814,7 @@ def test_the_compute_of_a_sense_whose_database_is_damaged_has_crashed(play):
     """RUN-7, BOOT-6: nobody will ever know better."""
 
     async def scene(grouped, group, hub):
-        group._on_message(ready(1))
-        group.enqueue("disk")
-        group._on_exit(Exit(-9))
-        await grouped.restarted()
+        await die_in_compute(grouped, group)
         report = SenseReport(name="disk", fault=Fault(kind="corrupt", message="is damaged"))
         group._on_message(ReadyMessage(generation=2, preloaded=True, senses=(report,)))
         assert hub.outcomes == [("crashed", 1)]
