@@ -17,11 +17,13 @@ class Clock(SystemClock):
     """The machine's, but no second passes that a test does not add."""
 
     def __init__(self):
-        self._began_s = super().monotonic()
-        self.ahead_s = 0.0
+        self._now_s = super().monotonic()
 
     def monotonic(self):
-        return self._began_s + self.ahead_s
+        return self._now_s
+
+    def advance(self, seconds):
+        self._now_s += seconds
 
 
 class Served:
@@ -64,6 +66,11 @@ class Served:
             return act()
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(PATIENCE_S)
+
+    def advance(self, seconds):
+        """Let so many seconds pass, between two turns of the loop: a reply is out before its
+        connection has noted when that was."""
+        self.on_loop(lambda: self.clock.advance(seconds))
 
     def wait_until(self, condition):
         give_up = time.monotonic() + PATIENCE_S

@@ -136,7 +136,7 @@ def test_where_all_connections_are_taken_the_one_silent_longest_makes_room(serve
     with ExitStack() as stack:
         silent = stack.enter_context(closing(served.client()))
         assert silent.ask(STATUS)["message"] == "well"
-        served.clock.ahead_s += 1
+        served.advance(1)
         _, last = (stack.enter_context(closing(served.client())) for _ in range(2))
         assert last.ask(STATUS)["message"] == "well"
         assert silent.reply() is None
@@ -225,10 +225,10 @@ def test_who_asks_nothing_or_takes_nothing_is_let_go_in_time(served, client, lim
     with closing(served.client()) as waiting:
         waiting.send(ARCHIVE)
         assert waiting.reply()["type"] == "progress"
-        served.clock.ahead_s = getattr(connection, limit) - 1
+        served.advance(getattr(connection, limit) - 1)
         served.on_loop(served.control.look)
         assert len(served.control._connections) == 2
-        served.clock.ahead_s += 2
+        served.advance(2)
         served.on_loop(served.control.look)
         assert len(served.control._connections) == 1
 
@@ -336,7 +336,7 @@ def test_rows_about_what_others_do_are_written_once_a_minute_and_say_how_many(se
     assert len(served.logged) == 1
     client.ask({"type": "resume", "targets": ["disk"]})
     assert len(served.logged) == 2
-    served.clock.ahead_s = 61
+    served.advance(61)
     client.ask({"type": "reload"})
     assert served.logged[2][3]["left_out"] == 4
 
